@@ -1,0 +1,58 @@
+//! What a worker tells control about sessions and neighbours, over a bounded ring; never waited for.
+
+use std::net::Ipv4Addr;
+
+use crate::id::{InterfaceId, RealId, VserverId};
+
+/// Longest part of a NAI that an event carries; a NAI has at most 255 bytes (RFC 2794, section 2).
+pub const EVENT_NAI: usize = 255;
+
+/// Something that control shows, logs or acts upon.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A session began, was repeated, moved or ended; sent only while a `debug` wants it.
+    Session(SessionEvent),
+    /// The dataplane needs the MAC of a neighbour.
+    Resolve {
+        /// On which interface.
+        interface: InterfaceId,
+        /// Whose.
+        address: Ipv4Addr,
+    },
+}
+
+/// What happened to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionChange {
+    /// First RRQ of a key: INIT -> ESTAB.
+    Created,
+    /// A further RRQ.
+    Repeated,
+    /// Moved to another real because the retries passed the limit, or the real went away.
+    Reassigned,
+    /// Idle time passed: ESTAB -> INIT.
+    TimedOut,
+    /// Deleted by `clear`, a purge or the virtual server going out of service.
+    Cleared,
+    /// Deleted by an RRQ with lifetime 0.
+    Deregistered,
+}
+
+/// One line group of `debug ip slb sessions ipmobile`.
+#[derive(Clone, Debug)]
+pub struct SessionEvent {
+    /// What happened.
+    pub change: SessionChange,
+    /// The virtual server.
+    pub vserver: VserverId,
+    /// The real that the session is on after the event (before it, if it ended).
+    pub real: RealId,
+    /// Source address of the last RRQ (the foreign agent).
+    pub client: Ipv4Addr,
+    /// Source port of the last RRQ.
+    pub client_port: u16,
+    /// FNV-1a 32 of the key.
+    pub display_hash: u32,
+    /// The NAI as received; empty where the event has none at hand (expiry) or the key is a home address.
+    pub nai: Box<[u8]>,
+}

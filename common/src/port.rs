@@ -1,0 +1,142 @@
+//! Ports as control sees them: what they are, what they counted, and the few things that can be set at run time.
+
+use serde::Serialize;
+
+use crate::{id::PortId, mac::MacAddr};
+
+/// What a port turned out to be once it was configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PortInfo {
+    /// Position in the configuration.
+    pub id: PortId,
+    /// Address in use.
+    pub mac: MacAddr,
+    /// Driver name, such as `net_af_packet`.
+    pub driver: String,
+    /// Queue pairs in use.
+    pub rx_queues: u16,
+    /// Likewise.
+    pub tx_queues: u16,
+    /// Descriptors as the device took them.
+    pub rx_descriptors: u16,
+    /// Likewise.
+    pub tx_descriptors: u16,
+    /// Layer-3 MTU in force.
+    pub mtu: u16,
+    /// IPv4 and UDP checksums are filled in by the device.
+    pub checksum_offload: bool,
+    /// NUMA node, if the device says.
+    pub socket: Option<u8>,
+    /// RSS is on with these hash bits (0: one queue, or none).
+    pub rss: u64,
+}
+
+/// Totals that the device counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PortCounters {
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Dropped by the device because the receive ring was full.
+    pub rx_missed: u64,
+    /// Receive errors.
+    pub rx_errors: u64,
+    /// Dropped because the pool was dry.
+    pub rx_no_mbuf: u64,
+    /// Transmit errors.
+    pub tx_errors: u64,
+    /// The device's extended statistics, by name.
+    pub extended: Vec<(String, u64)>,
+}
+
+/// Link of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Carrier.
+    pub up: bool,
+    /// Mbit/s; 0: unknown.
+    pub speed_mbps: u32,
+    /// Full duplex.
+    pub full_duplex: bool,
+}
+
+/// A pool of packet buffers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PoolInfo {
+    /// Name.
+    pub name: String,
+    /// Buffers in all.
+    pub size: u32,
+    /// Buffers not in use (in the pool or in a worker's cache).
+    pub free: u32,
+    /// Data room in bytes, headroom included.
+    pub room: u16,
+}
+
+/// What control asks of ports while workers run.
+pub trait PortControl: Send + Sync {
+    /// Ports in the order of the configuration.
+    fn ports(&self) -> Vec<PortInfo>;
+    /// Totals.
+    fn counters(&self, port: PortId) -> PortCounters;
+    /// Link state.
+    fn link(&self, port: PortId) -> Link;
+    /// Pools.
+    fn pools(&self) -> Vec<PoolInfo>;
+    /// Sets promiscuous reception.
+    fn set_promiscuous(&self, port: PortId, on: bool) -> Result<(), PortError>;
+    /// Accepts all multicast.
+    fn set_allmulticast(&self, port: PortId, on: bool) -> Result<(), PortError>;
+    /// Changes the layer-3 MTU.
+    fn set_mtu(&self, port: PortId, mtu: u16) -> Result<(), PortError>;
+    /// Changes the address.
+    fn set_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError>;
+    /// Starts or stops the port (`shutdown`).
+    fn set_up(&self, port: PortId, up: bool) -> Result<(), PortError>;
+}
+
+/// Why a port cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// EAL did not start.
+    #[error("DPDK does not start: {reason} (arguments: {arguments})")]
+    Eal {
+        /// What EAL was given.
+        arguments: String,
+        /// What it said.
+        reason: String,
+    },
+    /// No such device.
+    #[error("{interface}: device {device} is not there: {reason}")]
+    NoDevice {
+        /// Interface in the configuration.
+        interface: String,
+        /// Device string.
+        device: String,
+        /// What DPDK said.
+        reason: String,
+    },
+    /// A call into the driver failed.
+    #[error("{interface}: {call}: {reason}")]
+    Driver {
+        /// Interface in the configuration.
+        interface: String,
+        /// The DPDK function.
+        call: &'static str,
+        /// Text of the error number.
+        reason: String,
+    },
+    /// Memory for packets does not suffice.
+    #[error("packet memory: {needed_mb} MB needed, {reason}")]
+    Memory {
+        /// What the pools take.
+        needed_mb: u64,
+        /// What DPDK said.
+        reason: String,
+    },
+}

@@ -1,0 +1,7 @@
+//! x
+/// x
+#[derive(Debug, Default)]
+pub struct FarmLive;
+/// x
+#[derive(Debug)]
+pub struct PickError;

@@ -1,0 +1,84 @@
+//! Counters that a worker writes and everybody reads.
+//!
+//! A worker counts in its own memory and copies to these cells once a burst; a reader may see a burst half
+//! copied, so sums are exact only while traffic is still. All cells only rise, except gauges.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crossbeam::utils::CachePadded;
+
+use crate::verdict::Verdict;
+
+/// Receives and sends of one port as one worker saw them.
+#[derive(Debug, Default)]
+pub struct PortCell {
+    /// Packets received.
+    pub rx_packets: AtomicU64,
+    /// Bytes received, without FCS.
+    pub rx_bytes: AtomicU64,
+    /// Packets handed to the device.
+    pub tx_packets: AtomicU64,
+    /// Bytes handed to the device.
+    pub tx_bytes: AtomicU64,
+    /// Packets dropped because the transmit ring stayed full.
+    pub tx_full: AtomicU64,
+}
+
+/// One worker's cells.
+#[derive(Debug)]
+pub struct WorkerStats {
+    /// By [`Verdict`].
+    pub verdicts: [AtomicU64; Verdict::COUNT],
+    /// Packets received on all ports.
+    pub received: AtomicU64,
+    /// Polls that returned packets.
+    pub bursts: AtomicU64,
+    /// Polls that returned none.
+    pub empty_polls: AtomicU64,
+    /// TSC cycles spent with packets in hand.
+    pub busy_cycles: AtomicU64,
+    /// TSC cycles since the worker started.
+    pub total_cycles: AtomicU64,
+    /// Increments at least once a second while the worker lives, with or without traffic.
+    pub heartbeat: AtomicU64,
+    /// The snapshot generation in use.
+    pub generation: AtomicU64,
+    /// CPU that the worker is pinned to, plus one; 0: not pinned.
+    pub cpu: AtomicU64,
+    /// Frames from the kernel sent out.
+    pub injected: AtomicU64,
+    /// Events lost because the ring to control was full.
+    pub events_lost: AtomicU64,
+    /// By port.
+    pub ports: Vec<CachePadded<PortCell>>,
+}
+
+impl WorkerStats {
+    /// Zeroed cells for `ports` ports.
+    pub fn new(ports: usize) -> Self {
+        Self {
+            verdicts: std::array::from_fn(|_| AtomicU64::new(0)),
+            received: AtomicU64::new(0),
+            bursts: AtomicU64::new(0),
+            empty_polls: AtomicU64::new(0),
+            busy_cycles: AtomicU64::new(0),
+            total_cycles: AtomicU64::new(0),
+            heartbeat: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+            cpu: AtomicU64::new(0),
+            injected: AtomicU64::new(0),
+            events_lost: AtomicU64::new(0),
+            ports: (0..ports).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    /// One verdict's total.
+    pub fn verdict(&self, verdict: Verdict) -> u64 {
+        self.verdicts[verdict as usize].load(Relaxed)
+    }
+
+    /// Sum of all verdicts; equals `received` while traffic is still.
+    pub fn verdict_sum(&self) -> u64 {
+        self.verdicts.iter().map(|cell| cell.load(Relaxed)).sum()
+    }
+}

@@ -1,0 +1,1 @@
+//! Lock-free tables of fixed capacity, shared by all workers.

@@ -1,0 +1,1 @@
+//! Bytes on the wire: total decoders and encoders, no policy.

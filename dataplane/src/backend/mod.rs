@@ -1,0 +1,64 @@
+//! Ports, as a worker sees them: queues of frames. Two backends implement them: `dpdk` and `sim`.
+
+use arrayvec::ArrayVec;
+use common::{config::DataplaneConfig, id::PortId, port::PortControl};
+
+/// Frames in a vector at most.
+pub const BURST: usize = 64;
+
+/// A vector of frames.
+pub type Burst<F> = ArrayVec<F, BURST>;
+
+/// A packet buffer. Dropping it gives the buffer back.
+pub trait Frame: Sized {
+    /// The bytes of the first segment, from the Ethernet header on.
+    fn data(&self) -> &[u8];
+    /// The same, writable. A frame that was shared ([`Frame::share`]) must not be written.
+    fn data_mut(&mut self) -> &mut [u8];
+    /// Bytes of all segments.
+    fn total_len(&self) -> usize;
+    /// Makes the frame one segment; false if there is no room.
+    fn linearize(&mut self) -> bool;
+    /// Room for `n` bytes more in front; `None` without headroom.
+    fn prepend(&mut self, n: usize) -> Option<&mut [u8]>;
+    /// Room for `n` bytes more at the end; `None` without tailroom.
+    fn append(&mut self, n: usize) -> Option<&mut [u8]>;
+    /// Cuts `n` bytes off the front; false if there are fewer.
+    fn trim_front(&mut self, n: usize) -> bool;
+    /// Cuts the frame to `len` bytes; false if it is shorter.
+    fn truncate(&mut self, len: usize) -> bool;
+    /// Another reference to the same bytes.
+    fn share(&self) -> Self;
+    /// The hash that the device computed.
+    fn rss_hash(&self) -> Option<u32>;
+    /// The tag that the device stripped (TCI).
+    fn stripped_vlan(&self) -> Option<u16>;
+    /// What the device found of the IPv4 header checksum: `Some(true)` good, `Some(false)` bad, `None` unknown.
+    fn ip_checksum_ok(&self) -> Option<bool>;
+}
+
+/// One receive and transmit queue pair of a port, owned by one worker.
+pub trait PortQueue: Send {
+    /// The buffers it deals in.
+    type Frame: Frame;
+    /// Whose queue.
+    fn port(&self) -> PortId;
+    /// Appends received frames to `out` as far as there is room; returns how many.
+    fn receive(&mut self, out: &mut Burst<Self::Frame>) -> usize;
+    /// Takes frames from the front of `out` as the device accepts them; returns how many. The rest stays.
+    fn transmit(&mut self, out: &mut Burst<Self::Frame>) -> usize;
+    /// An empty frame with headroom; `None` when the pool is dry.
+    fn allocate(&mut self) -> Option<Self::Frame>;
+}
+
+/// What a backend hands over: for each worker its queues, and a handle for control.
+pub struct Ports<Q: PortQueue> {
+    /// By worker, then one entry a port (in port order; a port with fewer queues is missing from later workers'
+    /// receive side but every worker can transmit on every port).
+    pub queues: Vec<Vec<Q>>,
+    /// For control.
+    pub control: std::sync::Arc<dyn PortControl>,
+}
+
+/// What every backend needs to know to build its ports.
+pub type Config = DataplaneConfig;

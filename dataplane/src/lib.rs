@@ -1,0 +1,8 @@
+//! What a worker does with a burst.
+//!
+//! `backend` owns ports (DPDK or simulated), `worker` the loop, `stage` one step a file over a vector of frames,
+//! `rewrite` the one routine that changes addresses, TTL and checksums.
+
+#![deny(unsafe_code)]
+
+pub mod backend;
