@@ -1,0 +1,80 @@
+# Homeward: everything that a user or a developer runs, on a fresh Debian 12.
+#
+#   make demo     build, then watch a director at work in network namespaces (CONF=FILE leaves it running)
+#   make test     every test: unit, model, property, end to end, short fuzz
+#   make bench    throughput beside dpdk-testpmd, as a table and as JSON
+#   make lint     format, clippy, documentation, licences
+#   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
+#   make install  the programs, the systemd unit and an example configuration (PREFIX, DESTDIR)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+CARGO ?= cargo
+PREFIX ?= /usr
+DESTDIR ?=
+FUZZ_SECONDS ?= 600
+export HOMEWARD ?= $(CURDIR)/target/release/homeward
+export PKTGEN ?= $(CURDIR)/target/release/pktgen
+
+.PHONY: help build demo test bench lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
+
+help:
+	@sed -n '3,8s/^# *//p' Makefile
+
+deps:
+	@tools/setup build
+
+deps-test: deps
+	@tools/setup test
+
+deps-lint: deps
+	@tools/setup lint
+
+build: deps
+	$(CARGO) build --release --locked -p homeward -p pktgen
+
+demo: build
+	@tools/setup demo
+	tools/demo $(if $(CONF),--conf $(CONF))
+
+test: deps-test unit e2e fuzz-smoke
+
+unit:
+	$(CARGO) nextest run --workspace --locked
+
+e2e:
+	$(CARGO) build --locked -p homeward -p pktgen
+	HOMEWARD=$(CURDIR)/target/debug/homeward PKTGEN=$(CURDIR)/target/debug/pktgen \
+		/usr/bin/python3 -m pytest tests/e2e -q
+
+fuzz-smoke:
+	tools/fuzz --runs 20000
+
+fuzz: deps-test
+	tools/fuzz --seconds $(FUZZ_SECONDS)
+
+bench: deps
+	@tools/setup bench
+	$(CARGO) build --release --locked -p benches -p pktgen
+	target/release/throughput $(BENCH_ARGS)
+
+lint: deps-lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p dataplane --no-default-features --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) deny --locked check licenses bans sources
+	tools/check-unsafe
+
+install: build
+	install -D -m 0755 target/release/homeward $(DESTDIR)$(PREFIX)/sbin/homeward
+	install -D -m 0755 target/release/pktgen $(DESTDIR)$(PREFIX)/bin/pktgen
+	install -D -m 0644 conf/homeward.service $(DESTDIR)/lib/systemd/system/homeward.service
+	test -e $(DESTDIR)/etc/homeward/homeward.conf || \
+		install -D -m 0640 conf/demo-dispatched.conf $(DESTDIR)/etc/homeward/homeward.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/homeward $(DESTDIR)$(PREFIX)/bin/pktgen $(DESTDIR)/lib/systemd/system/homeward.service
+
+clean:
+	$(CARGO) clean
