@@ -1,0 +1,6 @@
+//! Management: the socket that shells talk to, HTTP for machines, and the log that both can read.
+//!
+//! Runs on the control runtime; never on a worker's core, and never holds the core's lock while it waits.
+
+pub mod log;
+pub mod protocol;
