@@ -1,2 +1,55 @@
-//! x
-fn main() {}
+//! The Home Agent Director: the program.
+
+#![forbid(unsafe_code)]
+
+mod shell;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Where the management socket is unless the configuration says otherwise.
+const SOCKET: &str = "/run/homeward/homeward.sock";
+
+/// A Home Agent Director: balances Mobile IP registration requests over home agents.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run in the foreground; logs to stderr (journald under systemd), drains on SIGTERM, reloads on SIGHUP
+    Run {
+        /// The configuration, in the language of `homeward shell`
+        #[arg(long, default_value = "/etc/homeward/homeward.conf")]
+        config: PathBuf,
+    },
+    /// Read a configuration, say what is wrong with it, and exit
+    Check {
+        /// The configuration
+        file: PathBuf,
+    },
+    /// Talk to a running director: interactive, by -c, or lines from standard input
+    Shell {
+        /// The management socket
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+        /// Run this command and exit, 1 if it was refused; may be given several times
+        #[arg(short = 'c', value_name = "COMMAND")]
+        commands: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Shell { socket, commands } => shell::run(&socket, &commands),
+        Command::Run { .. } | Command::Check { .. } => Ok(ExitCode::FAILURE),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("homeward: {error:#}");
+        ExitCode::FAILURE
+    })
+}
