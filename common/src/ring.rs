@@ -35,7 +35,8 @@ impl FrameSender {
         let Ok(mut chunk) = self.0.write_chunk(HEADER + frame.len()) else {
             return false;
         };
-        let header = [(frame.len() as u16).to_ne_bytes(), interface.0.to_ne_bytes()].concat_array();
+        let [[a, b], [c, d]] = [(frame.len() as u16).to_ne_bytes(), interface.0.to_ne_bytes()];
+        let header: [u8; HEADER] = [a, b, c, d];
         let (first, second) = chunk.as_mut_slices();
         let mut at = 0;
         for part in [&header[..], frame] {
@@ -49,17 +50,6 @@ impl FrameSender {
     /// True once the reading end is gone.
     pub fn is_abandoned(&self) -> bool {
         self.0.is_abandoned()
-    }
-}
-
-trait ConcatArray {
-    fn concat_array(self) -> [u8; HEADER];
-}
-
-impl ConcatArray for [[u8; 2]; 2] {
-    fn concat_array(self) -> [u8; HEADER] {
-        let [[a, b], [c, d]] = self;
-        [a, b, c, d]
     }
 }
 
@@ -78,14 +68,15 @@ impl FrameReceiver {
     /// Takes the oldest frame into `buffer` (cleared first) and says on which interface; `None` if empty.
     pub fn receive(&mut self, buffer: &mut Vec<u8>) -> Option<InterfaceId> {
         buffer.clear();
-        let header = self.0.read_chunk(HEADER).ok()?;
         let mut bytes = [0; HEADER];
-        let (first, second) = header.as_slices();
-        for (to, from) in bytes.iter_mut().zip(first.iter().chain(second)) {
-            *to = *from;
+        {
+            let header = self.0.read_chunk(HEADER).ok()?;
+            let (first, second) = header.as_slices();
+            for (to, from) in bytes.iter_mut().zip(first.iter().chain(second)) {
+                *to = *from;
+            }
         }
         let length = usize::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
-        drop(header);
         let record = self.0.read_chunk(HEADER + length).ok()?;
         let (first, second) = record.as_slices();
         let head = first.len().min(HEADER);

@@ -115,13 +115,10 @@ impl<S: Subscriber> Layer<S> for LogLayer {
             Level::DEBUG | Level::TRACE => (7, "DEBUG"),
         };
         let stamp = stamp(SystemTime::now(), true);
-        let line = match text.mnemonic {
-            Some(mnemonic) => format!("{stamp}: %{mnemonic}: {}{}", text.message, text.fields),
-            None => {
-                let facility = facility(event.metadata().target());
-                format!("{stamp}: %{facility}-{severity}-{word}: {}{}", text.message, text.fields)
-            }
-        };
+        let name = text
+            .mnemonic
+            .unwrap_or_else(|| format!("{}-{severity}-{word}", facility(event.metadata().target())));
+        let line = format!("{stamp}: %{name}: {}{}", text.message, text.fields);
         self.0.push(&line);
     }
 }

@@ -2,5 +2,11 @@
 //!
 //! Runs on the control runtime; never on a worker's core, and never holds the core's lock while it waits.
 
+pub mod http;
 pub mod log;
+pub mod operator;
 pub mod protocol;
+pub mod server;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The socket and HTTP against a core of three commands.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpStream, UnixStream},
+};
+
+use super::{
+    http::Http,
+    log::LogBook,
+    operator::{Check, Health, Operator},
+    protocol::{MAX_LINE, Reply, Request, Response},
+    server::{Socket, SocketError},
+};
+
+#[derive(Default)]
+struct Echo {
+    open: usize,
+    healthy: bool,
+}
+
+impl Operator for Echo {
+    type Session = usize;
+
+    fn open(&mut self) -> usize {
+        self.open += 1;
+        0
+    }
+
+    fn execute(&mut self, lines: &mut usize, line: &str) -> Reply {
+        *lines += 1;
+        Reply {
+            text: format!("{line}\n"),
+            prompt: format!("{lines}#"),
+            failed: line.starts_with("bad") || line.contains("nonsense"),
+            closed: line == "exit",
+            ..Reply::default()
+        }
+    }
+
+    fn help(&mut self, _: &mut usize, text: &str) -> Reply {
+        Reply { text: format!("help {text}\n"), ..Reply::default() }
+    }
+
+    fn complete(&mut self, _: &mut usize, text: &str) -> Reply {
+        Reply { words: vec![format!("{text}low")], ..Reply::default() }
+    }
+
+    fn close(&mut self, _: usize) {
+        self.open -= 1;
+    }
+
+    fn health(&mut self) -> Health {
+        Health::of(vec![Check { name: "worker 0".into(), healthy: self.healthy, reason: "moves".into() }])
+    }
+
+    fn metrics(&mut self) -> String {
+        "# EOF\n".into()
+    }
+}
+
+struct Shell(BufReader<UnixStream>);
+
+impl Shell {
+    async fn send(&mut self, bytes: &[u8]) -> Response {
+        self.0.get_mut().write_all(bytes).await.unwrap();
+        self.read().await
+    }
+
+    async fn request(&mut self, request: Request) -> Reply {
+        let mut line = serde_json::to_vec(&request).unwrap();
+        line.push(b'\n');
+        match self.send(&line).await {
+            Response::Reply(reply) => reply,
+            Response::Log(line) => panic!("{line}"),
+        }
+    }
+
+    async fn read(&mut self) -> Response {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_shell_keeps_its_session_and_hears_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("deep/er/homeward.sock");
+    let socket = Socket::bind(&path, 0o660, None).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    assert!(matches!(Socket::bind(&path, 0o660, None), Err(SocketError::InUse(_))));
+    let core = Arc::new(Mutex::new(Echo::default()));
+    let log = LogBook::new(16);
+    let server = tokio::spawn(socket.serve(Arc::clone(&core), log.clone()));
+
+    let mut shell = Shell(BufReader::new(UnixStream::connect(&path).await.unwrap()));
+    assert!(matches!(shell.read().await, Response::Reply(reply) if reply.prompt == "1#"));
+    let reply = shell.request(Request::Execute("bad".into())).await;
+    assert_eq!((reply.text.as_str(), reply.prompt.as_str(), reply.failed), ("bad\n", "2#", true));
+    assert_eq!(shell.request(Request::Help("sh".into())).await.text, "help sh\n");
+    assert_eq!(shell.request(Request::Complete("f".into())).await.words, ["flow"]);
+    let nonsense = shell.send(b"{\"fly\":1}\n").await;
+    assert!(matches!(nonsense, Response::Reply(reply) if reply.failed && reply.text.contains("fly")));
+    shell.request(Request::Monitor(true)).await;
+    log.push("a line");
+    assert_eq!(shell.read().await, Response::Log("a line".into()));
+    assert!(shell.request(Request::Execute("exit".into())).await.closed);
+    let mut rest = Vec::new();
+    shell.0.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+
+    let mut flood = Shell(BufReader::new(UnixStream::connect(&path).await.unwrap()));
+    flood.read().await;
+    let reply = flood.send(&vec![b'x'; MAX_LINE + 1]).await;
+    assert!(matches!(reply, Response::Reply(reply) if reply.failed && reply.closed));
+    drop((shell, flood));
+
+    server.abort();
+    assert!(server.await.is_err());
+    assert!(!path.exists());
+    while core.lock().unwrap().open > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stale_socket_is_replaced_and_a_file_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    drop(Socket::bind(&path, 0o600, None).unwrap());
+    std::fs::write(&path, "precious").unwrap();
+    assert!(matches!(Socket::bind(&path, 0o600, None), Err(SocketError::NotASocket(_))));
+    std::fs::remove_file(&path).unwrap();
+    let error = Socket::bind(&path, 0o600, Some("no-such-group")).unwrap_err();
+    assert_eq!(error.to_string(), "management socket: group no-such-group does not exist");
+}
+
+async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn http_serves_metrics_health_and_shows_only() {
+    let core = Arc::new(Mutex::new(Echo::default()));
+    let http = Http::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = http.address().unwrap();
+    tokio::spawn(http.serve(Arc::clone(&core)));
+
+    assert!(get(address, "/metrics").await.ends_with("# EOF\n"));
+    let red = get(address, "/health").await;
+    assert!(red.starts_with("HTTP/1.1 503") && red.contains(r#""name":"worker 0","healthy":false"#), "{red}");
+    core.lock().unwrap().healthy = true;
+    assert!(get(address, "/health").await.starts_with("HTTP/1.1 200"));
+    let show = get(address, "/api/show/ip/slb/reals").await;
+    assert!(show.starts_with("HTTP/1.1 200") && show.ends_with("show ip slb reals | json\n"), "{show}");
+    assert!(get(address, "/api/show/nonsense").await.starts_with("HTTP/1.1 400"));
+    for other in ["/api/configure/terminal", "/api/show/ip%0Areload", "/api/show/x%7Cy", "/"] {
+        assert!(get(address, other).await.starts_with("HTTP/1.1 404"), "{other}");
+    }
+}
