@@ -1,0 +1,72 @@
+//! What the `ip slb` part of the configuration says, as plain data in the order in which it was made.
+
+mod dfp;
+mod farm;
+mod name;
+mod print;
+mod real;
+mod secret;
+mod vserver;
+
+#[cfg(test)]
+mod tests;
+
+pub use dfp::{DfpAgent, DfpConfig, DfpPassword};
+pub use farm::{FarmConfig, PredictorConfig};
+pub use name::{ObjectName, ParseNameError, port_number};
+pub use real::{FailDetect, RealConfig, Reassign};
+pub use secret::{ParseSecretError, Secret};
+pub use vserver::{
+    FarmChoice, Protocol, Replicate, Service, Sticky, SynGuard, VirtualAddress, VserverConfig,
+};
+
+/// All of `ip slb`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlbConfig {
+    /// Server farms in the order of their creation.
+    pub farms: Vec<FarmConfig>,
+    /// Virtual servers in the order of their creation.
+    pub vservers: Vec<VserverConfig>,
+    /// `ip slb dfp`, if entered.
+    pub dfp: Option<DfpConfig>,
+}
+
+impl SlbConfig {
+    /// The farm of that name.
+    pub fn farm(&self, name: &ObjectName) -> Option<&FarmConfig> {
+        self.farms.iter().find(|farm| farm.name == *name)
+    }
+
+    /// The farm of that name, made at the end of the list if there is none.
+    pub fn farm_entry(&mut self, name: &ObjectName) -> &mut FarmConfig {
+        let at = self.farms.iter().position(|farm| farm.name == *name).unwrap_or_else(|| {
+            self.farms.push(FarmConfig::new(name.clone()));
+            self.farms.len() - 1
+        });
+        &mut self.farms[at]
+    }
+
+    /// The virtual server of that name.
+    pub fn vserver(&self, name: &ObjectName) -> Option<&VserverConfig> {
+        self.vservers.iter().find(|vserver| vserver.name == *name)
+    }
+
+    /// The virtual server of that name, made at the end of the list if there is none.
+    pub fn vserver_entry(&mut self, name: &ObjectName) -> &mut VserverConfig {
+        let at = self.vservers.iter().position(|vserver| vserver.name == *name).unwrap_or_else(|| {
+            self.vservers.push(VserverConfig::new(name.clone()));
+            self.vservers.len() - 1
+        });
+        &mut self.vservers[at]
+    }
+
+    /// True while a virtual server names the farm, as primary or backup.
+    pub fn is_farm_used(&self, name: &ObjectName) -> bool {
+        self.vservers.iter().any(|vserver| vserver.farms().any(|used| used == name))
+    }
+
+    /// True while a virtual server in service names the farm.
+    pub fn is_farm_in_service(&self, name: &ObjectName) -> bool {
+        self.vservers.iter().any(|vserver| vserver.inservice && vserver.farms().any(|used| used == name))
+    }
+}

@@ -1,0 +1,79 @@
+//! Names of farms and virtual servers, and names of ports.
+
+use std::{fmt, str::FromStr};
+
+use serde::Serialize;
+
+/// The name of a farm or virtual server: 1 to 15 of `A-Z 0-9 _ . -`, folded to upper case
+/// (CISCO-SLB-MIB, SlbServerString and SlbFarmName).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ObjectName(String);
+
+/// The text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a name of 1 to 15 letters, digits, '_', '.' or '-'")]
+pub struct ParseNameError;
+
+impl ObjectName {
+    /// Most characters.
+    pub const MAX: usize = 15;
+
+    /// The name in upper case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ObjectName {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        if text.is_empty() || text.len() > Self::MAX || !text.bytes().all(allowed) {
+            return Err(ParseNameError);
+        }
+        Ok(Self(text.to_ascii_uppercase()))
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The number of a port that IOS knows by name (`wsp`, `www`, ...) or that we do (`mobile-ip`).
+pub fn port_number(name: &str) -> Option<u16> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "dns" => 53,
+        "ftp" => 21,
+        "https" => 443,
+        "mobile-ip" => 434,
+        "nntp" => 119,
+        "pop2" => 109,
+        "pop3" => 110,
+        "smtp" => 25,
+        "telnet" => 23,
+        "wsp" => 9200,
+        "wsp-wtp" => 9201,
+        "wsp-wtls" => 9202,
+        "wsp-wtp-wtls" => 9203,
+        "www" => 80,
+        "xot" => 1998,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fold_to_upper_case_and_have_a_limit() {
+        assert_eq!("mips_lb-1.a".parse::<ObjectName>().unwrap().as_str(), "MIPS_LB-1.A");
+        assert!("A".repeat(15).parse::<ObjectName>().is_ok());
+        for bad in ["", &"A".repeat(16), "MIPS LB", "é", "a/b"] {
+            assert!(bad.parse::<ObjectName>().is_err(), "{bad}");
+        }
+    }
+}

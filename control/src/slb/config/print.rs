@@ -1,0 +1,193 @@
+//! The running configuration's `ip slb` part: only what differs from the defaults, one blank a level.
+
+use std::fmt::{self, Write as _};
+
+use super::{DfpAgent, VirtualAddress};
+use super::{
+    DfpConfig, DfpPassword, FailDetect, FarmConfig, PredictorConfig, Protocol, RealConfig, Reassign, Service,
+    SlbConfig, SynGuard, VserverConfig,
+};
+
+impl SlbConfig {
+    /// Appends the text to `out`; `hide_secrets` is `service password-encryption`.
+    pub fn print(&self, out: &mut String, hide_secrets: bool) {
+        // Writing to a string cannot fail.
+        let _ = self.write(out, hide_secrets);
+    }
+
+    fn write(&self, out: &mut String, hide_secrets: bool) -> fmt::Result {
+        for farm in &self.farms {
+            write_farm(out, farm)?;
+        }
+        for vserver in &self.vservers {
+            write_vserver(out, vserver)?;
+        }
+        self.dfp.iter().try_for_each(|dfp| write_dfp(out, dfp, hide_secrets))
+    }
+}
+
+fn write_farm(out: &mut String, farm: &FarmConfig) -> fmt::Result {
+    writeln!(out, "ip slb serverfarm {}", farm.name)?;
+    if farm.nat_server {
+        out.push_str(" nat server\n");
+    }
+    if let Some(pool) = &farm.nat_client {
+        writeln!(out, " nat client {pool}")?;
+    }
+    if farm.predictor == PredictorConfig::LeastConns {
+        out.push_str(" predictor leastconns\n");
+    }
+    if farm.bindid != 0 {
+        writeln!(out, " bindid {}", farm.bindid)?;
+    }
+    if farm.purge {
+        out.push_str(" failaction purge\n");
+    }
+    for (i, real) in farm.reals.iter().enumerate() {
+        if i > 0 {
+            out.push_str(" !\n");
+        }
+        write_real(out, real)?;
+    }
+    out.push_str("!\n");
+    Ok(())
+}
+
+fn write_real(out: &mut String, real: &RealConfig) -> fmt::Result {
+    write!(out, " real {}", real.address)?;
+    if let Some(port) = real.port {
+        write!(out, " {port}")?;
+    }
+    out.push('\n');
+    if real.weight != RealConfig::DEFAULT_WEIGHT {
+        writeln!(out, "  weight {}", real.weight)?;
+    }
+    match real.reassign {
+        RealConfig::DEFAULT_REASSIGN => {}
+        Reassign::After(retries) => writeln!(out, "  reassign {retries}")?,
+        Reassign::Never => out.push_str("  no reassign\n"),
+    }
+    let default = FailDetect::default();
+    let FailDetect { numconns, numclients, inband } = real.faildetect;
+    if numclients != default.numclients {
+        writeln!(out, "  faildetect numconns {numconns} numclients {numclients}")?;
+    } else if numconns != default.numconns {
+        writeln!(out, "  faildetect numconns {numconns}")?;
+    }
+    if !inband {
+        out.push_str("  no faildetect inband\n");
+    }
+    if real.maxconns != u32::MAX {
+        writeln!(out, "  maxconns {}", real.maxconns)?;
+    }
+    if real.retry != RealConfig::DEFAULT_RETRY {
+        writeln!(out, "  retry {}", real.retry)?;
+    }
+    if real.inservice {
+        out.push_str("  inservice\n");
+    }
+    Ok(())
+}
+
+fn write_vserver(out: &mut String, vserver: &VserverConfig) -> fmt::Result {
+    writeln!(out, "ip slb vserver {}", vserver.name)?;
+    if let Some(address) = &vserver.address {
+        writeln!(out, " virtual {address}")?;
+    }
+    if let Some(choice) = &vserver.farm {
+        write!(out, " serverfarm {}", choice.primary)?;
+        if let Some(backup) = &choice.backup {
+            write!(out, " backup {backup}")?;
+        }
+        out.push('\n');
+    }
+    for rule in &vserver.clients {
+        let exclude = if rule.exclude { " exclude" } else { "" };
+        writeln!(out, " client {} {}{exclude}", rule.network.network(), rule.network.netmask())?;
+    }
+    if vserver.idle_request != VserverConfig::DEFAULT_IDLE_REQUEST {
+        writeln!(out, " idle ipmobile request {}", vserver.idle_request)?;
+    }
+    if let Some(sticky) = &vserver.sticky {
+        write!(out, " sticky {}", sticky.seconds)?;
+        if let Some(group) = sticky.group {
+            write!(out, " group {group}")?;
+        }
+        if let Some(netmask) = sticky.netmask {
+            write!(out, " netmask {netmask}")?;
+        }
+        out.push('\n');
+    }
+    if let Some(SynGuard { count, interval }) = vserver.synguard {
+        if interval == SynGuard::DEFAULT_INTERVAL {
+            writeln!(out, " synguard {count}")?;
+        } else {
+            writeln!(out, " synguard {count} {interval}")?;
+        }
+    }
+    if let Some(replicate) = &vserver.replicate {
+        write!(out, " replicate casa {} {} {}", replicate.local, replicate.remote, replicate.port)?;
+        if let Some(interval) = replicate.interval {
+            write!(out, " {interval}")?;
+        }
+        out.push('\n');
+    }
+    if vserver.strict_home_agent {
+        out.push_str(" home-agent strict\n");
+    }
+    if vserver.inservice {
+        out.push_str(" inservice\n");
+    }
+    out.push_str("!\n");
+    Ok(())
+}
+
+fn write_dfp(out: &mut String, dfp: &DfpConfig, hide_secrets: bool) -> fmt::Result {
+    out.push_str("ip slb dfp");
+    if let Some(password) = &dfp.password {
+        write!(out, " password {}", password.secret.notation(hide_secrets))?;
+        if password.timeout != DfpPassword::DEFAULT_TIMEOUT {
+            write!(out, " {}", password.timeout)?;
+        }
+    }
+    out.push('\n');
+    for agent in &dfp.agents {
+        writeln!(out, " {agent}")?;
+    }
+    out.push_str("!\n");
+    Ok(())
+}
+
+/// The command without the defaults at its end.
+impl fmt::Display for DfpAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "agent {} {}", self.address, self.port)?;
+        let mut rest = vec![self.timeout, self.retries, self.interval];
+        let defaults = [0, 0, Self::DEFAULT_INTERVAL];
+        while rest.last().is_some_and(|value| *value == defaults[rest.len() - 1]) {
+            rest.pop();
+        }
+        rest.iter().try_for_each(|value| write!(f, " {value}"))
+    }
+}
+
+/// The arguments of `virtual`.
+impl fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.network.addr())?;
+        if self.network.prefix_len() != 32 {
+            write!(f, " {}", self.network.netmask())?;
+        }
+        f.write_str(match self.protocol {
+            Protocol::Udp => " udp ",
+            Protocol::Tcp => " tcp ",
+        })?;
+        match self.port {
+            0 => f.write_str("any")?,
+            port => write!(f, "{port}")?,
+        }
+        match self.service {
+            Service::IpMobile => f.write_str(" service ipmobile"),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use std::net::Ipv4Addr;
+
+use common::snapshot::ClientRule;
+
+use super::*;
+
+fn name(text: &str) -> ObjectName {
+    text.parse().unwrap()
+}
+
+#[test]
+fn everything_prints_in_its_order() {
+    let mut slb = SlbConfig::default();
+    let farm = slb.farm_entry(&name("hafarm"));
+    farm.nat_server = true;
+    farm.nat_client = Some("POOL".into());
+    farm.predictor = PredictorConfig::LeastConns;
+    farm.bindid = 65533;
+    farm.purge = true;
+    let real = farm.real_entry(Ipv4Addr::new(10, 1, 1, 51), Some(4434));
+    real.weight = 1;
+    real.reassign = Reassign::Never;
+    real.faildetect = FailDetect { numconns: 4, numclients: 1, inband: false };
+    real.maxconns = 100;
+    real.retry = 5;
+    real.inservice = true;
+    let real = farm.real_entry(Ipv4Addr::new(10, 1, 1, 52), None);
+    real.reassign = Reassign::After(7);
+    real.faildetect.numconns = 9;
+    farm.real_entry(Ipv4Addr::new(10, 1, 1, 51), Some(4434)).retry = 6;
+    let vserver = slb.vserver_entry(&name("MipsLb"));
+    vserver.address = Some(VirtualAddress {
+        network: "10.1.1.0/28".parse().unwrap(),
+        protocol: Protocol::Udp,
+        port: 0,
+        service: Service::IpMobile,
+    });
+    vserver.farm = Some(FarmChoice { primary: name("HAFARM"), backup: Some(name("spare")) });
+    vserver.clients = vec![
+        ClientRule { network: "15.0.0.0/8".parse().unwrap(), exclude: false },
+        ClientRule { network: "15.1.1.0/24".parse().unwrap(), exclude: true },
+    ];
+    vserver.idle_request = 300;
+    vserver.sticky =
+        Some(Sticky { seconds: 60, group: Some(1), netmask: Some(Ipv4Addr::new(255, 255, 255, 0)) });
+    vserver.synguard = Some(SynGuard { count: 10, interval: 200 });
+    vserver.replicate = Some(Replicate {
+        local: Ipv4Addr::new(1, 1, 1, 1),
+        remote: Ipv4Addr::new(1, 1, 1, 2),
+        port: 4231,
+        interval: None,
+    });
+    vserver.strict_home_agent = true;
+    vserver.inservice = true;
+    let mut short = DfpAgent::new(Ipv4Addr::new(10, 1, 1, 52), 500);
+    short.retries = 3;
+    slb.dfp = Some(DfpConfig {
+        password: Some(DfpPassword { secret: Secret::clear("cisco").unwrap(), timeout: 60 }),
+        agents: vec![DfpAgent::new(Ipv4Addr::new(10, 1, 1, 51), 500), short],
+    });
+    let mut text = String::new();
+    slb.print(&mut text, false);
+    let expected = "\
+ip slb serverfarm HAFARM
+ nat server
+ nat client POOL
+ predictor leastconns
+ bindid 65533
+ failaction purge
+ real 10.1.1.51 4434
+  weight 1
+  no reassign
+  faildetect numconns 4 numclients 1
+  no faildetect inband
+  maxconns 100
+  retry 6
+  inservice
+ !
+ real 10.1.1.52
+  reassign 7
+  faildetect numconns 9
+!
+ip slb vserver MIPSLB
+ virtual 10.1.1.0 255.255.255.240 udp any service ipmobile
+ serverfarm HAFARM backup SPARE
+ client 15.0.0.0 255.0.0.0
+ client 15.1.1.0 255.255.255.0 exclude
+ idle ipmobile request 300
+ sticky 60 group 1 netmask 255.255.255.0
+ synguard 10 200
+ replicate casa 1.1.1.1 1.1.1.2 4231
+ home-agent strict
+ inservice
+!
+ip slb dfp password 0 cisco 60
+ agent 10.1.1.51 500
+ agent 10.1.1.52 500 0 3
+!
+";
+    assert_eq!(text, expected);
+    assert!(slb.is_farm_used(&name("spare")) && slb.is_farm_in_service(&name("hafarm")));
+}

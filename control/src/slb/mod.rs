@@ -1,0 +1,5 @@
+//! Server load balancing for Mobile IP, as the operator sees it: settings and their commands, checks, the control
+//! half of the state machines, `show` and `debug`.
+
+pub mod check;
+pub mod config;
