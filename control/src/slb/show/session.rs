@@ -1,0 +1,112 @@
+//! `show ip slb sessions [ipmobile] [...] [detail]` and `show ip slb conns`.
+
+use std::{fmt::Write as _, net::Ipv4Addr};
+
+use serde::{Serialize, Serializer};
+
+use super::Columns;
+
+/// One session as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionView {
+    /// Virtual server.
+    pub vserver: String,
+    /// FNV-1a 32 of the key.
+    #[serde(serialize_with = "serialize_hash")]
+    pub nai_hash: u32,
+    /// Source address of the last RRQ.
+    pub client: Ipv4Addr,
+    /// Source port of the last RRQ.
+    pub client_port: u16,
+    /// The real that it is on.
+    pub real: Ipv4Addr,
+    /// The real's farm.
+    pub farm: String,
+    /// `S` or `none`.
+    pub nat: &'static str,
+    /// `IPMOBILE_ESTAB`.
+    pub state: &'static str,
+    /// Retransmissions seen on this real.
+    pub retry: u8,
+    /// It moves when `retry` is greater; `None`: never.
+    pub reassign: Option<u8>,
+    /// Seconds until it is deleted, rounded up.
+    pub remaining: u64,
+    /// It tests a real that had failed.
+    pub test: bool,
+}
+
+const SESSIONS: Columns<'_> = Columns {
+    columns: &[("vserver", 0), ("NAI hash", 16), ("client", 33), ("real", 49), ("state", 65)],
+    rule: 79,
+};
+
+const CONNS: Columns<'_> = Columns {
+    columns: &[("vserver", 0), ("prot", 16), ("client", 21), ("real", 43), ("state", 65), ("nat", 75)],
+    rule: 79,
+};
+
+/// The displayed hash: 8 upper-case digits and 8 zeros.
+pub fn hash_text(hash: u32) -> String {
+    format!("{hash:08X}00000000")
+}
+
+fn serialize_hash<S: Serializer>(hash: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hash_text(*hash))
+}
+
+/// Orders as IOS's buckets do: by the low 16 bits of the hash, then by all of it.
+pub fn sort_sessions(sessions: &mut [SessionView]) {
+    sessions.sort_by(|a, b| {
+        let key = |session: &SessionView| (session.nai_hash & 0xffff, session.nai_hash);
+        key(a).cmp(&key(b)).then_with(|| a.vserver.cmp(&b.vserver))
+    });
+}
+
+/// The table, or the paragraphs of `detail`, in the order given.
+pub fn sessions_text(sessions: &[SessionView], detail: bool) -> String {
+    if detail {
+        return sessions.iter().map(SessionView::detail).collect();
+    }
+    SESSIONS.text(sessions.iter().map(|session| {
+        [
+            session.vserver.clone(),
+            hash_text(session.nai_hash),
+            session.client.to_string(),
+            session.real.to_string(),
+            session.state.to_owned(),
+        ]
+    }))
+}
+
+/// `show ip slb conns`: Mobile IP has sessions, not connections, so the table has no rows.
+pub fn conns_text() -> String {
+    CONNS.text(std::iter::empty::<[String; 0]>())
+}
+
+impl SessionView {
+    fn detail(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_detail(&mut out);
+        out
+    }
+
+    fn write_detail(&self, out: &mut String) -> std::fmt::Result {
+        let reassign = self.reassign.map_or_else(|| "never".to_owned(), |retries| retries.to_string());
+        writeln!(
+            out,
+            "{}, session_key = {}, state = {}",
+            self.vserver,
+            hash_text(self.nai_hash),
+            self.state
+        )?;
+        writeln!(
+            out,
+            "  client = {}:{}, real = {}, farm = {}, NAT = {}",
+            self.client, self.client_port, self.real, self.farm, self.nat
+        )?;
+        let test = if self.test { ", test = yes" } else { "" };
+        writeln!(out, "  retry = {}, reassign = {reassign}, remaining = {}{test}", self.retry, self.remaining)
+    }
+}
