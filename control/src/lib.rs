@@ -7,4 +7,5 @@
 #![forbid(unsafe_code)]
 
 pub mod manage;
+pub mod publish;
 pub mod slb;

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::Ipv4Addr};
 
 use common::event::SessionChange;
 
-use super::show::hash_text;
+use super::show::NaiHash;
 
 /// What the lines of one event say.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ impl SessionLine<'_> {
             "SLB_SESSION: client= {}:{} session_key= {}",
             self.client,
             self.client_port,
-            hash_text(self.hash)
+            NaiHash(self.hash)
         ));
         lines
     }

@@ -1,7 +1,9 @@
 //! Server load balancing for Mobile IP, as the operator sees it: settings and their commands, checks, the control
 //! half of the state machines, `show` and `debug`.
 
+pub mod adjacency;
 pub mod check;
 pub mod config;
 pub mod debug;
 pub mod show;
+pub mod slots;

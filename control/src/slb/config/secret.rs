@@ -32,7 +32,7 @@ impl Secret {
     /// A secret from type 7: two decimal digits (the start in the table), then two hexadecimal digits a character.
     pub fn type7(text: &str) -> Result<Self, ParseSecretError> {
         let bytes = text.as_bytes();
-        if bytes.len() < 4 || bytes.len() % 2 != 0 || !bytes.iter().all(u8::is_ascii_hexdigit) {
+        if bytes.len() < 4 || !bytes.len().is_multiple_of(2) || !bytes.iter().all(u8::is_ascii_hexdigit) {
             return Err(ParseSecretError::Type7);
         }
         let start: usize = text[..2].parse().map_err(|_| ParseSecretError::Type7)?;

@@ -11,9 +11,9 @@ mod vserver;
 pub use columns::Columns;
 pub use farm::{FarmView, farms_text};
 pub use real::{RealView, reals_text};
-pub use session::{SessionView, conns_text, hash_text, sessions_text, sort_sessions};
+pub use session::{NaiHash, SessionView, conns_text, sessions_text, sort_sessions};
 pub use stats::StatsView;
-pub use trace::{CandidateView, TraceView, display_hash, display_hash_text};
+pub use trace::{CandidateView, TraceView};
 pub use vserver::{VserverView, vservers_text};
 
 #[cfg(test)]

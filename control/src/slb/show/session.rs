@@ -1,6 +1,6 @@
 //! `show ip slb sessions [ipmobile] [...] [detail]` and `show ip slb conns`.
 
-use std::{fmt::Write as _, net::Ipv4Addr};
+use std::{fmt, fmt::Write as _, net::Ipv4Addr};
 
 use serde::{Serialize, Serializer};
 
@@ -11,9 +11,8 @@ use super::Columns;
 pub struct SessionView {
     /// Virtual server.
     pub vserver: String,
-    /// FNV-1a 32 of the key.
-    #[serde(serialize_with = "serialize_hash")]
-    pub nai_hash: u32,
+    /// Displayed hash of the key.
+    pub nai_hash: NaiHash,
     /// Source address of the last RRQ.
     pub client: Ipv4Addr,
     /// Source port of the last RRQ.
@@ -46,19 +45,33 @@ const CONNS: Columns<'_> = Columns {
     rule: 79,
 };
 
-/// The displayed hash: 8 upper-case digits and 8 zeros.
-pub fn hash_text(hash: u32) -> String {
-    format!("{hash:08X}00000000")
+/// The displayed hash of a key (FNV-1a 32), which prints as 8 upper-case digits and 8 zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NaiHash(pub u32);
+
+impl NaiHash {
+    /// The hash of a key: a NAI's bytes, or the four of a home address.
+    pub fn of(key: &[u8]) -> Self {
+        Self(key.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)))
+    }
 }
 
-fn serialize_hash<S: Serializer>(hash: &u32, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hash_text(*hash))
+impl fmt::Display for NaiHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08X}00000000", self.0)
+    }
+}
+
+impl Serialize for NaiHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Orders as IOS's buckets do: by the low 16 bits of the hash, then by all of it.
 pub fn sort_sessions(sessions: &mut [SessionView]) {
     sessions.sort_by(|a, b| {
-        let key = |session: &SessionView| (session.nai_hash & 0xffff, session.nai_hash);
+        let key = |session: &SessionView| (session.nai_hash.0 & 0xffff, session.nai_hash);
         key(a).cmp(&key(b)).then_with(|| a.vserver.cmp(&b.vserver))
     });
 }
@@ -71,7 +84,7 @@ pub fn sessions_text(sessions: &[SessionView], detail: bool) -> String {
     SESSIONS.text(sessions.iter().map(|session| {
         [
             session.vserver.clone(),
-            hash_text(session.nai_hash),
+            session.nai_hash.to_string(),
             session.client.to_string(),
             session.real.to_string(),
             session.state.to_owned(),
@@ -94,13 +107,7 @@ impl SessionView {
 
     fn write_detail(&self, out: &mut String) -> std::fmt::Result {
         let reassign = self.reassign.map_or_else(|| "never".to_owned(), |retries| retries.to_string());
-        writeln!(
-            out,
-            "{}, session_key = {}, state = {}",
-            self.vserver,
-            hash_text(self.nai_hash),
-            self.state
-        )?;
+        writeln!(out, "{}, session_key = {}, state = {}", self.vserver, self.nai_hash, self.state)?;
         writeln!(
             out,
             "  client = {}:{}, real = {}, farm = {}, NAT = {}",

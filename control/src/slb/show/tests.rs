@@ -30,7 +30,7 @@ fn real(address: &str, farm: &str, weight: u32, conns: u32) -> RealView {
 fn session(vserver: &str, hash: u32, client: &str, real: &str) -> SessionView {
     SessionView {
         vserver: vserver.into(),
-        nai_hash: hash,
+        nai_hash: NaiHash(hash),
         client: client.parse().unwrap(),
         client_port: 434,
         real: real.parse().unwrap(),
@@ -221,7 +221,7 @@ MIPSLB, state = OPERATIONAL, v_index = 7
 #[test]
 fn the_displayed_hash_is_fnv_1a() {
     // Vectors of the FNV reference code.
-    assert_eq!(super::trace::display_hash(b""), 0x811c_9dc5);
-    assert_eq!(super::trace::display_hash(b"foobar"), 0xbf9c_f968);
-    assert_eq!(super::trace::display_hash_text(b"a"), "E40C292C00000000");
+    assert_eq!(NaiHash::of(b""), NaiHash(0x811c_9dc5));
+    assert_eq!(NaiHash::of(b"foobar"), NaiHash(0xbf9c_f968));
+    assert_eq!(NaiHash::of(b"a").to_string(), "E40C292C00000000");
 }

@@ -4,15 +4,15 @@ use std::{fmt::Write as _, net::Ipv4Addr};
 
 use serde::Serialize;
 
-use super::{SessionView, hash_text};
+use super::{NaiHash, SessionView};
 
 /// The answer for one virtual server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TraceView {
     /// The NAI that was asked for, escaped as in debug lines.
     pub nai: String,
-    /// Its displayed hash, with the 8 zeros.
-    pub nai_hash: String,
+    /// Its displayed hash.
+    pub nai_hash: NaiHash,
     /// Virtual server.
     pub vserver: String,
     /// The virtual server's state.
@@ -103,14 +103,4 @@ impl TraceView {
         }
         Ok(())
     }
-}
-
-/// The displayed hash of a key: FNV-1a 32.
-pub fn display_hash(key: &[u8]) -> u32 {
-    key.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-/// The displayed hash as text.
-pub fn display_hash_text(key: &[u8]) -> String {
-    hash_text(display_hash(key))
 }
