@@ -5,5 +5,6 @@ pub mod adjacency;
 pub mod check;
 pub mod config;
 pub mod debug;
+pub mod fsm;
 pub mod show;
 pub mod slots;
