@@ -12,6 +12,12 @@ use super::config::{
 /// Shortest prefix of a `virtual` address range: each address is answered for by itself.
 pub const SHORTEST_VIRTUAL_PREFIX: u8 = 24;
 
+/// Most server farms.
+pub const MAX_FARMS: usize = 1024;
+
+/// Most virtual servers.
+pub const MAX_VSERVERS: usize = 1024;
+
 /// Why `ip slb` settings are refused; the text follows `% SLB: `.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -67,6 +73,12 @@ pub enum Refusal {
     /// More reals than a session can name.
     #[error("more than {MAX_REALS} real servers are not supported")]
     TooManyReals,
+    /// More farms than there are places.
+    #[error("more than {MAX_FARMS} server farms are not supported")]
+    TooManyFarms,
+    /// More virtual servers than there are places.
+    #[error("more than {MAX_VSERVERS} virtual servers are not supported")]
+    TooManyVservers,
     /// A command that would have no effect.
     #[error("{0} is not supported")]
     NotSupported(&'static str),
@@ -100,6 +112,12 @@ pub enum Warning {
 pub fn check(slb: &SlbConfig, interfaces: &[Ipv4Net]) -> Result<Vec<Warning>, Refusal> {
     if slb.farms.iter().map(|farm| farm.reals.len()).sum::<usize>() > MAX_REALS {
         return Err(Refusal::TooManyReals);
+    }
+    if slb.farms.len() > MAX_FARMS {
+        return Err(Refusal::TooManyFarms);
+    }
+    if slb.vservers.len() > MAX_VSERVERS {
+        return Err(Refusal::TooManyVservers);
     }
     for farm in &slb.farms {
         if let Some(real) = farm.reals.iter().find(|real| real.port.is_some() && !farm.nat_server) {

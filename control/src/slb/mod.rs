@@ -8,3 +8,4 @@ pub mod debug;
 pub mod fsm;
 pub mod show;
 pub mod slots;
+pub mod state;

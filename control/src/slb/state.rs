@@ -1,0 +1,234 @@
+//! What outlives a change of configuration: the place of each farm, real and virtual server, and the live state that
+//! workers share through every snapshot.
+
+use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
+
+use common::{
+    id::{FarmId, MAX_REALS, RealId, VserverId},
+    slb::{FarmLive, RealLive, VserverLive},
+};
+
+use super::{
+    check::{MAX_FARMS, MAX_VSERVERS},
+    config::{FarmConfig, ObjectName, SlbConfig},
+    fsm::{RealStatus, RetryTimer},
+    slots::{Full, Slots},
+};
+
+/// A real is one address (and port) of one farm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RealKey {
+    /// The farm.
+    pub farm: ObjectName,
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Port in directed mode.
+    pub port: Option<u16>,
+}
+
+/// A real's place.
+#[derive(Debug)]
+pub struct RealEntry {
+    /// Index and generation.
+    pub id: RealId,
+    /// Shared with workers.
+    pub live: Arc<RealLive>,
+    /// From FAILED to READY_TO_TEST.
+    pub timer: RetryTimer,
+    /// The state that was last logged.
+    pub logged: RealStatus,
+}
+
+/// A farm's place.
+#[derive(Debug)]
+pub struct FarmEntry {
+    /// Index.
+    pub id: FarmId,
+    /// Shared with workers.
+    pub live: Arc<FarmLive>,
+    /// Rises whenever `members` changes.
+    pub generation: u16,
+    /// Reals in the order of the configuration.
+    pub members: Vec<RealId>,
+    /// Reals that left, each with the position in `members` that its turn passes to.
+    pub departed: Vec<(RealId, u16)>,
+}
+
+/// A virtual server's place.
+#[derive(Debug)]
+pub struct VserverEntry {
+    /// Index.
+    pub id: VserverId,
+    /// The number shown.
+    pub v_index: u32,
+    /// Shared with workers.
+    pub live: Arc<VserverLive>,
+}
+
+/// All places.
+#[derive(Debug)]
+pub struct SlbState {
+    /// By [`RealId::index`].
+    pub reals: Slots<RealKey, RealEntry>,
+    /// By [`FarmId`].
+    pub farms: Slots<ObjectName, FarmEntry>,
+    /// By [`VserverId`].
+    pub vservers: Slots<ObjectName, VserverEntry>,
+}
+
+/// What lost its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Reals, whose sessions end.
+    pub reals: Vec<RealId>,
+    /// Virtual servers, likewise.
+    pub vservers: Vec<VserverId>,
+}
+
+/// How many that left a farm are remembered: their turn can only be met until the next new session.
+const DEPARTED: usize = 64;
+
+impl Default for SlbState {
+    fn default() -> Self {
+        Self {
+            reals: Slots::new(MAX_REALS),
+            farms: Slots::new(MAX_FARMS),
+            vservers: Slots::new(MAX_VSERVERS),
+        }
+    }
+}
+
+impl SlbState {
+    /// Gives places to what is new in `config` and takes them from what is gone. `config` has passed
+    /// [`super::check::check`], so there is room.
+    pub fn place(&mut self, config: &SlbConfig) -> Result<Gone, Full> {
+        let reals: HashSet<RealKey> = config.farms.iter().flat_map(keys).collect();
+        let gone = Gone {
+            reals: self
+                .reals
+                .retain(|key| reals.contains(key))
+                .into_iter()
+                .map(|(_, _, real)| real.id)
+                .collect(),
+            vservers: self
+                .vservers
+                .retain(|name| config.vserver(name).is_some())
+                .into_iter()
+                .map(|(_, _, vserver)| vserver.id)
+                .collect(),
+        };
+        self.farms.retain(|name| config.farm(name).is_some());
+        for farm in &config.farms {
+            self.place_farm(farm)?;
+        }
+        for vserver in &config.vservers {
+            self.vservers.insert(&vserver.name, |index, _| VserverEntry {
+                id: VserverId(index as u16),
+                v_index: index as u32 + 1,
+                live: Arc::default(),
+            })?;
+        }
+        Ok(gone)
+    }
+
+    fn place_farm(&mut self, farm: &FarmConfig) -> Result<(), Full> {
+        let mut members = Vec::with_capacity(farm.reals.len());
+        for key in keys(farm) {
+            let index = self.reals.insert(&key, |index, generation| RealEntry {
+                id: RealId { index: index as u16, generation },
+                live: Arc::default(),
+                timer: RetryTimer::default(),
+                logged: RealStatus::OutOfService,
+            })?;
+            members.extend(self.reals.at(index).map(|(_, real)| real.id));
+        }
+        self.farms.insert(&farm.name, |index, _| FarmEntry {
+            id: FarmId(index as u16),
+            live: Arc::default(),
+            generation: 0,
+            members: Vec::new(),
+            departed: Vec::new(),
+        })?;
+        if let Some((_, entry)) = self.farms.get_mut(&farm.name) {
+            entry.set_members(members);
+        }
+        Ok(())
+    }
+}
+
+/// The keys of a farm's reals, in order.
+fn keys(farm: &FarmConfig) -> impl Iterator<Item = RealKey> + '_ {
+    farm.reals.iter().map(|real| RealKey { farm: farm.name.clone(), address: real.address, port: real.port })
+}
+
+impl FarmEntry {
+    /// Takes a new list of members. The turn of one that left passes to the next that stays, going round; those that
+    /// left earlier are carried along.
+    fn set_members(&mut self, members: Vec<RealId>) {
+        if members == self.members {
+            return;
+        }
+        let heir = |from: usize| {
+            let round = self.members.iter().cycle().skip(from).take(self.members.len());
+            round.filter_map(|old| members.iter().position(|new| new == old)).next().unwrap_or(0) as u16
+        };
+        let earlier = self.departed.iter().map(|(real, at)| (*real, heir(usize::from(*at))));
+        let left = self.members.iter().enumerate().filter(|(_, real)| !members.contains(real));
+        let mut departed: Vec<_> = earlier.chain(left.map(|(at, real)| (*real, heir(at)))).collect();
+        departed.drain(..departed.len().saturating_sub(DEPARTED));
+        departed.retain(|(real, _)| !members.contains(real));
+        self.departed = departed;
+        self.members = members;
+        self.generation = self.generation.wrapping_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(farms: &[(&str, &[u8])]) -> SlbConfig {
+        let mut slb = SlbConfig::default();
+        for (name, reals) in farms {
+            let farm = slb.farm_entry(&name.parse().unwrap());
+            for last in *reals {
+                farm.real_entry(Ipv4Addr::new(10, 1, 1, *last), None);
+            }
+        }
+        slb
+    }
+
+    fn farm<'a>(state: &'a SlbState, name: &str) -> &'a FarmEntry {
+        state.farms.get(&name.parse().unwrap()).unwrap().1
+    }
+
+    #[test]
+    fn places_stay_over_changes_and_the_same_address_in_two_farms_is_two_reals() {
+        let mut state = SlbState::default();
+        state.place(&config(&[("A", &[1, 2, 3]), ("B", &[1])])).unwrap();
+        let before = farm(&state, "A").members.clone();
+        assert_eq!(farm(&state, "A").generation, 1);
+        assert_ne!(before[0], farm(&state, "B").members[0]);
+        let gone = state.place(&config(&[("B", &[1]), ("A", &[1, 3, 4])])).unwrap();
+        let after = farm(&state, "A");
+        assert_eq!((after.members[0], after.members[1]), (before[0], before[2]));
+        assert_eq!((after.generation, &gone.reals), (2, &vec![before[1]]));
+        assert_eq!(farm(&state, "B").generation, 1, "unchanged");
+        state.place(&config(&[("B", &[1]), ("A", &[1, 2, 3, 4])])).unwrap();
+        assert_ne!(farm(&state, "A").members[1], before[1], "back, but another real to every session");
+    }
+
+    #[test]
+    fn the_turn_of_one_that_left_passes_to_its_neighbour() {
+        let mut state = SlbState::default();
+        state.place(&config(&[("A", &[1, 2, 3])])).unwrap();
+        let [_, two, three] = farm(&state, "A").members[..] else { panic!("three members") };
+        state.place(&config(&[("A", &[1, 3])])).unwrap();
+        assert_eq!(farm(&state, "A").departed, [(two, 1)]);
+        state.place(&config(&[("A", &[1])])).unwrap();
+        assert_eq!(farm(&state, "A").departed, [(two, 0), (three, 0)], "round, and carried along");
+        state.place(&config(&[("A", &[])])).unwrap();
+        assert_eq!(farm(&state, "A").members.len(), 0);
+        assert!(farm(&state, "A").departed.iter().all(|(_, at)| *at == 0));
+    }
+}
