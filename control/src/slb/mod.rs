@@ -6,6 +6,7 @@ pub mod check;
 pub mod config;
 pub mod debug;
 pub mod fsm;
+pub mod plan;
 pub mod show;
 pub mod slots;
 pub mod state;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, net::Ipv4Addr};
 use common::id::MAX_REALS;
 use ipnet::Ipv4Net;
 
-use super::config::{
+use crate::slb::config::{
     ObjectName, PredictorConfig, Protocol, Service, SlbConfig, VirtualAddress, VserverConfig,
 };
 
@@ -193,7 +193,7 @@ fn warnings(slb: &SlbConfig, interfaces: &[Ipv4Net]) -> Vec<Warning> {
             if dispatched && !interfaces.iter().any(|subnet| subnet.contains(&real.address)) {
                 warnings.push(Warning::NotAdjacent(real.address));
             }
-            if let super::config::Reassign::After(reassign @ 5..) = real.reassign {
+            if let crate::slb::config::Reassign::After(reassign @ 5..) = real.reassign {
                 warnings.push(Warning::LargeReassign { real: real.address, reassign });
             }
         }
@@ -225,3 +225,6 @@ impl<T: fmt::Display> fmt::Display for SlbLine<T> {
         write!(f, "% SLB: {}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;
