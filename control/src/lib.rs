@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod health;
 pub mod manage;
 pub mod publish;
 pub mod slb;
