@@ -143,7 +143,7 @@ class Actor:
                 changed = bytearray(frame)
                 for _ in range(dice.randrange(1, 4)):
                     changed[dice.randrange(12, len(changed))] = dice.randrange(256)
-                cut = dice.randrange(8)
+                cut = dice.randrange(8) if len(changed) > 15 else 1
                 frame = bytes(changed[:dice.randrange(14, len(changed))] if cut == 0 else changed)
             while True:
                 try:
