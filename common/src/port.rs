@@ -131,6 +131,18 @@ pub enum PortError {
         /// Text of the error number.
         reason: String,
     },
+    /// The workers cannot be placed on CPUs.
+    #[error("workers and CPUs: {reason}")]
+    Cores {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A worker could not be started, or panicked.
+    #[error("worker: {reason}")]
+    Worker {
+        /// What it said.
+        reason: String,
+    },
     /// Memory for packets does not suffice.
     #[error("packet memory: {needed_mb} MB needed, {reason}")]
     Memory {

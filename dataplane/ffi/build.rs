@@ -14,11 +14,12 @@ const LIBRARIES: [&str; 8] = [
     "rte_eal",
 ];
 
-const FUNCTIONS: [&str; 55] = [
+const FUNCTIONS: [&str; 56] = [
     "shim_.*",
     "_rte_.*",
     "rte_dev_remove",
     "rte_eal_cleanup",
+    "rte_eal_get_runtime_dir",
     "rte_eal_hotplug_add",
     "rte_eal_hotplug_remove",
     "rte_eal_process_type",

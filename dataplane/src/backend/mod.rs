@@ -3,6 +3,9 @@
 use arrayvec::ArrayVec;
 use common::{config::DataplaneConfig, id::PortId, port::PortControl};
 
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
+
 /// Frames in a vector at most.
 pub const BURST: usize = 64;
 
@@ -28,6 +31,7 @@ pub trait Frame: Sized {
     /// Cuts the frame to `len` bytes; false if it is shorter.
     fn truncate(&mut self, len: usize) -> bool;
     /// Another reference to the same bytes.
+    #[must_use]
     fn share(&self) -> Self;
     /// The hash that the device computed.
     fn rss_hash(&self) -> Option<u32>;
@@ -35,6 +39,14 @@ pub trait Frame: Sized {
     fn stripped_vlan(&self) -> Option<u16>;
     /// What the device found of the IPv4 header checksum: `Some(true)` good, `Some(false)` bad, `None` unknown.
     fn ip_checksum_ok(&self) -> Option<bool>;
+    /// Has the device fill in the IPv4 header checksum, and the UDP checksum if `udp`, when the frame is sent on a
+    /// port with [`PortQueue::checksum_offload`]. `l2` and `l3` are the lengths in bytes of what is in front of the
+    /// IPv4 header and of that header. Changes the frame last: what is written later is not summed. False, and
+    /// nothing changed, if it must be done in software.
+    fn request_checksum(&mut self, l2: usize, l3: usize, udp: bool) -> bool {
+        let _ = (l2, l3, udp);
+        false
+    }
 }
 
 /// One receive and transmit queue pair of a port, owned by one worker.
@@ -49,6 +61,10 @@ pub trait PortQueue: Send {
     fn transmit(&mut self, out: &mut Burst<Self::Frame>) -> usize;
     /// An empty frame with headroom; `None` when the pool is dry.
     fn allocate(&mut self) -> Option<Self::Frame>;
+    /// The device fills in checksums that [`Frame::request_checksum`] asked for.
+    fn checksum_offload(&self) -> bool {
+        false
+    }
 }
 
 /// What a backend hands over: for each worker its queues, and a handle for control.

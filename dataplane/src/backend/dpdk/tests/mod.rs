@@ -1,0 +1,40 @@
+//! Each test runs in a process of its own, because EAL starts once.
+
+mod ports;
+
+use common::{
+    config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
+    id::PortId,
+};
+
+/// A port with the configuration's defaults.
+pub(super) fn port(id: u16, device: &str) -> PortConfig {
+    PortConfig {
+        id: PortId(id),
+        name: format!("Ethernet{id}"),
+        device: device.to_owned(),
+        mac: None,
+        mtu: 1500,
+        rx_queues: None,
+        tx_queues: None,
+        rx_descriptors: 1024,
+        tx_descriptors: 1024,
+        rss_key: None,
+        rss: RssFields::default(),
+        promiscuous: false,
+    }
+}
+
+/// One worker, no huge pages, a port a device.
+pub(super) fn config(devices: &[&str]) -> DataplaneConfig {
+    DataplaneConfig {
+        workers: 1,
+        cores: Vec::new(),
+        sessions: 1024,
+        hugepages: Hugepages::Off,
+        memory_mb: None,
+        poll: Poll::Always,
+        eal: None,
+        ports: (0..).zip(devices).map(|(id, device)| port(id, device)).collect(),
+    }
+}
