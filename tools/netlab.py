@@ -116,7 +116,8 @@ class Host:
 
     def spawn(self, *words, **options):
         """Starts a program in the namespace."""
-        return subprocess.Popen(["ip", "netns", "exec", self.namespace, *words], preexec_fn=die_with_parent, **options)
+        return subprocess.Popen(["ip", "netns", "exec", self.namespace, *words], preexec_fn=die_with_parent,
+                                start_new_session=True, **options)
 
     def mac(self, device):
         """Hardware address of an interface."""
@@ -423,8 +424,9 @@ def sweep():
 
 
 def raise_on_sigterm():
-    """Turns SIGTERM into an exit that runs the clean-up."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Turns SIGTERM and a closed terminal into an exit that runs the clean-up."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
 
 
 atexit.register(close_all)
