@@ -1,1 +1,127 @@
 //! The three things that safe Rust cannot say: prefetch, the time-stamp counter, huge-page memory.
+//!
+//! Nothing here knows what the memory is for. All of Homeward's unsafe code outside the DPDK bindings is in this file.
+
+use std::{
+    io,
+    ops::Deref,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, AtomicU64},
+};
+
+use portable_atomic::AtomicU128;
+
+/// Asks the processor to bring the cache line of `target` near; changes nothing else.
+#[inline(always)]
+pub fn prefetch<T>(target: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch never faults and never writes, whatever the address; this one is a valid reference.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(target).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = target;
+}
+
+/// The time-stamp counter of this processor, in cycles of its constant rate.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn tsc() -> u64 {
+    // SAFETY: RDTSC exists on every x86-64 processor and has no operands.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
+/// Types whose all-zero bytes are a valid value, that need no drop and may be shared between threads.
+///
+/// # Safety
+/// The implementer promises exactly that.
+pub unsafe trait Zeroed: Sync + Send {}
+
+// SAFETY: an atomic integer has the layout of its integer, and zero is a value of it.
+unsafe impl Zeroed for AtomicU32 {}
+// SAFETY: as above.
+unsafe impl Zeroed for AtomicU64 {}
+// SAFETY: as above; `portable_atomic::AtomicU128` is `repr(C, align(16))` around one `u128`.
+unsafe impl Zeroed for AtomicU128 {}
+// SAFETY: an array is its elements side by side.
+unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
+
+/// Which pages are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Reserved huge pages (`MAP_HUGETLB`), or an error.
+    Huge,
+    /// Ordinary memory that the kernel may back with transparent huge pages (`MADV_HUGEPAGE`).
+    Transparent,
+    /// Ordinary memory as it comes.
+    Plain,
+}
+
+/// A fixed, zeroed, shared slice in its own pages; unmapped when dropped.
+#[derive(Debug)]
+pub struct PageSlice<T: Zeroed> {
+    start: NonNull<T>,
+    len: usize,
+    bytes: usize,
+}
+
+impl<T: Zeroed> PageSlice<T> {
+    /// Size of a huge page in bytes.
+    pub const HUGE_PAGE: usize = 2 << 20;
+
+    /// Maps room for `len` values and touches every page, so that no later access faults.
+    ///
+    /// # Errors
+    /// What the kernel says: out of memory, or not enough reserved huge pages.
+    pub fn new(len: usize, want: Want) -> io::Result<Self> {
+        const { assert!(align_of::<T>() <= 4096 && size_of::<T>() > 0) };
+        let too_big = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let bytes = len.max(1).checked_mul(size_of::<T>()).ok_or_else(too_big)?;
+        let bytes = bytes.checked_next_multiple_of(Self::HUGE_PAGE).ok_or_else(too_big)?;
+        let huge = if want == Want::Huge { libc::MAP_HUGETLB } else { 0 };
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | huge;
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that exists.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let first = NonNull::new(start.cast::<T>()).ok_or_else(too_big)?;
+        let slice = Self { start: first, len, bytes };
+        if want == Want::Transparent {
+            // SAFETY: advice about the mapping just made; it does not change contents. A refusal leaves small pages.
+            unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };
+        }
+        // SAFETY: as above; populating writes no values. A kernel before 5.14 refuses and faults pages in on use.
+        let populated = unsafe { libc::madvise(start, bytes, libc::MADV_POPULATE_WRITE) };
+        if populated != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOMEM) {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
+        Ok(slice)
+    }
+}
+
+impl<T: Zeroed> Deref for PageSlice<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `start` is a page boundary of a mapping of at least `len * size_of::<T>()` zeroed bytes that lives
+        // as long as `self`; zero is a value of `T` (`Zeroed`), and writes go through shared atomics only.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Zeroed> Drop for PageSlice<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new` with this size, and no reference outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+// SAFETY: the mapping is owned by the slice alone, and its values may be sent and shared (`Zeroed`).
+unsafe impl<T: Zeroed> Send for PageSlice<T> {}
+// SAFETY: as above.
+unsafe impl<T: Zeroed> Sync for PageSlice<T> {}
