@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Everything a worker reads.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Rises by one at each publication.
     pub generation: u64,

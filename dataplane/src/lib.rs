@@ -6,3 +6,12 @@
 #![deny(unsafe_code)]
 
 pub mod backend;
+pub mod batch;
+mod checksum;
+pub mod clock;
+pub mod counts;
+pub mod limit;
+pub mod rewrite;
+pub mod rig;
+pub mod stage;
+pub mod worker;

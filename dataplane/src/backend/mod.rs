@@ -5,6 +5,7 @@ use common::{config::DataplaneConfig, id::PortId, port::PortControl};
 
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod sim;
 
 /// Frames in a vector at most.
 pub const BURST: usize = 64;

@@ -1,0 +1,206 @@
+//! A vector of frames on its way through the stages, and what is known of each.
+
+use std::net::Ipv4Addr;
+
+use arrayvec::ArrayVec;
+use common::{
+    id::{InterfaceId, PortId, VserverId},
+    slb::Request,
+    verdict::Verdict,
+};
+
+use crate::backend::{BURST, Burst};
+
+/// Where a frame goes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// IPv4 with a sound header: whose is it?
+    Classify,
+    /// UDP for a virtual server in service.
+    MobileIp,
+    /// Transit.
+    Forward,
+    /// For an address that the dataplane answers itself, or ARP.
+    Local,
+    /// For the host.
+    Punt,
+    /// Rewritten for [`Packet::egress`]; counted so once the device took it.
+    Transmit(Verdict),
+    /// The end.
+    Drop(Verdict),
+}
+
+/// The stages that take frames out of a batch, in the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// [`Next::Classify`].
+    Classify,
+    /// [`Next::MobileIp`].
+    MobileIp,
+    /// [`Next::Forward`].
+    Forward,
+    /// [`Next::Local`].
+    Local,
+    /// [`Next::Punt`].
+    Punt,
+    /// [`Next::Transmit`] and [`Next::Drop`].
+    End,
+}
+
+const STAGES: usize = Stage::End as usize + 1;
+
+/// What is known of a frame. Offsets count from the frame's first byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// Layer-3 interface on which it came.
+    pub interface: InterfaceId,
+    /// Where the network header begins: 14, or 18 with a tag in the bytes.
+    pub l3: u16,
+    /// Bytes of the IPv4 header.
+    pub header: u16,
+    /// IPv4 total length: header and payload.
+    pub length: u16,
+    /// EtherType behind the tag.
+    pub ethertype: u16,
+    /// Fragment offset is not 0, or more fragments follow.
+    pub fragment: bool,
+    /// Fragment offset is not 0.
+    pub later_fragment: bool,
+    /// Don't Fragment.
+    pub dont_fragment: bool,
+    /// The Ethernet destination is a group address.
+    pub group: bool,
+    /// Time to live on arrival.
+    pub ttl: u8,
+    /// IPv4 protocol.
+    pub protocol: u8,
+    /// IPv4 source.
+    pub source: Ipv4Addr,
+    /// IPv4 destination.
+    pub destination: Ipv4Addr,
+    /// The virtual server that classification chose.
+    pub vserver: VserverId,
+    /// Port of the device that transmits it.
+    pub egress: PortId,
+}
+
+impl Packet {
+    /// Nothing known.
+    pub const EMPTY: Self = Self {
+        interface: InterfaceId(0),
+        l3: 14,
+        header: 20,
+        length: 20,
+        ethertype: 0,
+        fragment: false,
+        later_fragment: false,
+        dont_fragment: false,
+        group: false,
+        ttl: 0,
+        protocol: 0,
+        source: Ipv4Addr::UNSPECIFIED,
+        destination: Ipv4Addr::UNSPECIFIED,
+        vserver: VserverId(0),
+        egress: PortId(0),
+    };
+
+    /// Where the IPv4 payload begins.
+    pub fn l4(&self) -> usize {
+        usize::from(self.l3) + usize::from(self.header)
+    }
+
+    /// Where the IPv4 packet ends.
+    pub fn end(&self) -> usize {
+        usize::from(self.l3) + usize::from(self.length)
+    }
+
+    /// Bytes of IPv4 payload.
+    pub fn payload(&self) -> usize {
+        usize::from(self.length - self.header)
+    }
+}
+
+/// Up to 64 frames. Each is in the set of exactly one stage.
+#[derive(Debug)]
+pub struct Batch<F> {
+    /// The frames.
+    pub frames: Burst<F>,
+    packets: [Packet; BURST],
+    ends: [Next; BURST],
+    sets: [u64; STAGES],
+    /// Requests of the Mobile IP stage between its two passes, with the key's place in the frame.
+    pub requests: ArrayVec<(u8, Request, Key), BURST>,
+}
+
+/// Where the session key lies in a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Key {
+    /// First byte.
+    pub at: u16,
+    /// Bytes; 0: the key is a home address.
+    pub length: u16,
+}
+
+impl<F> Default for Batch<F> {
+    fn default() -> Self {
+        Self {
+            frames: Burst::new(),
+            packets: [Packet::EMPTY; BURST],
+            ends: [Next::Punt; BURST],
+            sets: [0; STAGES],
+            requests: ArrayVec::new(),
+        }
+    }
+}
+
+impl<F> Batch<F> {
+    /// A frame and what is known of it.
+    pub fn at(&mut self, index: usize) -> (&mut F, &mut Packet) {
+        (&mut self.frames[index], &mut self.packets[index])
+    }
+
+    /// Sends a frame on. It must be in no stage's set, or [`Batch::take`]n from it.
+    pub fn send(&mut self, index: usize, next: Next) {
+        let stage = match next {
+            Next::Classify => Stage::Classify,
+            Next::MobileIp => Stage::MobileIp,
+            Next::Forward => Stage::Forward,
+            Next::Local => Stage::Local,
+            Next::Punt => Stage::Punt,
+            Next::Transmit(_) | Next::Drop(_) => Stage::End,
+        };
+        self.ends[index] = next;
+        self.sets[stage as usize] |= 1 << index;
+    }
+
+    /// Takes a stage's frames out of its set: their positions in order.
+    pub fn take(&mut self, stage: Stage) -> Indices {
+        Indices(std::mem::take(&mut self.sets[stage as usize]))
+    }
+
+    /// Takes every frame with its end, in the order of arrival.
+    pub fn finish(&mut self) -> impl Iterator<Item = (F, Next, PortId)> {
+        self.sets = [0; STAGES];
+        self.frames
+            .drain(..)
+            .zip(self.ends.iter().zip(&self.packets))
+            .map(|(frame, (next, packet))| (frame, *next, packet.egress))
+    }
+}
+
+/// Positions in a batch, rising.
+#[derive(Clone, Debug)]
+pub struct Indices(u64);
+
+impl Iterator for Indices {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let index = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(index)
+    }
+}

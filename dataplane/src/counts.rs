@@ -1,0 +1,95 @@
+//! What a worker counts in its own memory, copied to the shared cells once a burst.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use common::{id::PortId, stats::WorkerStats, verdict::Verdict};
+
+/// One port's counts, in the order of [`common::stats::PortCell`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PortCounts {
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Packets that the device took.
+    pub tx_packets: u64,
+    /// Bytes that the device took.
+    pub tx_bytes: u64,
+    /// Packets that it did not take.
+    pub tx_full: u64,
+}
+
+/// A worker's counts since its start.
+#[derive(Debug)]
+pub struct Counts {
+    verdicts: [u64; Verdict::COUNT],
+    /// Verdicts that changed since they were published.
+    changed: u64,
+    /// Packets received.
+    pub received: u64,
+    /// Polls that returned packets.
+    pub bursts: u64,
+    /// Polls that returned none.
+    pub empty_polls: u64,
+    /// Cycles with packets in hand.
+    pub busy_cycles: u64,
+    /// Frames from control sent out.
+    pub injected: u64,
+    /// By port.
+    pub ports: Vec<PortCounts>,
+}
+
+const _: () = assert!(Verdict::COUNT <= 64, "the set of changed verdicts is one word");
+
+impl Counts {
+    /// Zeros for `ports` ports.
+    pub fn new(ports: usize) -> Self {
+        Self {
+            verdicts: [0; Verdict::COUNT],
+            changed: 0,
+            received: 0,
+            bursts: 0,
+            empty_polls: 0,
+            busy_cycles: 0,
+            injected: 0,
+            ports: vec![PortCounts::default(); ports],
+        }
+    }
+
+    /// Counts the end of one packet.
+    pub fn end(&mut self, verdict: Verdict) {
+        self.verdicts[verdict as usize] += 1;
+        self.changed |= 1 << verdict as u32;
+    }
+
+    /// Copies a burst's changes to the cells that others read.
+    pub fn publish(&mut self, stats: &WorkerStats) {
+        let mut changed = std::mem::take(&mut self.changed);
+        while changed != 0 {
+            let index = changed.trailing_zeros() as usize;
+            changed &= changed - 1;
+            stats.verdicts[index].store(self.verdicts[index], Relaxed);
+        }
+        stats.received.store(self.received, Relaxed);
+        stats.bursts.store(self.bursts, Relaxed);
+        stats.busy_cycles.store(self.busy_cycles, Relaxed);
+        stats.injected.store(self.injected, Relaxed);
+        for (cell, counts) in stats.ports.iter().zip(&self.ports) {
+            let pairs: [(&AtomicU64, u64); 5] = [
+                (&cell.rx_packets, counts.rx_packets),
+                (&cell.rx_bytes, counts.rx_bytes),
+                (&cell.tx_packets, counts.tx_packets),
+                (&cell.tx_bytes, counts.tx_bytes),
+                (&cell.tx_full, counts.tx_full),
+            ];
+            for (cell, value) in pairs {
+                cell.store(value, Relaxed);
+            }
+        }
+    }
+
+    /// A port's counts.
+    pub fn port(&mut self, port: PortId) -> Option<&mut PortCounts> {
+        self.ports.get_mut(port.index())
+    }
+}

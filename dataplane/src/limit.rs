@@ -1,0 +1,121 @@
+//! Rates that one worker keeps to: answers, and questions to control.
+
+use std::net::Ipv4Addr;
+
+use common::{event::Event, id::InterfaceId, time::Nanos};
+use rtrb::Producer;
+
+/// Tokens that come at a steady rate, up to a depth.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket {
+    /// Nanoseconds a token.
+    interval: u64,
+    /// Most that is saved up, in nanoseconds.
+    depth: u64,
+    /// The instant at which the bucket would be full.
+    full_at: u64,
+}
+
+impl Bucket {
+    /// `rate` tokens a second, `depth` at once; full at the start.
+    pub fn new(rate: u32, depth: u32) -> Self {
+        let interval = 1_000_000_000 / u64::from(rate.max(1));
+        Self { interval, depth: interval * u64::from(depth.max(1)), full_at: 0 }
+    }
+
+    /// Takes a token, if there is one.
+    pub fn take(&mut self, now: Nanos) -> bool {
+        let from = self.full_at.max(now.0);
+        let ok = from + self.interval <= now.0 + self.depth;
+        if ok {
+            self.full_at = from + self.interval;
+        }
+        ok
+    }
+}
+
+/// What a worker answers on its own, limited so that it cannot be made a weapon.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    /// ICMP errors and TCP resets: 1000 a second and worker, 50 at once.
+    pub errors: Bucket,
+    /// Echo replies: 10 000 a second and worker, 500 at once.
+    pub echoes: Bucket,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { errors: Bucket::new(1000, 50), echoes: Bucket::new(10_000, 500) }
+    }
+}
+
+/// Addresses asked for lately; a collision forgets the older one.
+const RECENT: usize = 64;
+/// One question an address and second.
+const PATIENCE: u64 = 1_000_000_000;
+
+/// The ring to control, never waited for.
+#[derive(Debug)]
+pub struct News {
+    events: Producer<Event>,
+    recent: [Option<(InterfaceId, Ipv4Addr, Nanos)>; RECENT],
+    questions: Bucket,
+    /// Events for which there was no room.
+    pub lost: u64,
+}
+
+impl News {
+    /// Writes to `events`.
+    pub fn new(events: Producer<Event>) -> Self {
+        Self { events, recent: [None; RECENT], questions: Bucket::new(1000, 100), lost: 0 }
+    }
+
+    /// Sends an event, or counts it as lost.
+    pub fn push(&mut self, event: Event) {
+        if self.events.push(event).is_err() {
+            self.lost += 1;
+        }
+    }
+
+    /// Asks for a neighbour: once a second for each address, at most 1000 times a second in all.
+    pub fn resolve(&mut self, interface: InterfaceId, address: Ipv4Addr, now: Nanos) {
+        let slot = &mut self.recent[address.to_bits() as usize % RECENT];
+        if slot.is_some_and(|(i, a, at)| (i, a) == (interface, address) && now.0 < at.0 + PATIENCE) {
+            return;
+        }
+        if self.questions.take(now) {
+            *slot = Some((interface, address, now));
+            self.push(Event::Resolve { interface, address });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_depth_at_once_and_then_its_rate() {
+        let mut bucket = Bucket::new(1000, 50);
+        let at = |ms: u64| Nanos(7_000_000_000 + ms * 1_000_000);
+        assert_eq!((0..100).filter(|_| bucket.take(at(0))).count(), 50);
+        assert_eq!((0..100).filter(|_| bucket.take(at(10))).count(), 10);
+        assert_eq!((0..100).filter(|_| bucket.take(at(10_000))).count(), 50);
+    }
+
+    #[test]
+    fn one_question_a_second_for_an_address_and_a_bound_for_all() {
+        let (events, mut seen) = rtrb::RingBuffer::new(4096);
+        let mut news = News::new(events);
+        let address = Ipv4Addr::new(10, 0, 0, 1);
+        for ms in 0..1500 {
+            news.resolve(InterfaceId(1), address, Nanos(ms * 1_000_000));
+        }
+        assert_eq!(std::iter::from_fn(|| seen.pop().ok()).count(), 2);
+        for host in 0..100_000 {
+            news.resolve(InterfaceId(1), Ipv4Addr::from_bits(host), Nanos(3_000_000_000));
+        }
+        assert_eq!(std::iter::from_fn(|| seen.pop().ok()).count(), 100);
+        assert_eq!(news.lost, 0);
+    }
+}

@@ -1,0 +1,179 @@
+//! The one routine that changes a packet: addresses, ports, TTL, MAC addresses, VLAN tag and the checksums over
+//! them.
+//!
+//! Checksums are updated incrementally (RFC 1624, equation 3), so a wrong one stays wrong and the receiver still
+//! notices. A UDP checksum of 0 (none) stays 0; a computed 0 is written as 0xffff (RFC 768).
+
+use std::net::Ipv4Addr;
+
+use common::{mac::MacAddr, verdict::Verdict};
+
+use crate::{backend::Frame, batch::Packet};
+
+/// EtherType of an 802.1Q tag.
+pub const DOT1Q: u16 = 0x8100;
+/// Bytes of an Ethernet header without a tag.
+pub const ETHERNET: usize = 14;
+/// Bytes of an 802.1Q tag.
+pub const TAG: usize = 4;
+/// Smallest Ethernet frame without FCS; trailing bytes beyond it and beyond the IP packet are cut off.
+const MINIMUM: usize = 60;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// What becomes of the time to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// One less. The caller has seen that it is at least 2.
+    Decrement,
+    /// This value: the packet is our own answer.
+    Set(u8),
+}
+
+/// The Ethernet side of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Ethernet source.
+    pub source: MacAddr,
+    /// Ethernet destination.
+    pub destination: MacAddr,
+    /// The tag that the frame leaves with.
+    pub vlan: Option<u16>,
+}
+
+/// A change; `None` leaves a field as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// IPv4 source.
+    pub source: Option<Ipv4Addr>,
+    /// IPv4 destination.
+    pub destination: Option<Ipv4Addr>,
+    /// TCP or UDP destination port.
+    pub destination_port: Option<u16>,
+    /// Time to live.
+    pub ttl: Ttl,
+    /// Ethernet addresses and tag.
+    pub link: Link,
+}
+
+/// Applies `change` to the IPv4 packet in `frame`; `packet` follows.
+///
+/// The IPv4 header must be in the first segment. The checksum of a TCP or UDP header that is not there (a later
+/// fragment, a short packet) is not touched.
+///
+/// # Errors
+/// [`Verdict::NoBuffer`] if there is no headroom for a tag; the frame is then spoilt.
+pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) -> Result<(), Verdict> {
+    let l3 = usize::from(packet.l3);
+    let bytes = &mut frame.data_mut()[l3..];
+    let mut delta = Delta::default();
+    for (at, address) in [(12, change.source), (16, change.destination)] {
+        if let Some(address) = address {
+            delta.replace(bytes, at, &address.octets());
+        }
+    }
+    let header = usize::from(packet.header);
+    transport(bytes, packet, header, delta, change.destination_port);
+    let ttl = match change.ttl {
+        Ttl::Decrement => packet.ttl.saturating_sub(1),
+        Ttl::Set(ttl) => ttl,
+    };
+    delta.replace(bytes, 8, &[ttl, packet.protocol]);
+    delta.apply(bytes, 10);
+    packet.ttl = ttl;
+    packet.source = change.source.unwrap_or(packet.source);
+    packet.destination = change.destination.unwrap_or(packet.destination);
+    let keep = packet.end().max(MINIMUM);
+    if frame.total_len() > keep {
+        frame.truncate(keep);
+    }
+    relink(frame, packet, &change.link)
+}
+
+fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta, port: Option<u16>) {
+    if packet.later_fragment || !matches!(packet.protocol, TCP | UDP) {
+        return;
+    }
+    let at = match packet.protocol {
+        UDP => header + 6,
+        _ => header + 16,
+    };
+    if at + 2 > bytes.len().min(usize::from(packet.length)) {
+        return;
+    }
+    if let Some(port) = port {
+        delta.replace(bytes, header + 2, &port.to_be_bytes());
+    }
+    if packet.protocol == TCP {
+        delta.apply(bytes, at);
+    } else if bytes[at..at + 2] != [0, 0] {
+        delta.apply(bytes, at);
+        if bytes[at..at + 2] == [0, 0] {
+            bytes[at..at + 2].fill(0xff);
+        }
+    }
+}
+
+/// Gives the frame its Ethernet header and the tag with which it leaves.
+///
+/// # Errors
+/// [`Verdict::NoBuffer`] if there is no headroom for a tag.
+pub fn relink<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Result<(), Verdict> {
+    let tagged = usize::from(packet.l3) > ETHERNET;
+    match (tagged, link.vlan) {
+        (true, None) => {
+            frame.trim_front(TAG);
+            packet.l3 -= TAG as u16;
+        }
+        (false, Some(_)) => {
+            frame.prepend(TAG).ok_or(Verdict::NoBuffer)?;
+            packet.l3 += TAG as u16;
+        }
+        _ => {}
+    }
+    let bytes = frame.data_mut();
+    bytes[..6].copy_from_slice(&link.destination.0);
+    bytes[6..12].copy_from_slice(&link.source.0);
+    if let Some(vlan) = link.vlan {
+        bytes[12..14].copy_from_slice(&DOT1Q.to_be_bytes());
+        bytes[14..16].copy_from_slice(&(vlan & 0x0fff).to_be_bytes());
+    }
+    Ok(())
+}
+
+/// A change of 16-bit words as RFC 1624 adds it to a checksum: the sum of `~old + new`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Delta(u32);
+
+impl Delta {
+    /// Overwrites an even number of bytes at an even offset of the checksummed data.
+    fn replace(&mut self, bytes: &mut [u8], at: usize, new: &[u8]) {
+        for (old, new) in bytes[at..at + new.len()].chunks_exact_mut(2).zip(new.chunks_exact(2)) {
+            let was = u16::from_be_bytes([old[0], old[1]]);
+            self.0 += u32::from(!was) + u32::from(u16::from_be_bytes([new[0], new[1]]));
+            old.copy_from_slice(new);
+        }
+    }
+
+    /// Adds the change to the checksum at `at`.
+    fn apply(self, bytes: &mut [u8], at: usize) {
+        let was = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        let sum = fold(self.0 + u32::from(!was));
+        bytes[at..at + 2].copy_from_slice(&(!sum).to_be_bytes());
+    }
+}
+
+/// Changes the 16-bit word at `at` and the checksum at `sum_at` with it (an ICMP type, say).
+pub fn replace_word(bytes: &mut [u8], at: usize, new: [u8; 2], sum_at: usize) {
+    let mut delta = Delta::default();
+    delta.replace(bytes, at, &new);
+    delta.apply(bytes, sum_at);
+}
+
+fn fold(mut sum: u32) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}

@@ -1,0 +1,261 @@
+//! Workers on simulated ports in a small example network, with a clock that stands still: for tests, benches and
+//! fuzzing. The daemon does not use it.
+//!
+//! ```text
+//!   foreign agents 15.1.1.0/24        director                      home agents 10.1.1.0/24
+//!        15.1.1.51 ---- Ethernet1 (port 1, .1)   Ethernet0 (port 0, .1) ---- .51 .52 .53
+//!                       Ethernet1.15 (VLAN 15, 10.15.0.1/24)
+//! ```
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use common::{
+    config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
+    id::{FarmId, InterfaceId, PortId, RealId, VserverId},
+    link::{ControlEnd, link},
+    mac::MacAddr,
+    slb::Director,
+    snapshot::{Adjacency, Farm, Interface, PortView, Predictor, Real, Route, Snapshot, Vip, VirtualServer},
+};
+use ipnet::Ipv4Net;
+
+use crate::{
+    backend::sim::{self, Sizes, Wire},
+    clock::FakeClock,
+    worker::Worker,
+};
+
+/// Session capacity.
+pub const SESSIONS: u32 = 4096;
+/// MAC address of the director's port 0.
+pub const MAC0: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+/// MAC address of the director's port 1.
+pub const MAC1: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+/// MAC address of the foreign agent 15.1.1.51.
+pub const AGENT_MAC: MacAddr = MacAddr([2, 0, 0x15, 0, 0, 51]);
+/// The foreign agent's address.
+pub const AGENT: Ipv4Addr = Ipv4Addr::new(15, 1, 1, 51);
+/// Virtual address whose farm is in dispatched mode.
+pub const DISPATCHED: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 10);
+/// Virtual address whose farm is in directed mode, its real on port 8434.
+pub const DIRECTED: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 11);
+/// HSRP's virtual MAC address, with which [`DIRECTED`] answers.
+pub const VIRTUAL_MAC: MacAddr = MacAddr([0, 0, 0x0c, 7, 0xac, 1]);
+/// The port-0 interface, the port-1 interface and its VLAN 15.
+pub const INTERFACES: [InterfaceId; 3] = [InterfaceId(0), InterfaceId(1), InterfaceId(2)];
+
+/// MAC address of the home agent 10.1.1.`host`.
+pub const fn agent_mac(host: u8) -> MacAddr {
+    MacAddr([2, 0, 0x10, 1, 1, host])
+}
+
+/// Workers, the wire and control's end.
+#[derive(Debug)]
+pub struct Rig {
+    /// The other end of the cables.
+    pub wire: Wire,
+    /// The workers.
+    pub workers: Vec<Worker<sim::SimQueue, FakeClock>>,
+    /// Control's end of every ring.
+    pub control: ControlEnd,
+    /// The time.
+    pub clock: FakeClock,
+}
+
+impl Rig {
+    /// `workers` workers in the example network.
+    pub fn new(workers: u8) -> Self {
+        Self::with(workers, Poll::Always, Sizes::default(), snapshot())
+    }
+
+    /// Likewise, with everything given.
+    pub fn with(workers: u8, poll: Poll, sizes: Sizes, snapshot: Snapshot) -> Self {
+        let config = config(workers);
+        let (ports, wire) = sim::open(&config, sizes).expect("no capture file is named");
+        let (ends, control) = link(workers, config.ports.len(), director());
+        control.snapshot.store(Arc::new(snapshot));
+        let clock = FakeClock::default();
+        clock.advance(Duration::from_secs(1));
+        let workers = ends
+            .into_iter()
+            .zip(ports.queues)
+            .map(|(end, queues)| Worker::new(end, queues, poll, clock.clone()))
+            .collect();
+        Self { wire, workers, control, clock }
+    }
+
+    /// Publishes a changed snapshot.
+    pub fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.control.snapshot.load());
+        change(&mut next);
+        next.generation += 1;
+        self.control.snapshot.store(Arc::new(next));
+    }
+
+    /// Lets every worker take all that waits, and returns what each port sent.
+    pub fn turn(&mut self) -> [Vec<Vec<u8>>; 2] {
+        for worker in &mut self.workers {
+            while worker.step(1) > 0 {}
+        }
+        [self.wire.sent(PortId(0)), self.wire.sent(PortId(1))]
+    }
+
+    /// Packets received by all workers, after checking that each has exactly one verdict.
+    pub fn received(&self) -> u64 {
+        let mut received = 0;
+        for stats in &self.control.stats {
+            let own = stats.received.load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(own, stats.verdict_sum(), "every packet has exactly one verdict");
+            received += own;
+        }
+        received
+    }
+}
+
+fn config(workers: u8) -> DataplaneConfig {
+    let port = |index: u16, mac| PortConfig {
+        id: PortId(index),
+        name: format!("Ethernet{index}"),
+        device: format!("sim{index}"),
+        mac: Some(mac),
+        mtu: 1500,
+        rx_queues: None,
+        tx_queues: None,
+        rx_descriptors: 1024,
+        tx_descriptors: 1024,
+        rss_key: None,
+        rss: RssFields::Udp,
+        promiscuous: false,
+    };
+    DataplaneConfig {
+        workers,
+        cores: Vec::new(),
+        sessions: SESSIONS,
+        hugepages: Hugepages::Off,
+        memory_mb: None,
+        poll: Poll::Always,
+        eal: None,
+        ports: vec![port(0, MAC0), port(1, MAC1)],
+    }
+}
+
+fn interface(id: InterfaceId, port: u16, vlan: Option<u16>, mac: MacAddr, address: [u8; 4]) -> Interface {
+    Interface {
+        id,
+        name: format!("Ethernet{port}{}", vlan.map(|vlan| format!(".{vlan}")).unwrap_or_default()),
+        port: PortId(port),
+        vlan,
+        mac,
+        mtu: 1500,
+        up: true,
+        addresses: vec![net(address, 24)],
+    }
+}
+
+fn net(address: [u8; 4], length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(address.into(), length)
+}
+
+/// The example network with nobody in its tables: interfaces, routes and neighbours.
+pub fn network() -> Snapshot {
+    let [inside, outside, tagged] = INTERFACES;
+    let mut snapshot = Snapshot {
+        generation: 1,
+        interfaces: vec![
+            interface(inside, 0, None, MAC0, [10, 1, 1, 1]),
+            interface(outside, 1, None, MAC1, [15, 1, 1, 1]),
+            interface(tagged, 1, Some(15), MAC1, [10, 15, 0, 1]),
+        ],
+        ports: vec![
+            PortView { untagged: Some(inside), vlans: Vec::new(), link_up: true },
+            PortView { untagged: Some(outside), vlans: vec![(15, tagged)], link_up: true },
+        ],
+        ..Snapshot::default()
+    };
+    for interface in &snapshot.interfaces {
+        let own = interface.addresses[0];
+        snapshot.local.insert(own.addr(), interface.id);
+        snapshot.fib.insert(own.trunc(), Route::Connected(interface.id));
+    }
+    snapshot.fib.insert(net([192, 168, 0, 0], 16), Route::Via(outside, AGENT));
+    snapshot.fib.insert(net([192, 168, 66, 0], 24), Route::Null);
+    snapshot.fib.insert(net([192, 168, 77, 0], 24), Route::Punt);
+    snapshot.neighbours.insert((outside, AGENT), AGENT_MAC);
+    snapshot.neighbours.insert((tagged, Ipv4Addr::new(10, 15, 0, 9)), agent_mac(9));
+    for host in 51..54 {
+        snapshot.neighbours.insert((inside, Ipv4Addr::new(10, 1, 1, host)), agent_mac(host));
+    }
+    snapshot
+}
+
+/// The example network with two virtual servers: [`DISPATCHED`] over three home agents of weights 3, 1 and 2,
+/// and [`DIRECTED`] over one on port 8434 of VLAN 15.
+pub fn snapshot() -> Snapshot {
+    let mut snapshot = network();
+    let [inside, ..] = INTERFACES;
+    for (index, (address, mac)) in [(DISPATCHED, MAC0), (DIRECTED, VIRTUAL_MAC)].into_iter().enumerate() {
+        let (vserver, farm) = (VserverId(index as u16), FarmId(index as u16));
+        snapshot.vips.insert(address, Vip { interface: Some(inside), mac, vservers: vec![vserver] });
+        snapshot.vservers.push(Some(VirtualServer {
+            id: vserver,
+            name: format!("MIPSLB{index}"),
+            v_index: index as u32 + 7,
+            address,
+            port: 434,
+            farm,
+            backup: None,
+            clients: Vec::new(),
+            idle: Duration::from_secs(10),
+            strict_home_agent: false,
+            live: Arc::default(),
+        }));
+    }
+    add_farm(&mut snapshot, FarmId(0), false, &[(51, 3), (52, 1), (53, 2)]);
+    add_farm(&mut snapshot, FarmId(1), true, &[(9, 1)]);
+    snapshot
+}
+
+fn director() -> Director {
+    Director
+}
+
+/// Gives the snapshot a farm of home agents `10.1.1.HOST` with their weights (in directed mode: `10.15.0.HOST`).
+fn add_farm(snapshot: &mut Snapshot, id: FarmId, nat_server: bool, members: &[(u8, u8)]) {
+    let [inside, _, tagged] = INTERFACES;
+    let mut reals = Vec::new();
+    for (host, _weight) in members {
+        let real = RealId { index: snapshot.reals.len() as u16, generation: 1 };
+        let (interface, subnet) = if nat_server { (tagged, [10, 15, 0]) } else { (inside, [10, 1, 1]) };
+        let out = &snapshot.interfaces[interface.index()];
+        let adjacency = Adjacency {
+            interface,
+            port: out.port,
+            vlan: out.vlan,
+            source: out.mac,
+            destination: agent_mac(*host),
+            mtu: out.mtu,
+        };
+        let [a, b, c] = subnet;
+        snapshot.reals.push(Some(Real {
+            id: real,
+            address: Ipv4Addr::new(a, b, c, *host),
+            port: nat_server.then_some(8434),
+            farm: id,
+            reassign: Some(3),
+            purge: false,
+            adjacency: Some(adjacency),
+            live: Arc::default(),
+        }));
+        reals.push(real);
+    }
+    snapshot.farms.push(Some(Farm {
+        id,
+        name: format!("FARM{id}"),
+        nat_server,
+        predictor: Predictor::RoundRobin,
+        reals,
+        generation: 0,
+        departed: Vec::new(),
+        live: Arc::default(),
+    }));
+}

@@ -1,0 +1,130 @@
+//! For whom is an IPv4 packet: a virtual server, a virtual address, the host, or somebody else?
+
+use std::net::Ipv4Addr;
+
+use common::{
+    snapshot::{Snapshot, Vip},
+    verdict::Verdict,
+};
+
+use super::Context;
+use crate::{
+    backend::Frame,
+    batch::{Batch, Next, Packet, Stage},
+};
+
+/// Protocol number of ICMP.
+pub const ICMP: u8 = 1;
+/// Protocol number of TCP.
+pub const TCP: u8 = 6;
+/// Protocol number of UDP.
+pub const UDP: u8 = 17;
+
+/// Bytes of a UDP header up to the destination port's end.
+const UDP_PORTS: usize = 4;
+
+/// Sends every sound IPv4 packet to its stage.
+pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
+    for index in batch.take(Stage::Classify) {
+        let (frame, packet) = batch.at(index);
+        let next = classify(cx.snapshot, frame, packet).unwrap_or_else(Next::Drop);
+        batch.send(index, next);
+    }
+}
+
+fn classify<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &mut Packet) -> Result<Next, Verdict> {
+    let destination = packet.destination;
+    if let Some(vip) = snapshot.vips.get(&destination) {
+        return virtual_address(snapshot, vip, frame, packet);
+    }
+    if destination.is_multicast()
+        || destination.is_broadcast()
+        || snapshot.local.contains_key(&destination)
+        || directed_broadcast(snapshot, packet)
+    {
+        return Ok(Next::Punt);
+    }
+    transit(frame, packet)
+}
+
+/// A unicast packet in a group frame is never forwarded (RFC 1812, 5.3.4).
+fn transit<F: Frame>(frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
+    if packet.group || martian(packet.source) || martian(packet.destination) {
+        return Err(Verdict::Martian);
+    }
+    options(frame, packet)?;
+    Ok(Next::Forward)
+}
+
+fn virtual_address<F: Frame>(
+    snapshot: &Snapshot,
+    vip: &Vip,
+    frame: &mut F,
+    packet: &mut Packet,
+) -> Result<Next, Verdict> {
+    if packet.group || martian(packet.source) {
+        return Err(Verdict::Martian);
+    }
+    if packet.fragment {
+        return Err(Verdict::Fragment);
+    }
+    options(frame, packet)?;
+    if packet.protocol != UDP {
+        return Ok(Next::Local);
+    }
+    if packet.payload() < UDP_PORTS {
+        return Err(Verdict::UdpLength);
+    }
+    let l4 = packet.l4();
+    super::parse::contiguous(frame, l4 + UDP_PORTS)?;
+    let bytes = frame.data();
+    let port = u16::from_be_bytes([bytes[l4 + 2], bytes[l4 + 3]]);
+    let mut served = false;
+    for id in &vip.vservers {
+        let Some(vserver) = snapshot.vserver(*id) else { continue };
+        if vserver.port == 0 || vserver.port == port {
+            served = true;
+            if vserver.admits(packet.source) {
+                packet.vserver = *id;
+                return Ok(Next::MobileIp);
+            }
+        }
+    }
+    // A client that no virtual server admits is not load balanced; its packet is routed like any other.
+    Ok(if served { Next::Forward } else { Next::Local })
+}
+
+/// The broadcast address of a subnet of the interface that it came on.
+fn directed_broadcast(snapshot: &Snapshot, packet: &Packet) -> bool {
+    snapshot.interfaces.get(packet.interface.index()).is_some_and(|interface| {
+        interface.addresses.iter().any(|net| net.prefix_len() < 31 && net.broadcast() == packet.destination)
+    })
+}
+
+/// True for addresses that no router may forward from or to: this network, loopback, link-local, multicast,
+/// reserved and broadcast (RFC 1812, 5.3.7; RFC 3927, 2.7).
+pub fn martian(address: Ipv4Addr) -> bool {
+    let [a, b, _, _] = address.octets();
+    a == 0 || a == 127 || a >= 224 || (a == 169 && b == 254)
+}
+
+/// Refuses source routes (RFC 7126, 4.3 and 4.4) and options that cannot be walked.
+fn options<F: Frame>(frame: &F, packet: &Packet) -> Result<(), Verdict> {
+    const END: u8 = 0;
+    const NOP: u8 = 1;
+    const LOOSE_SOURCE_ROUTE: u8 = 131;
+    const STRICT_SOURCE_ROUTE: u8 = 137;
+    if packet.header == 20 {
+        return Ok(());
+    }
+    let mut rest = &frame.data()[usize::from(packet.l3) + 20..packet.l4()];
+    loop {
+        rest = match rest {
+            [] | [END, ..] => return Ok(()),
+            [NOP, after @ ..] => after,
+            [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, ..] => return Err(Verdict::IpOption),
+            [_, length, ..] if *length >= 2 => rest.get(usize::from(*length)..).ok_or(Verdict::IpOption)?,
+            _ => return Err(Verdict::IpOption),
+        };
+    }
+}

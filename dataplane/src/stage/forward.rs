@@ -1,0 +1,106 @@
+//! Transit IPv4, by the mirrored routing table; and the last steps of everything that is sent on.
+//!
+//! A packet larger than the egress MTU without Don't Fragment is dropped as `too_big`: the dataplane does not
+//! fragment, and the kernel, which could, does not route between the shadows.
+
+use std::net::Ipv4Addr;
+
+use common::{
+    snapshot::{Adjacency, Route},
+    verdict::Verdict,
+};
+use ipnet::Ipv4Net;
+
+use super::{
+    Context,
+    answer::{self, Error},
+};
+use crate::{
+    backend::Frame,
+    batch::{Batch, Next, Packet, Stage},
+    rewrite::{Change, Link, Ttl, rewrite},
+};
+
+/// Routes every transit packet.
+pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
+    for index in batch.take(Stage::Forward) {
+        let (frame, packet) = batch.at(index);
+        let next = route(cx, frame, packet);
+        batch.send(index, next);
+    }
+}
+
+fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
+    let snapshot = cx.snapshot;
+    let found = snapshot.fib.get_lpm(&Ipv4Net::from(packet.destination)).map(|(_, route)| *route);
+    let (interface, hop) = match found {
+        None => return answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NoRoute),
+        Some(Route::Null) => return Next::Drop(Verdict::NoRoute),
+        Some(Route::Punt) => return Next::Punt,
+        Some(Route::Connected(interface)) => (interface, packet.destination),
+        Some(Route::Via(interface, gateway)) => (interface, gateway),
+    };
+    let Some(egress) = snapshot.interfaces.get(interface.index()) else {
+        return Next::Drop(Verdict::NoRoute);
+    };
+    let Some(destination) = snapshot.neighbours.get(&(interface, hop)) else {
+        cx.news.resolve(interface, hop, cx.now);
+        return Next::Drop(Verdict::NoNeighbour);
+    };
+    let adjacency = Adjacency {
+        interface,
+        port: egress.port,
+        vlan: egress.vlan,
+        source: egress.mac,
+        destination: *destination,
+        mtu: egress.mtu,
+    };
+    through(cx, frame, packet, &adjacency, Readdress::default(), Verdict::Routed)
+}
+
+/// What directed mode changes beside what every hop changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readdress {
+    /// IPv4 destination.
+    pub destination: Option<Ipv4Addr>,
+    /// UDP destination port.
+    pub port: Option<u16>,
+}
+
+/// Sends a packet on through an adjacency: time to live, MTU, rewrite.
+pub fn through<F: Frame>(
+    cx: &mut Context<'_>,
+    frame: &mut F,
+    packet: &mut Packet,
+    adjacency: &Adjacency,
+    readdress: Readdress,
+    verdict: Verdict,
+) -> Next {
+    if packet.ttl <= 1 {
+        return answer::error(cx, frame, packet, Error::TimeExceeded, Verdict::TtlExpired);
+    }
+    if packet.length > adjacency.mtu {
+        if packet.dont_fragment {
+            let error = Error::FragmentationNeeded { mtu: adjacency.mtu };
+            return answer::error(cx, frame, packet, error, Verdict::TooBig);
+        }
+        return Next::Drop(Verdict::TooBig);
+    }
+    let up = cx.snapshot.interfaces.get(adjacency.interface.index()).is_some_and(|interface| interface.up)
+        && cx.snapshot.ports.get(adjacency.port.index()).is_some_and(|port| port.link_up);
+    if !up {
+        return Next::Drop(Verdict::TxDown);
+    }
+    let change = Change {
+        source: None,
+        destination: readdress.destination,
+        destination_port: readdress.port,
+        ttl: Ttl::Decrement,
+        link: Link { source: adjacency.source, destination: adjacency.destination, vlan: adjacency.vlan },
+    };
+    packet.egress = adjacency.port;
+    match rewrite(frame, packet, &change) {
+        Ok(()) => Next::Transmit(verdict),
+        Err(reason) => Next::Drop(reason),
+    }
+}

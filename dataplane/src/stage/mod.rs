@@ -1,0 +1,42 @@
+//! One step a file: a function over the frames of a batch that wait for it.
+//!
+//! `parse` gives every frame its first [`Next`](crate::batch::Next); `classify`, `mobile_ip`, `forward`, `local`
+//! and `punt` take the frames sent to them and send each on exactly once; `transmit` takes what ended, counts
+//! its verdict and buffers what leaves. `answer` is no stage but the generator of all answers.
+
+pub mod answer;
+pub mod classify;
+pub mod forward;
+pub mod local;
+pub mod mobile_ip;
+pub mod parse;
+pub mod punt;
+pub mod transmit;
+
+use common::{
+    id::{PortId, WorkerId},
+    slb::Director,
+    snapshot::Snapshot,
+    time::Nanos,
+};
+
+use crate::limit::{Answers, News};
+
+/// What the stages see beside the frames, for one burst.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Whose burst it is.
+    pub worker: WorkerId,
+    /// The configuration and the network.
+    pub snapshot: &'a Snapshot,
+    /// Sessions.
+    pub director: &'a Director,
+    /// The time of this burst.
+    pub now: Nanos,
+    /// The port on which the burst came.
+    pub port: PortId,
+    /// Limits of what is answered.
+    pub answers: &'a mut Answers,
+    /// Events for control.
+    pub news: &'a mut News,
+}

@@ -1,0 +1,148 @@
+//! Ethernet, the tag and the IPv4 header: whose frame is it, on which interface, and is it sound?
+
+use std::net::Ipv4Addr;
+
+use common::{
+    id::InterfaceId,
+    mac::MacAddr,
+    snapshot::{Interface, Snapshot},
+    verdict::Verdict,
+};
+
+use super::Context;
+use crate::{
+    backend::Frame,
+    batch::{Batch, Next, Packet},
+    checksum,
+    rewrite::{DOT1Q, ETHERNET, TAG},
+};
+
+/// EtherType of IPv4.
+pub const IPV4: u16 = 0x0800;
+/// EtherType of ARP.
+pub const ARP: u16 = 0x0806;
+const DOT1AD: u16 = 0x88a8;
+/// EtherType fields below this are lengths (IEEE 802.3).
+const TYPES: u16 = 0x0600;
+const VLAN_MASK: u16 = 0x0fff;
+const IP_HEADER: usize = 20;
+
+/// Parses every frame of a fresh batch.
+pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
+    for frame in &batch.frames {
+        if let Some(byte) = frame.data().first() {
+            hw::prefetch(byte);
+        }
+    }
+    for index in 0..batch.frames.len() {
+        let (frame, packet) = batch.at(index);
+        *packet = Packet::EMPTY;
+        let next = frame_next(cx, frame, packet).unwrap_or_else(Next::Drop);
+        batch.send(index, next);
+    }
+}
+
+fn frame_next<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Result<Next, Verdict> {
+    let snapshot = cx.snapshot;
+    let header: [u8; ETHERNET] = *first(frame, ETHERNET)?.first_chunk().ok_or(Verdict::Truncated)?;
+    let mut ethertype = u16::from_be_bytes([header[12], header[13]]);
+    let mut vlan = frame.stripped_vlan().map(|tci| tci & VLAN_MASK);
+    packet.l3 = ETHERNET as u16;
+    if ethertype == DOT1Q && vlan.is_none() {
+        let tagged = first(frame, ETHERNET + TAG)?;
+        vlan = Some(u16::from_be_bytes([tagged[14], tagged[15]]) & VLAN_MASK);
+        ethertype = u16::from_be_bytes([tagged[16], tagged[17]]);
+        packet.l3 += TAG as u16;
+    }
+    // VLAN 0 carries a priority only (IEEE 802.1Q, 9.6).
+    let interface = find(snapshot, cx, vlan.filter(|vlan| *vlan != 0)).ok_or(Verdict::UnknownVlan)?;
+    packet.interface = interface.id;
+    packet.ethertype = ethertype;
+    if !interface.up {
+        return Err(Verdict::InterfaceDown);
+    }
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, _, _] = header;
+    let (destination, source) = (MacAddr([d0, d1, d2, d3, d4, d5]), MacAddr([s0, s1, s2, s3, s4, s5]));
+    if source == interface.mac {
+        return Err(Verdict::OwnFrame);
+    }
+    packet.group = destination.is_multicast();
+    if destination != interface.mac
+        && !packet.group
+        && !snapshot.vips.values().any(|vip| vip.mac == destination)
+    {
+        return Err(Verdict::NotForUs);
+    }
+    match ethertype {
+        IPV4 => ipv4(frame, packet),
+        ARP => Ok(Next::Local),
+        DOT1Q | DOT1AD | 0..TYPES => Err(Verdict::UnknownEthertype),
+        _ => Ok(Next::Punt),
+    }
+}
+
+fn find<'a>(snapshot: &'a Snapshot, cx: &Context<'_>, vlan: Option<u16>) -> Option<&'a Interface> {
+    let view = snapshot.ports.get(cx.port.index())?;
+    let id: InterfaceId = match vlan {
+        None => view.untagged?,
+        Some(vlan) => view.vlans.iter().find(|(number, _)| *number == vlan)?.1,
+    };
+    snapshot.interfaces.get(id.index())
+}
+
+/// The frame's first bytes, at least `need`.
+fn first<F: Frame>(frame: &mut F, need: usize) -> Result<&[u8], Verdict> {
+    if frame.data().len() < need {
+        if frame.total_len() < need {
+            return Err(Verdict::Truncated);
+        }
+        if !frame.linearize() {
+            return Err(Verdict::NotLinear);
+        }
+    }
+    Ok(frame.data())
+}
+
+/// Makes sure that the first `need` bytes lie in one piece.
+///
+/// # Errors
+/// [`Verdict::Truncated`] if there are fewer, [`Verdict::NotLinear`] if they cannot be made one piece.
+pub fn contiguous<F: Frame>(frame: &mut F, need: usize) -> Result<(), Verdict> {
+    first(frame, need).map(|_| ())
+}
+
+/// Checks the IPv4 header as RFC 1812, 5.2.2 asks. Bytes behind the packet are padding and ignored.
+fn ipv4<F: Frame>(frame: &mut F, packet: &mut Packet) -> Result<Next, Verdict> {
+    let l3 = usize::from(packet.l3);
+    let total = frame.total_len();
+    let ip_ok = frame.ip_checksum_ok();
+    let header: [u8; IP_HEADER] =
+        *first(frame, l3 + IP_HEADER)?[l3..].first_chunk().ok_or(Verdict::Truncated)?;
+    let words = header[0] & 0x0f;
+    packet.header = u16::from(words) * 4;
+    packet.length = u16::from_be_bytes([header[2], header[3]]);
+    if header[0] >> 4 != 4 || words < 5 || packet.length < packet.header {
+        return Err(Verdict::BadIpHeader);
+    }
+    if packet.end() > total {
+        return Err(Verdict::Truncated);
+    }
+    let l4 = packet.l4();
+    let bytes = first(frame, l4)?;
+    if !ip_ok.unwrap_or_else(|| checksum::verify(&bytes[l3..l4])) {
+        return Err(Verdict::BadIpHeader);
+    }
+    let flags = u16::from_be_bytes([header[6], header[7]]);
+    packet.dont_fragment = flags & 0x4000 != 0;
+    packet.fragment = flags & 0x3fff != 0;
+    packet.later_fragment = flags & 0x1fff != 0;
+    packet.ttl = header[8];
+    packet.protocol = header[9];
+    packet.source = address(&header, 12);
+    packet.destination = address(&header, 16);
+    Ok(Next::Classify)
+}
+
+fn address(header: &[u8; IP_HEADER], at: usize) -> Ipv4Addr {
+    Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3])
+}

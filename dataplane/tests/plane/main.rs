@@ -1,0 +1,9 @@
+//! Frames through workers on simulated ports. Every frame is built and judged by `etherparse`, not by our code.
+
+#![allow(clippy::unwrap_used)]
+
+mod errors;
+mod forward;
+mod frames;
+mod local;
+mod parse;
