@@ -17,7 +17,7 @@ use super::{
     device::FRAME_OVERHEAD,
     error_text, fixed_text, log,
     pool::Pool,
-    port::{Calls, NOT_SUPPORTED, Port, set_mac},
+    port::{Calls, NOT_SUPPORTED, Port, set_mac, set_mtu},
 };
 
 /// Ports and pools, and whether they are still there.
@@ -171,10 +171,7 @@ impl PortControl for Control {
                 let reason = format!("packet buffers hold {room} bytes; restart needed");
                 return Err(Calls { interface: &port.interface }.error("mtu", reason));
             }
-            // SAFETY: the port is open; a driver that must be stopped for it says so.
-            offered(port, "rte_eth_dev_set_mtu", false, || unsafe {
-                ffi::rte_eth_dev_set_mtu(port.dev, mtu)
-            })?;
+            set_mtu(&Calls { interface: &port.interface }, port.dev, port.kernel.as_deref(), mtu)?;
             now.0 = mtu;
             Ok(())
         })

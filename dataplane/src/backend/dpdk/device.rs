@@ -47,6 +47,17 @@ impl Device {
         device
     }
 
+    /// The kernel device of a packet socket.
+    pub fn packet_socket(&self) -> Option<&str> {
+        self.driver("net_af_packet").then(|| self.argument("iface")).flatten()
+    }
+
+    /// Descriptors that the device has come with, whatever a queue asks for: a packet socket's rings.
+    pub fn descriptors(&self) -> Option<u16> {
+        let ring = self.driver("net_af_packet").then(|| self.argument("framecnt"));
+        ring.flatten().and_then(|count| count.parse().ok())
+    }
+
     /// Bytes of data that a buffer must hold for `mtu`, headroom apart.
     pub fn room(&self, mtu: u16) -> usize {
         let frame = usize::from(mtu) + FRAME_OVERHEAD;
@@ -143,11 +154,13 @@ mod tests {
             (device.name.as_str(), device.arguments.as_str()),
             ("net_af_packet0", "iface=veth0,qpairs=2,framesz=2048,blocksz=4096,framecnt=1024")
         );
-        assert_eq!(device.room(config.mtu), 2048);
+        assert_eq!((device.room(config.mtu), device.descriptors()), (2048, Some(1024)));
+        config.tx_descriptors = 1500;
+        assert_eq!(Device::of(&config, 2).descriptors(), Some(2048));
 
         config.mtu = 9600;
         let device = Device::of(&config, 1);
-        assert_eq!(device.arguments, "iface=veth0,qpairs=1,framesz=16384,blocksz=16384,framecnt=1024");
+        assert_eq!(device.arguments, "iface=veth0,qpairs=1,framesz=16384,blocksz=16384,framecnt=2048");
         assert_eq!(device.room(9600), 16384);
     }
 

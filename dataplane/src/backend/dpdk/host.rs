@@ -151,8 +151,8 @@ impl Started {
         let workers = u16::from(config.workers);
         let mut ports = Vec::new();
         let mut failed = None;
-        for (port, &dev) in config.ports.iter().zip(&attached) {
-            match Port::configure(port, dev, workers, of(port_node(dev))) {
+        for ((port, device), &dev) in config.ports.iter().zip(devices).zip(&attached) {
+            match Port::configure(port, device, dev, workers, of(port_node(dev))) {
                 Ok(port) => ports.push(port),
                 Err(error) => {
                     failed = Some(error);
@@ -181,6 +181,12 @@ impl Started {
     /// The workers' CPUs, by worker.
     pub fn worker_cpus(&self) -> &[usize] {
         &self.cores.workers
+    }
+
+    /// The queues by worker, for tests that are the worker themselves.
+    #[cfg(test)]
+    pub(super) fn queues(&mut self) -> Vec<Vec<DpdkQueue>> {
+        std::mem::take(&mut self.queues)
     }
 
     /// Calls `f` on the main thread for each SIGHUP, SIGINT and SIGTERM while the workers run. capsule takes

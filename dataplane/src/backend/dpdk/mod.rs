@@ -14,6 +14,7 @@ mod device;
 mod eal;
 mod frame;
 mod host;
+mod kernel;
 mod log;
 mod pool;
 mod port;

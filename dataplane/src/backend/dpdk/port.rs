@@ -17,7 +17,8 @@ use common::{
 };
 
 use super::{
-    error_text, log,
+    device::Device,
+    error_text, kernel, log,
     queue::{DpdkQueue, PortState, Tx},
     shared_tx::SharedTx,
 };
@@ -34,6 +35,8 @@ pub(super) struct Port {
     pub interface: String,
     /// As control sees it.
     pub info: PortInfo,
+    /// The kernel device of a packet socket.
+    pub kernel: Option<String>,
     /// The device takes one segment a frame.
     one_segment: bool,
     /// Shared with its queues.
@@ -45,6 +48,7 @@ impl Port {
     /// Configures the device `dev` for `workers` workers with buffers from `pool`; does not start it.
     pub fn configure(
         config: &PortConfig,
+        named: &Device,
         dev: u16,
         workers: u16,
         pool: NonNull<ffi::rte_mempool>,
@@ -87,8 +91,9 @@ impl Port {
         call.run("rte_eth_dev_configure", || unsafe {
             ffi::rte_eth_dev_configure(dev, rx_queues, tx_queues, &raw const conf)
         })?;
-        let mtu = set_mtu(&call, dev, config.mtu, &device)?;
-        let (rx_descriptors, tx_descriptors) = setup_queues(&call, config, dev, &device, pool)?;
+        let kernel = named.packet_socket().map(str::to_owned);
+        set_mtu(&call, dev, kernel.as_deref(), config.mtu)?;
+        let (rx_descriptors, tx_descriptors) = setup_queues(&call, config, named, dev, &device, pool)?;
         let mac = set_mac(&call, dev, config.mac)?;
         // SAFETY: returns a string constant of the driver.
         let driver = unsafe { text(device.driver_name) };
@@ -105,11 +110,12 @@ impl Port {
                 tx_queues,
                 rx_descriptors,
                 tx_descriptors,
-                mtu,
+                mtu: config.mtu,
                 checksum_offload,
                 socket: u8::try_from(socket).ok(),
                 rss,
             },
+            kernel,
             one_segment: device.tx_offload_capa & ffi::SHIM_TX_OFFLOAD_MULTI_SEGS == 0
                 && !passes_chains(device.driver_name),
             state: Arc::default(),
@@ -249,19 +255,22 @@ fn rss_key(config: &PortConfig, device: &ffi::rte_eth_dev_info) -> Result<Option
     }
 }
 
-/// Sets the MTU; a device that does not know one carries what fits its frames.
-fn set_mtu(call: &Calls<'_>, dev: u16, mtu: u16, device: &ffi::rte_eth_dev_info) -> Result<u16, PortError> {
+/// Sets the MTU. A packet socket's is that of its kernel device; a device that does not know one carries what fits
+/// its frames.
+pub(super) fn set_mtu(call: &Calls<'_>, dev: u16, kernel: Option<&str>, mtu: u16) -> Result<(), PortError> {
+    if let Some(device) = kernel {
+        return kernel::set_mtu(device, mtu).map_err(|error| call.error("mtu", format!("{device}: {error}")));
+    }
     let mut present = 0;
     // SAFETY: the port exists, the number is ours.
     let known = unsafe { ffi::rte_eth_dev_get_mtu(dev, &raw mut present) };
     if known == 0 && present == mtu {
-        return Ok(mtu);
+        return Ok(());
     }
-    // SAFETY: the port is configured and not started.
+    // SAFETY: the port is configured; a driver that must be stopped for it says so.
     let (result, said) = log::capture(|| unsafe { ffi::rte_eth_dev_set_mtu(dev, mtu) });
     match result {
-        0 => Ok(mtu),
-        NOT_SUPPORTED if device.max_mtu == 0 || mtu <= device.max_mtu => Ok(mtu),
+        0 | NOT_SUPPORTED => Ok(()),
         _ => Err(call.error("rte_eth_dev_set_mtu", log::reason(said, || error_text(result)))),
     }
 }
@@ -270,11 +279,15 @@ fn set_mtu(call: &Calls<'_>, dev: u16, mtu: u16, device: &ffi::rte_eth_dev_info)
 fn setup_queues(
     call: &Calls<'_>,
     config: &PortConfig,
+    named: &Device,
     dev: u16,
     device: &ffi::rte_eth_dev_info,
     pool: NonNull<ffi::rte_mempool>,
 ) -> Result<(u16, u16), PortError> {
-    let (mut rx, mut tx) = (config.rx_descriptors, config.tx_descriptors);
+    let (mut rx, mut tx) = match named.descriptors() {
+        Some(given) => (given, given),
+        None => (config.rx_descriptors, config.tx_descriptors),
+    };
     // SAFETY: the port is configured, the numbers are ours.
     call.run("rte_eth_dev_adjust_nb_rx_tx_desc", || unsafe {
         ffi::rte_eth_dev_adjust_nb_rx_tx_desc(dev, &raw mut rx, &raw mut tx)

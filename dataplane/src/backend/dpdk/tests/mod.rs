@@ -1,6 +1,10 @@
 //! Each test runs in a process of its own, because EAL starts once.
 
+mod files;
+mod frames;
+mod hosting;
 mod ports;
+mod veth;
 
 use common::{
     config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
@@ -37,4 +41,12 @@ pub(super) fn config(devices: &[&str]) -> DataplaneConfig {
         eal: None,
         ports: (0..).zip(devices).map(|(id, device)| port(id, device)).collect(),
     }
+}
+
+/// Runs `command`, which must succeed; returns what it printed.
+fn run(command: &str, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(command).args(arguments).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command} {arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
 }

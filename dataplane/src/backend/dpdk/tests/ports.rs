@@ -56,3 +56,88 @@ fn what_a_ring_sends_it_receives_and_the_pool_is_full_again() {
     assert!(control.ports().is_empty() && control.pools().is_empty());
     assert_eq!(control.counters(PortId(0)), common::port::PortCounters::default());
 }
+
+fn refusal(config: &common::config::DataplaneConfig) -> String {
+    start(config).unwrap_err().to_string()
+}
+
+#[test]
+fn a_missing_kernel_device_is_named_with_the_reason() {
+    let text = refusal(&config(&["net_af_packet0,iface=no-such-dev"]));
+    assert!(text.starts_with("Ethernet0: device net_af_packet0,iface=no-such-dev is not there: "), "{text}");
+    assert!(text.contains("ioctl failed") || text.contains("No such device"), "{text}");
+}
+
+#[test]
+fn an_unknown_driver_and_a_second_use_are_refused() {
+    let text = refusal(&config(&["net_nonsense0"]));
+    assert!(text.starts_with("Ethernet0: device net_nonsense0 is not there: "), "{text}");
+}
+
+#[test]
+fn a_device_is_used_once() {
+    let text = refusal(&config(&["net_ring0", "net_ring0"]));
+    assert_eq!(text, "Ethernet1: device net_ring0 is not there: used twice");
+}
+
+#[test]
+fn a_pci_device_that_is_not_there_is_named() {
+    let text = refusal(&config(&["0000:7f:1f.7"]));
+    assert!(text.starts_with("Ethernet0: device 0000:7f:1f.7 is not there: "), "{text}");
+}
+
+#[test]
+fn what_eal_refuses_is_shown_with_its_arguments() {
+    let mut config = config(&["net_ring0"]);
+    config.eal = Some("--vfio-intr sometimes".to_owned());
+    let text = refusal(&config);
+    assert!(text.starts_with("DPDK does not start: ") && text.contains("--vfio-intr sometimes"), "{text}");
+}
+
+#[test]
+fn settings_change_while_the_port_runs() {
+    let mut config = config(&["net_ring0"]);
+    config.ports[0].mac = Some("0200.5e00.0001".parse().unwrap());
+    config.ports[0].promiscuous = true;
+    let mut started = start(&config).unwrap();
+    let mut queue = started.queues().remove(0).remove(0);
+    let control = started.control();
+    let info = control.ports().remove(0);
+    assert_eq!((info.driver.as_str(), info.mac.to_string()), ("net_ring", "0200.5e00.0001".to_owned()));
+    assert_eq!((info.rx_queues, info.tx_queues, info.mtu, info.rss), (1, 1, 1500, 0));
+    assert!(control.link(PortId(0)).up);
+
+    let mut burst = Burst::new();
+    let send = |queue: &mut DpdkQueue| {
+        let mut frame = queue.allocate().unwrap();
+        frame.append(60).unwrap();
+        let mut out: Burst<_> = std::iter::once(frame).collect();
+        queue.transmit(&mut out)
+    };
+    assert_eq!(send(&mut queue), 1);
+    control.set_up(PortId(0), false).unwrap();
+    assert!(!control.link(PortId(0)).up);
+    assert_eq!((queue.receive(&mut burst), send(&mut queue)), (0, 0));
+    control.set_up(PortId(0), true).unwrap();
+    assert_eq!((queue.receive(&mut burst), send(&mut queue)), (0, 1));
+    assert_eq!(queue.receive(&mut burst), 1);
+    assert!(control.link(PortId(0)).up);
+
+    control.set_mac(PortId(0), "0200.5e00.0002".parse().unwrap()).unwrap();
+    control.set_mtu(PortId(0), 1400).unwrap();
+    control.set_promiscuous(PortId(0), false).unwrap();
+    control.set_allmulticast(PortId(0), true).unwrap();
+    let info = control.ports().remove(0);
+    assert_eq!((info.mac.to_string(), info.mtu), ("0200.5e00.0002".to_owned(), 1400));
+    let text = control.set_mtu(PortId(0), 9000).unwrap_err().to_string();
+    assert_eq!(text, "Ethernet0: mtu: packet buffers hold 2048 bytes; restart needed");
+}
+
+#[test]
+fn memory_that_is_not_there_is_refused_with_figures() {
+    let mut config = config(&["net_ring0"]);
+    config.memory_mb = Some(2_000_000);
+    config.eal = Some("-m 64".to_owned());
+    let text = refusal(&config);
+    assert!(text.contains("packet memory: 2000000 MB needed, "), "{text}");
+}

@@ -1,0 +1,160 @@
+//! `net_af_packet` on a veth whose other end belongs to scapy in another network namespace.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
+
+use common::id::PortId;
+use nix::sched::{CloneFlags, unshare};
+
+use super::{config, run};
+use crate::backend::{
+    Burst, Frame, PortQueue,
+    dpdk::{DpdkQueue, WorkerLoop, start},
+};
+
+/// Sends numbered frames, tagged and not, up to the MTU, and judges what comes back: each once, addresses exchanged,
+/// the rest as it was.
+const PEER: &str = r#"
+import sys
+from scapy.all import *
+conf.verb = 0
+print("born", flush=True)
+sys.stdin.readline()
+import subprocess
+for setting in (["ip", "link", "set", "hwpeer", "mtu", "9000"], ["ip", "link", "set", "hwpeer", "up"]):
+    subprocess.run(setting, check=True)
+conf.ifaces.reload()
+socket = conf.L2socket(iface="hwpeer", filter=None)
+print("up", flush=True)
+sys.stdin.readline()
+sizes = [4, 18, 1000, 1472, 8972]
+sent, seen = {}, {}
+
+def answered(wait):
+    if not select.select([socket.ins], [], [], wait)[0]:
+        return False
+    frame = socket.recv()
+    if frame is None or frame.src != "02:00:00:00:00:0b" or UDP not in frame:
+        return True
+    n = int.from_bytes(bytes(frame[UDP].payload)[:4], "big")
+    assert n not in seen, "twice: %d" % n
+    assert frame.dst == "02:00:00:00:00:0a"
+    assert (n % 4 == 0) == (Dot1Q in frame), "tag of %d" % n
+    # Ethernet pads short frames; what was sent must be the front of what came back.
+    assert bytes(frame)[12:len(sent[n])] == sent[n][12:], "bytes of %d" % n
+    seen[n] = True
+    return True
+
+for n in range(300):
+    payload = n.to_bytes(4, "big") + bytes([n % 256]) * (sizes[n % len(sizes)] - 4)
+    frame = Ether(src="02:00:00:00:00:0a", dst="02:00:00:00:00:0b")
+    if n % 4 == 0:
+        frame = frame / Dot1Q(vlan=100)
+    sent[n] = bytes(frame / IP(src="192.0.2.%d" % (n % 200 + 1), dst="192.0.2.254") / UDP(sport=1024 + n, dport=434) / payload)
+    socket.send(Raw(sent[n]))
+    # A few on the way at a time: a socket's buffer does not hold many large frames.
+    while len(sent) - len(seen) > 8 and answered(10):
+        pass
+while len(seen) < len(sent) and answered(10):
+    pass
+print("back", len(seen), flush=True)
+"#;
+
+struct Peer {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Peer {
+    /// In a network namespace of its own, which ends with it.
+    fn new() -> Self {
+        let mut child = Command::new("unshare")
+            .args(["--net", "/usr/bin/python3", "-c", PEER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut peer = Self { child, lines };
+        assert_eq!(peer.hear(), "born");
+        peer
+    }
+
+    fn hear(&mut self) -> String {
+        self.lines.next().expect("the peer says something").unwrap()
+    }
+
+    fn tell(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn two_workers_answer_a_peer_over_a_kernel_device() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
+    let mut peer = Peer::new();
+    let id = peer.child.id().to_string();
+    run("ip", &["link", "add", "hwport", "mtu", "9000", "type", "veth", "peer", "name", "hwpeer"]);
+    run("ip", &["link", "set", "hwpeer", "netns", &id]);
+    run("ip", &["link", "set", "hwport", "up"]);
+    peer.tell();
+    assert_eq!(peer.hear(), "up");
+
+    let mut config = config(&["net_af_packet0,iface=hwport"]);
+    config.workers = 2;
+    config.ports[0].mtu = 9000;
+    config.ports[0].promiscuous = true;
+    config.ports[0].rx_descriptors = 1000;
+    let started = start(&config).unwrap();
+    let control = started.control();
+    let info = control.ports().remove(0);
+    assert_eq!((info.driver.as_str(), info.rx_queues, info.tx_queues), ("net_af_packet", 2, 2));
+    assert_eq!((info.rx_descriptors, info.tx_descriptors, info.mtu), (1024, 1024, 9000));
+    assert!(control.link(PortId(0)).up);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopper, counters) = (Arc::clone(&stop), Arc::clone(&control));
+    let judge = thread::spawn(move || {
+        peer.tell();
+        let verdict = peer.hear();
+        let counters = counters.counters(PortId(0));
+        stopper.store(true, Relaxed);
+        (verdict, counters.rx_packets, counters.tx_packets)
+    });
+    started
+        .run(stop, |_, mut queues: Vec<DpdkQueue>| -> WorkerLoop {
+            let mut burst = Burst::new();
+            Box::new(move || {
+                let queue = &mut queues[0];
+                if queue.receive(&mut burst) == 0 {
+                    thread::yield_now();
+                }
+                burst.retain(|frame| frame.data()[..6] == [2, 0, 0, 0, 0, 0xb]);
+                for frame in &mut burst {
+                    let (to, from) = frame.data_mut()[..12].split_at_mut(6);
+                    to.swap_with_slice(from);
+                }
+                while !burst.is_empty() {
+                    queue.transmit(&mut burst);
+                }
+            })
+        })
+        .unwrap();
+    let (verdict, received, sent) = judge.join().unwrap();
+    assert_eq!(verdict, "back 300");
+    assert!(received >= 300 && sent == 300, "{received} {sent}");
+}
