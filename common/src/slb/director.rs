@@ -1,54 +1,175 @@
-//! One RRQ in, one decision out.
+//! One RRQ in, one decision out: the rules of `ios-slb` sections 5 to 7.
+//!
+//! Workers call [`Director::handle`] for each request. A repeated request changes its session's word and nothing
+//! else that is shared; only sessions that begin, move or end touch the words of reals, farms and virtual servers.
 
-use std::net::Ipv4Addr;
+mod visit;
 
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+
+use crossbeam::utils::CachePadded;
+use hw::Want;
+use serde::Serialize;
+
+use self::visit::Visit;
+use super::{KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, SlbStats, VserverCounter};
 use crate::{
-    event::SessionChange,
-    id::{RealId, VserverId},
-    snapshot::Snapshot,
+    config::Hugepages,
+    id::WorkerId,
+    snapshot::{Snapshot, VirtualServer},
+    table::{CapacityError, Geometry, PageStorage, Table},
     time::Tick,
 };
 
-/// What the Mobile IP stage knows of an RRQ.
-#[derive(Clone, Copy, Debug)]
-pub struct Request {
-    /// The virtual server that it is for.
-    pub vserver: VserverId,
-    /// Keyed hash of (virtual server, key).
-    pub identity: u64,
-    /// FNV-1a 32 of the key bytes.
-    pub display_hash: u32,
-    /// Source address.
-    pub client: Ipv4Addr,
-    /// Source port.
-    pub client_port: u16,
-    /// Lifetime 0.
-    pub deregistration: bool,
-    /// The Home Agent field names this real.
-    pub wanted: Option<RealId>,
-}
-
-/// What to do with an RRQ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Send it to this real.
-    Forward {
-        /// The real.
-        real: RealId,
-        /// What happened to the session; `None`: forwarded without one.
-        change: Option<SessionChange>,
-    },
-    /// Nobody can take it.
-    NoReal,
+/// How full the session table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alarm {
+    /// Below 80 % of the capacity.
+    Normal,
+    /// 80 % or more.
+    High,
+    /// 95 % or more.
+    Critical,
 }
 
 /// The session table with the rules of sections 5 to 7.
 #[derive(Debug)]
-pub struct Director;
+pub struct Director {
+    pub(super) table: Table<PageStorage>,
+    pub(super) stats: SlbStats,
+    /// Live sessions, and those about to be.
+    pub(super) live: CachePadded<AtomicU64>,
+    /// Line that the next sweep begins with.
+    pub(super) sweeper: CachePadded<AtomicU32>,
+    nonce: CachePadded<AtomicU64>,
+    /// Newest snapshot generation that anybody has come with.
+    newest: CachePadded<AtomicU64>,
+    key: SessionKey,
+    geometry: Geometry,
+    backing: Want,
+}
 
 impl Director {
-    /// Decides.
-    pub fn handle(&self, _snapshot: &Snapshot, _request: &Request, _now: Tick) -> Outcome {
-        Outcome::NoReal
+    /// A table for `capacity` sessions (1024 to 64 000 000) and counters for `workers` workers.
+    ///
+    /// # Errors
+    /// [`CapacityError`]: with the memory needed and the memory available if there is not enough.
+    pub fn new(
+        capacity: u32,
+        hugepages: Hugepages,
+        workers: u8,
+        key: SessionKey,
+    ) -> Result<Self, CapacityError> {
+        let geometry = Geometry::new(capacity)?;
+        let (storage, backing) = geometry.allocate(hugepages)?;
+        Ok(Self {
+            table: Table::new(storage),
+            stats: SlbStats::new(workers),
+            live: CachePadded::default(),
+            sweeper: CachePadded::default(),
+            nonce: CachePadded::default(),
+            newest: CachePadded::default(),
+            key,
+            geometry,
+            backing,
+        })
+    }
+
+    /// Identity of a key at a virtual server.
+    #[inline]
+    pub fn identity(&self, vserver: &VirtualServer, space: KeySpace, key: &[u8]) -> u64 {
+        self.key.identity(vserver, space, key)
+    }
+
+    /// Brings the lines of an identity near; worth its cost a few packets before [`Director::handle`].
+    #[inline]
+    pub fn prefetch(&self, identity: u64) {
+        self.table.prefetch(identity);
+    }
+
+    /// Decides what happens to a request.
+    ///
+    /// `ended` is told of each session that this request found idle for too long, purged or without a real: the
+    /// key's own last session, or one whose place was needed.
+    pub fn handle(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        now: Tick,
+        worker: WorkerId,
+        ended: impl FnMut(SessionEnd),
+    ) -> Outcome {
+        self.note(snapshot);
+        let Some(vserver) = snapshot.vserver(request.vserver) else {
+            self.no_real(snapshot, request.vserver, worker);
+            return Outcome::NoReal;
+        };
+        let mut visit = Visit { director: self, snapshot, vserver, request, now, worker, ended };
+        let outcome = visit.decide();
+        if request.deregistration && outcome != Outcome::Stale {
+            vserver.live.count(worker, VserverCounter::Deregistration);
+        }
+        outcome
+    }
+
+    /// Live sessions; while requests are being handled it includes those about to begin.
+    pub fn occupancy(&self) -> u64 {
+        self.live.load(Relaxed)
+    }
+
+    /// Sessions that the table was built for.
+    pub fn capacity(&self) -> u32 {
+        self.geometry.capacity
+    }
+
+    /// Bytes of memory that the table takes.
+    pub fn bytes(&self) -> u64 {
+        self.geometry.bytes()
+    }
+
+    /// The pages that the table lies in.
+    pub fn backing(&self) -> Want {
+        self.backing
+    }
+
+    /// Sessions that found no room.
+    pub fn refused(&self) -> u64 {
+        self.stats.total(SlbCounter::FailedAllocs)
+    }
+
+    /// How full it is.
+    pub fn alarm(&self) -> Alarm {
+        let percent = self.occupancy().saturating_mul(100) / u64::from(self.geometry.capacity);
+        match percent {
+            0..80 => Alarm::Normal,
+            80..95 => Alarm::High,
+            _ => Alarm::Critical,
+        }
+    }
+
+    /// Counters of the whole balancer.
+    pub fn stats(&self) -> &SlbStats {
+        &self.stats
+    }
+
+    /// Remembers the newest snapshot generation.
+    #[inline]
+    pub(super) fn note(&self, snapshot: &Snapshot) {
+        if snapshot.generation > self.newest.load(Relaxed) {
+            self.newest.fetch_max(snapshot.generation, SeqCst);
+        }
+    }
+
+    /// Somebody has come with a newer snapshot than this.
+    fn outdated(&self, snapshot: &Snapshot) -> bool {
+        snapshot.generation < self.newest.load(SeqCst)
+    }
+
+    fn next_nonce(&self) -> u64 {
+        self.nonce.fetch_add(1, Relaxed)
     }
 }

@@ -1,7 +1,225 @@
-//! x
-/// x
+//! Weighted round robin, exact over any number of workers (`ios-slb` section 5.2).
+//!
+//! A real of weight n takes n new sessions in a row, then the next one has its turn. The turn is one atomic word,
+//! replaced by compare-and-swap at each pick, so the order of picks is the reference algorithm's whoever makes them.
+//!
+//! **Moves have a turn of their own.** A pick with `exclude` (a session leaves its real) looks ahead of the turn: it
+//! starts where the turn stands, walks as any pick does, skips the excluded real, and stores where it ended in a
+//! second word, never in the first. As long as no new session moves the turn, further moves continue from there, so
+//! that the sessions of a dying real spread over the others by weight; the next new session makes them start from
+//! the turn again. The order of new sessions is thus the same with and without moves between them.
+
+use std::{
+    hash::Hasher,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+use crossbeam::utils::CachePadded;
+use thiserror::Error;
+
+use crate::{
+    id::RealId,
+    snapshot::{AddressHasher, Farm, Real, Snapshot},
+};
+
+/// The turns of a farm, shared by all workers and snapshots.
 #[derive(Debug, Default)]
-pub struct FarmLive;
-/// x
-#[derive(Debug)]
-pub struct PickError;
+pub struct FarmLive {
+    /// valid 1 | real generation 7 | real index 12 | position 12 | farm generation 16 | used 16.
+    turn: CachePadded<AtomicU64>,
+    /// Mark of the turn that it started from 36 | position 12 | used 16.
+    moves: CachePadded<AtomicU64>,
+}
+
+/// Why there is no real.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PickError {
+    /// None is eligible.
+    #[error("no eligible real")]
+    NoReal,
+    /// The snapshot is older than the turn: load the newest and ask again.
+    #[error("the snapshot is not the newest")]
+    Stale,
+}
+
+/// What a pick is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A session: the real's connections are counted at once, and a real that is READY_TO_TEST may be given its test.
+    Session,
+    /// One packet without a session; nothing but the turn changes.
+    Packet,
+}
+
+/// A choice. With [`Purpose::Session`] the connection is already counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Picked {
+    /// The real.
+    pub real: RealId,
+    /// The session is the real's test.
+    pub test: bool,
+}
+
+/// A turn with the position found in a farm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turn {
+    position: usize,
+    used: u32,
+}
+
+const VALID: u64 = 1 << 63;
+const MOVES_MARK: u64 = (1 << 36) - 1;
+
+impl FarmLive {
+    /// The next real in turn, or with `exclude` the next one for a session that leaves that real.
+    ///
+    /// # Errors
+    /// [`PickError`].
+    pub fn pick(
+        &self,
+        farm: &Farm,
+        snapshot: &Snapshot,
+        exclude: Option<RealId>,
+        purpose: Purpose,
+    ) -> Result<Picked, PickError> {
+        // A failed reservation means that a real became ineligible between the two steps; each can do so but once
+        // in a while, and a worker must not be held up.
+        for _ in 0..farm.reals.len() + 16 {
+            let real = self.choose(farm, snapshot, exclude, purpose)?;
+            let picked = match purpose {
+                Purpose::Packet => Some(false),
+                Purpose::Session => real.live.reserve(),
+            };
+            if let Some(test) = picked {
+                return Ok(Picked { real: real.id, test });
+            }
+        }
+        Err(PickError::NoReal)
+    }
+
+    /// Brings the turn to the generation of `farm`, keeping its place. Control calls it right after publishing a
+    /// changed member list, so that the turn never lags more than one change and a worker with the older snapshot
+    /// notices.
+    pub fn advance(&self, farm: &Farm) {
+        let mut word = self.turn.load(SeqCst);
+        while word & VALID != 0 && !farm.reals.is_empty() {
+            let Ok(turn) = locate(word, farm) else { return };
+            match self.turn.compare_exchange(word, pack(farm, turn), SeqCst, SeqCst) {
+                Ok(_) => return,
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// One pick without the reservation.
+    fn choose<'a>(
+        &self,
+        farm: &Farm,
+        snapshot: &'a Snapshot,
+        exclude: Option<RealId>,
+        purpose: Purpose,
+    ) -> Result<&'a Real, PickError> {
+        if farm.reals.is_empty() {
+            return Err(PickError::NoReal);
+        }
+        loop {
+            let word = self.turn.load(SeqCst);
+            let mut start = locate(word, farm)?;
+            let Some(excluded) = exclude else {
+                let (end, real) = walk(farm, snapshot, start, None, purpose);
+                let new = pack(farm, end);
+                if new == word || self.turn.compare_exchange(word, new, SeqCst, SeqCst).is_ok() {
+                    return real.ok_or(PickError::NoReal);
+                }
+                continue;
+            };
+            let moves = self.moves.load(SeqCst);
+            if moves >> 28 == mark(word) {
+                start = Turn { position: moves as usize >> 16 & 0xfff, used: moves as u32 & 0xffff };
+                start.position %= farm.reals.len();
+            }
+            let (end, real) = walk(farm, snapshot, start, Some(excluded), purpose);
+            let new = mark(word) << 28 | (end.position as u64) << 16 | u64::from(end.used);
+            if new == moves || self.moves.compare_exchange(moves, new, SeqCst, SeqCst).is_ok() {
+                return real.ok_or(PickError::NoReal);
+            }
+        }
+    }
+}
+
+/// The loop of section 5.2.
+fn walk<'a>(
+    farm: &Farm,
+    snapshot: &'a Snapshot,
+    mut turn: Turn,
+    exclude: Option<RealId>,
+    purpose: Purpose,
+) -> (Turn, Option<&'a Real>) {
+    for _ in 0..2 * farm.reals.len() {
+        let id = farm.reals[turn.position];
+        if exclude != Some(id)
+            && let Some(real) = snapshot.real(id)
+            && turn.used < real.live.weight().min(0xffff)
+            && eligible(real, purpose)
+        {
+            turn.used += 1;
+            return (turn, Some(real));
+        }
+        turn = Turn { position: (turn.position + 1) % farm.reals.len(), used: 0 };
+    }
+    (turn, None)
+}
+
+/// May be given a new session (or a packet) now.
+#[inline]
+pub(super) fn eligible(real: &Real, purpose: Purpose) -> bool {
+    real.adjacency.is_some()
+        && match purpose {
+            Purpose::Session => real.live.takes_session(),
+            Purpose::Packet => real.live.takes_packet(),
+        }
+}
+
+fn pack(farm: &Farm, turn: Turn) -> u64 {
+    let id = farm.reals[turn.position];
+    VALID
+        | u64::from(id.generation & 0x7f) << 56
+        | u64::from(id.index & 0xfff) << 44
+        | (turn.position as u64 & 0xfff) << 32
+        | u64::from(farm.generation) << 16
+        | u64::from(turn.used as u16)
+}
+
+/// Where the turn stands in this farm's list; the turn of a member that left passes to its neighbour.
+fn locate(word: u64, farm: &Farm) -> Result<Turn, PickError> {
+    let first = Turn { position: 0, used: 0 };
+    if word & VALID == 0 {
+        return Ok(first);
+    }
+    let generation = (word >> 16) as u16;
+    // Circular: half of the numbers are newer.
+    if generation != farm.generation && generation.wrapping_sub(farm.generation) < 0x8000 {
+        return Err(PickError::Stale);
+    }
+    let used = word as u32 & 0xffff;
+    let is_it = |id: &RealId| {
+        u64::from(id.index) == word >> 44 & 0xfff && u64::from(id.generation & 0x7f) == word >> 56 & 0x7f
+    };
+    let hint = (word >> 32) as usize & 0xfff;
+    if farm.reals.get(hint).is_some_and(is_it) {
+        return Ok(Turn { position: hint, used });
+    }
+    if let Some(position) = farm.reals.iter().position(is_it) {
+        return Ok(Turn { position, used });
+    }
+    let heir = farm.departed.iter().find(|(id, _)| is_it(id)).map(|(_, position)| usize::from(*position));
+    Ok(heir.map_or(first, |position| Turn { position: position % farm.reals.len().max(1), used: 0 }))
+}
+
+/// 36 bits that tell one state of the turn from another.
+fn mark(word: u64) -> u64 {
+    let mut hasher = AddressHasher::default();
+    hasher.write_u32((word >> 32) as u32);
+    hasher.write_u32(word as u32);
+    hasher.finish() >> 28 & MOVES_MARK
+}

@@ -3,12 +3,23 @@
 //! `real` and `farm` are one atomic word each, `director` is the only place that moves a session from one state
 //! to another; the worker's Mobile IP stage and control's sweeper both call it.
 
+mod account;
+mod counters;
 mod director;
+mod facts;
+mod failures;
 mod farm;
+mod identity;
 mod real;
+mod request;
+mod sessions;
 mod vserver;
 
-pub use director::{Director, Outcome, Request};
-pub use farm::{FarmLive, PickError};
-pub use real::{RealLive, RealState};
-pub use vserver::{SlbStats, VserverLive};
+pub use counters::Counters;
+pub use director::{Alarm, Director};
+pub use facts::{Probe, RealState};
+pub use farm::{FarmLive, PickError, Picked, Purpose};
+pub use identity::{KeySpace, SessionKey, display_hash};
+pub use real::{RealLive, RealSettings, RealView};
+pub use request::{Outcome, Request, SessionEnd, SessionView};
+pub use vserver::{SlbCounter, SlbStats, VserverCounter, VserverLive};

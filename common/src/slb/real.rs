@@ -1,7 +1,366 @@
-//! x
-/// x
-#[derive(Debug, Default)]
-pub struct RealLive;
-/// x
+//! The live state of a real: changed by workers and by control, each change one compare-and-swap.
+
+use std::{
+    sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
+    time::Duration,
+};
+
+use crossbeam::utils::CachePadded;
+use serde::Serialize;
+
+use super::{
+    Probe, RealState,
+    facts::{Facts, Inband},
+    failures::Failures,
+};
+use crate::time::Tick;
+
+/// What the configuration says of a real's live side; may change at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RealSettings {
+    /// `weight`.
+    pub weight: u32,
+    /// `maxconns`.
+    pub maxconns: u32,
+    /// `faildetect numconns`.
+    pub numconns: u32,
+    /// `faildetect numclients`.
+    pub numclients: u32,
+    /// False after `no faildetect inband`: failures are not counted.
+    pub inband: bool,
+}
+
+impl Default for RealSettings {
+    fn default() -> Self {
+        Self { weight: 8, maxconns: u32::MAX, numconns: 8, numclients: 2, inband: true }
+    }
+}
+
+/// Everything `show ip slb reals` prints, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RealView {
+    /// Printed state.
+    pub state: RealState,
+    /// Operational weight: DFP's if present, else the configured one.
+    pub weight: u32,
+    /// Configured weight.
+    pub admin_weight: u32,
+    /// Weight by DFP.
+    pub dfp_weight: Option<u32>,
+    /// Live sessions.
+    pub conns: u32,
+    /// Their limit.
+    pub maxconns: u32,
+    /// `failconn threshold`.
+    pub numconns: u32,
+    /// `failconn count`.
+    pub failconns: u32,
+    /// `failclient threshold`.
+    pub numclients: u32,
+    /// `failclient count`.
+    pub failclients: u32,
+    /// `total conns established`.
+    pub established: u64,
+    /// `total conn failures`.
+    pub failures: u64,
+    /// `server failures`: times it became FAILED from service.
+    pub server_failures: u64,
+    /// In-band failure detection is on.
+    pub inband: bool,
+}
+
+/// How a session left its real.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// It idled out; `clean` without retry since the epoch. The only sign of success that there is.
+    Idle { clean: bool, epoch: u16, test: bool },
+    /// It was moved or deleted, which says nothing about the real.
+    Other { test: bool },
+    /// It was moved because the real did not answer its test.
+    TestFailed { now: Tick },
+}
+
+/// No DFP weight.
+const NONE: u32 = u32::MAX;
+
+/// Live state of a real.
 #[derive(Debug)]
-pub struct RealState;
+pub struct RealLive {
+    word: CachePadded<AtomicU64>,
+    settings: CachePadded<Settings>,
+    totals: CachePadded<Totals>,
+    failures: Failures,
+}
+
+/// Read at each pick, written by control.
+#[derive(Debug)]
+struct Settings {
+    weight: AtomicU32,
+    admin_weight: AtomicU32,
+    dfp_weight: AtomicU32,
+    maxconns: AtomicU32,
+    numconns: AtomicU32,
+    numclients: AtomicU32,
+    inband: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    established: AtomicU64,
+    failures: AtomicU64,
+    server_failures: AtomicU64,
+}
+
+impl Default for RealLive {
+    fn default() -> Self {
+        Self::new(RealSettings::default())
+    }
+}
+
+impl RealLive {
+    /// A real out of service.
+    pub fn new(settings: RealSettings) -> Self {
+        let live = Self {
+            word: CachePadded::new(AtomicU64::new(0)),
+            settings: CachePadded::new(Settings {
+                weight: AtomicU32::new(settings.weight),
+                admin_weight: AtomicU32::new(settings.weight),
+                dfp_weight: AtomicU32::new(NONE),
+                maxconns: AtomicU32::new(0),
+                numconns: AtomicU32::new(0),
+                numclients: AtomicU32::new(0),
+                inband: AtomicBool::new(true),
+            }),
+            totals: CachePadded::default(),
+            failures: Failures::default(),
+        };
+        live.configure(settings);
+        live
+    }
+
+    /// Takes over changed settings; acts on the next packet.
+    pub fn configure(&self, settings: RealSettings) {
+        self.settings.maxconns.store(settings.maxconns, SeqCst);
+        self.settings.numconns.store(settings.numconns, SeqCst);
+        self.settings.numclients.store(settings.numclients, SeqCst);
+        self.settings.inband.store(settings.inband, SeqCst);
+        self.set_weight(settings.weight);
+    }
+
+    /// `weight N`; without effect on new sessions while a DFP weight stands.
+    pub fn set_weight(&self, weight: u32) {
+        self.settings.admin_weight.store(weight, SeqCst);
+        if self.settings.dfp_weight.load(SeqCst) == NONE {
+            self.settings.weight.store(weight, SeqCst);
+        }
+    }
+
+    /// A DFP weight arrived (0 throttles; more also ends FAILED, READY_TO_TEST and TESTING), or its row was dropped
+    /// (the configured weight returns).
+    pub fn set_dfp(&self, weight: Option<u32>) {
+        let configured = self.settings.admin_weight.load(SeqCst);
+        self.settings.dfp_weight.store(weight.map_or(NONE, |weight| weight.min(NONE - 1)), SeqCst);
+        self.settings.weight.store(weight.unwrap_or(configured), SeqCst);
+        let recovers = weight.is_some_and(|weight| weight > 0);
+        self.change(|facts| Facts {
+            throttled: weight == Some(0),
+            inband: if recovers { Inband::Ok } else { facts.inband },
+            ..facts
+        });
+        if recovers {
+            self.failures.clear();
+        }
+    }
+
+    /// `inservice` and `no inservice`. Either way the failure machine starts afresh.
+    pub fn set_in_service(&self, in_service: bool) {
+        let (before, after) = self.change(|facts| Facts {
+            in_service,
+            inband: if facts.in_service == in_service { facts.inband } else { Inband::Ok },
+            ..facts
+        });
+        if before.in_service != after.in_service {
+            self.failures.clear();
+        }
+    }
+
+    /// The address of a dispatched real is resolved, or no longer.
+    pub fn set_arp_resolved(&self, resolved: bool) {
+        self.change(|facts| Facts { arp_failed: !resolved, ..facts });
+    }
+
+    /// What the probes say. An accepted answer after a failure proves the real healthy.
+    pub fn set_probe(&self, probe: Probe) {
+        let recovers = |facts: Facts| facts.probe != Probe::Ok && probe == Probe::Ok;
+        let (before, _) = self.change(|facts| Facts {
+            probe,
+            inband: if recovers(facts) { Inband::Ok } else { facts.inband },
+            ..facts
+        });
+        if recovers(before) {
+            self.failures.clear();
+        }
+    }
+
+    /// FAILED becomes READY_TO_TEST once `retry` has passed since it failed; true if it did. For control's timer.
+    pub fn retry_expired(&self, now: Tick, retry: Duration) -> bool {
+        let due =
+            |facts: Facts| facts.inband == Inband::Failed && !facts.failed_at.after(retry).is_after(now);
+        let (before, _) =
+            self.change(|facts| if due(facts) { Facts { inband: Inband::Ready, ..facts } } else { facts });
+        due(before)
+    }
+
+    /// When it failed, while FAILED.
+    pub fn failed_at(&self) -> Option<Tick> {
+        let facts = self.facts();
+        (facts.inband == Inband::Failed).then_some(facts.failed_at)
+    }
+
+    /// Printed state.
+    #[inline]
+    pub fn state(&self) -> RealState {
+        self.facts().state(self.settings.maxconns.load(Relaxed))
+    }
+
+    /// Live sessions.
+    pub fn conns(&self) -> u32 {
+        self.facts().conns
+    }
+
+    /// Operational weight.
+    #[inline]
+    pub fn weight(&self) -> u32 {
+        self.settings.weight.load(Relaxed)
+    }
+
+    /// All that `show` prints.
+    pub fn view(&self) -> RealView {
+        let dfp = self.settings.dfp_weight.load(SeqCst);
+        let failures = self.failures.count();
+        RealView {
+            state: self.state(),
+            weight: self.weight(),
+            admin_weight: self.settings.admin_weight.load(SeqCst),
+            dfp_weight: (dfp != NONE).then_some(dfp),
+            conns: self.conns(),
+            maxconns: self.settings.maxconns.load(SeqCst),
+            numconns: self.settings.numconns.load(SeqCst),
+            failconns: failures,
+            numclients: self.settings.numclients.load(SeqCst),
+            failclients: failures,
+            established: self.totals.established.load(SeqCst),
+            failures: self.totals.failures.load(SeqCst),
+            server_failures: self.totals.server_failures.load(SeqCst),
+            inband: self.settings.inband.load(SeqCst),
+        }
+    }
+
+    /// May take one more session, its test included.
+    #[inline]
+    pub(super) fn takes_session(&self) -> bool {
+        self.facts().takes_session(self.settings.maxconns.load(Relaxed))
+    }
+
+    /// May take a packet that belongs to no session; never a test.
+    #[inline]
+    pub(super) fn takes_packet(&self) -> bool {
+        let facts = self.facts();
+        facts.inband == Inband::Ok && facts.takes_session(self.settings.maxconns.load(Relaxed))
+    }
+
+    /// Counts a session in advance if the real may take one; true in `Some` if that session is the real's test.
+    pub(super) fn reserve(&self) -> Option<bool> {
+        let maxconns = self.settings.maxconns.load(SeqCst);
+        let before = self.word.fetch_update(SeqCst, SeqCst, |word| {
+            let facts = Facts::unpack(word);
+            let test = facts.inband == Inband::Ready;
+            let inband = if test { Inband::Testing } else { facts.inband };
+            facts.takes_session(maxconns).then(|| Facts { conns: facts.conns + 1, inband, ..facts }.pack())
+        });
+        before.ok().map(|word| Facts::unpack(word).inband == Inband::Ready)
+    }
+
+    /// A reserved session came into being.
+    pub(super) fn established(&self) {
+        self.totals.established.fetch_add(1, Relaxed);
+    }
+
+    /// A session, or a reservation, is gone.
+    pub(super) fn release(&self, departure: Departure) {
+        let (before, _) = self.change(|facts| {
+            let testing = facts.inband == Inband::Testing;
+            let (inband, failed_at) = match departure {
+                Departure::Idle { test: true, .. } if testing => (Inband::Ok, facts.failed_at),
+                // The test was not finished: the next session is one.
+                Departure::Other { test: true } if testing => (Inband::Ready, facts.failed_at),
+                Departure::TestFailed { now } if testing => (Inband::Failed, now),
+                _ => (facts.inband, facts.failed_at),
+            };
+            Facts { conns: facts.conns.saturating_sub(1), inband, failed_at, ..facts }
+        });
+        match departure {
+            Departure::Idle { test: true, .. } if before.inband == Inband::Testing => self.failures.clear(),
+            Departure::Idle { clean: true, epoch, .. } => self.failures.clear_since(epoch),
+            _ => {}
+        }
+    }
+
+    /// A session got no answer: counts it, and takes the real out at the threshold. `test`: it was the test, and
+    /// stays on the real for want of another.
+    pub(super) fn record_failure(&self, client: u64, test: bool, now: Tick) {
+        self.totals.failures.fetch_add(1, Relaxed);
+        if test {
+            self.change(|facts| match facts.inband {
+                Inband::Testing => Facts { inband: Inband::Failed, failed_at: now, ..facts },
+                _ => facts,
+            });
+        }
+        if !self.settings.inband.load(SeqCst) {
+            return;
+        }
+        let Some(count) = self.failures.record(client) else { return };
+        if count < self.settings.numconns.load(SeqCst) || count < self.settings.numclients.load(SeqCst) {
+            return;
+        }
+        let (before, after) = self.change(|facts| {
+            if facts.in_service && facts.inband == Inband::Ok {
+                Facts { inband: Inband::Failed, failed_at: now, ..facts }
+            } else {
+                facts
+            }
+        });
+        if before.inband != after.inband {
+            self.totals.server_failures.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What a session remembers of the failures so far.
+    pub(super) fn epoch(&self) -> u16 {
+        self.failures.epoch()
+    }
+
+    #[inline]
+    fn facts(&self) -> Facts {
+        Facts::unpack(self.word.load(SeqCst))
+    }
+
+    /// One compare-and-swap, repeated while others win; facts before and after.
+    fn change(&self, f: impl Fn(Facts) -> Facts) -> (Facts, Facts) {
+        let mut word = self.word.load(SeqCst);
+        loop {
+            let before = Facts::unpack(word);
+            let after = f(before);
+            if before == after {
+                return (before, after);
+            }
+            match self.word.compare_exchange_weak(word, after.pack(), SeqCst, SeqCst) {
+                Ok(_) => return (before, after),
+                Err(found) => word = found,
+            }
+        }
+    }
+}

@@ -1,8 +1,158 @@
 //! Counters of virtual servers and of the whole balancer (`ios-slb` sections 7.1 and 9.5).
 
-/// x
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use serde::Serialize;
+
+use super::Counters;
+use crate::id::WorkerId;
+
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$item_doc])* $item,)* }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$item,)*];
+
+            /// Name in JSON and metrics.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$item => $text,)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// What a virtual server counts. The Mobile IP stage counts what it sees while parsing, [`super::Director`] the rest.
+    VserverCounter {
+        /// Stage: bad lengths or extensions.
+        Malformed = "malformed",
+        /// Stage: not a registration request.
+        NotRrq = "not_rrq",
+        /// Stage: keyed by the home address for want of a NAI.
+        NoNai = "no_nai",
+        /// Stage: neither NAI nor home address.
+        NoKey = "no_key",
+        /// Stage: the Home Agent field is not a wildcard.
+        HaFieldSet = "ha_field_set",
+        /// Stage: dropped because the Home Agent field is somebody else's (strict mode).
+        HaFieldMismatch = "ha_field_mismatch",
+        /// Stage: an unknown extension below 128 was walked over.
+        ExtUnknown = "ext_unknown_nonskippable",
+        /// Director: lifetime 0.
+        Deregistration = "dereg",
+        /// Director: no real in the primary nor in the backup farm.
+        NoReal = "no_real",
+        /// Director: forwarded without a session because the table is full.
+        SessionAllocFail = "session_alloc_fail",
+        /// Director: new sessions ("total conns").
+        TotalConns = "total_conns",
+        /// Director: sessions that moved.
+        Reassigned = "reassigned",
+        /// Director: sessions given to the backup farm.
+        BackupHits = "backup_hits",
+    }
+}
+
+counters! {
+    /// `show ip slb stats`; "Connections Established" equals `Created` for Mobile IP.
+    SlbCounter {
+        /// "Connections Created".
+        Created = "created",
+        /// "Connections Destroyed": timed out, cleared or deregistered.
+        Destroyed = "destroyed",
+        /// "Connections Reassigned".
+        Reassigned = "reassigned",
+        /// "Failed Connection Allocs": the session table had no room.
+        FailedAllocs = "failed_allocs",
+        /// "Failed Real Assignments": `no_real`.
+        FailedReals = "failed_reals",
+        /// Picks given back because another worker was first with the same key.
+        PicksLost = "picks_lost",
+        /// Requests forwarded without touching their session because other workers kept changing it.
+        Contended = "contended",
+        /// Sessions of `Destroyed` that idled out.
+        TimedOut = "timed_out",
+    }
+}
+
+/// Shared counters of one virtual server.
 #[derive(Debug, Default)]
-pub struct VserverLive;
-/// x
+pub struct VserverLive {
+    counters: Counters<{ VserverCounter::ALL.len() }>,
+    conns: AtomicU64,
+}
+
+impl VserverLive {
+    /// Cells for `workers` workers and for control.
+    pub fn new(workers: u8) -> Self {
+        Self { counters: Counters::new(workers), conns: AtomicU64::new(0) }
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn count(&self, worker: WorkerId, counter: VserverCounter) {
+        self.counters.count(worker, counter as usize);
+    }
+
+    /// Total since the last clear.
+    pub fn total(&self, counter: VserverCounter) -> u64 {
+        self.counters.total(counter as usize)
+    }
+
+    /// Live sessions.
+    pub fn conns(&self) -> u64 {
+        self.conns.load(SeqCst)
+    }
+
+    /// Counters start again from zero; the gauge stays.
+    pub fn clear(&self) {
+        self.counters.clear();
+    }
+
+    pub(super) fn began(&self) {
+        self.conns.fetch_add(1, SeqCst);
+    }
+
+    pub(super) fn ended(&self) {
+        self.conns.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Counters of the whole balancer.
 #[derive(Debug, Default)]
-pub struct SlbStats;
+pub struct SlbStats {
+    counters: Counters<{ SlbCounter::ALL.len() }>,
+}
+
+impl SlbStats {
+    /// Cells for `workers` workers and for control.
+    pub fn new(workers: u8) -> Self {
+        Self { counters: Counters::new(workers) }
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn count(&self, worker: WorkerId, counter: SlbCounter) {
+        self.counters.count(worker, counter as usize);
+    }
+
+    /// Total since the last clear.
+    pub fn total(&self, counter: SlbCounter) -> u64 {
+        self.counters.total(counter as usize)
+    }
+
+    /// Total since the start; `created = destroyed + live` holds for these.
+    pub fn raw(&self, counter: SlbCounter) -> u64 {
+        self.counters.raw(counter as usize)
+    }
+
+    /// Counters start again from zero.
+    pub fn clear(&self) {
+        self.counters.clear();
+    }
+}

@@ -1,0 +1,76 @@
+//! Every beginning and end of a session passes here, so that created = destroyed + live and the sum of the reals'
+//! connections = live, whoever does it.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::{Director, SessionEnd, SessionView, SlbCounter, VserverCounter, real::Departure};
+use crate::{
+    event::SessionChange,
+    id::{VserverId, WorkerId},
+    snapshot::{Snapshot, VirtualServer},
+    table::Session,
+};
+
+impl Director {
+    /// Counts a session that is about to be confirmed; its real has counted it already.
+    pub(super) fn begin(&self, vserver: &VirtualServer) {
+        self.live.fetch_add(1, SeqCst);
+        vserver.live.began();
+    }
+
+    /// The session of [`Director::begin`] was not confirmed.
+    pub(super) fn unbegin(&self, vserver: &VirtualServer) {
+        self.live.fetch_sub(1, SeqCst);
+        vserver.live.ended();
+    }
+
+    /// A session is in the table.
+    pub(super) fn began(
+        &self,
+        snapshot: &Snapshot,
+        vserver: &VirtualServer,
+        session: &Session,
+        worker: WorkerId,
+    ) {
+        if let Some(real) = snapshot.real(session.real) {
+            real.live.established();
+        }
+        vserver.live.count(worker, VserverCounter::TotalConns);
+        self.stats.count(worker, SlbCounter::Created);
+    }
+
+    /// A session's word was replaced by nothing.
+    pub(super) fn ended(
+        &self,
+        snapshot: &Snapshot,
+        view: SessionView,
+        change: SessionChange,
+        worker: WorkerId,
+    ) -> SessionEnd {
+        let session = view.session;
+        self.live.fetch_sub(1, SeqCst);
+        self.stats.count(worker, SlbCounter::Destroyed);
+        if let Some(vserver) = snapshot.vserver(view.vserver) {
+            vserver.live.ended();
+        }
+        let departure = if change == SessionChange::TimedOut {
+            self.stats.count(worker, SlbCounter::TimedOut);
+            let clean = session.retry == 0 && !session.failure_recorded;
+            Departure::Idle { clean, epoch: session.epoch, test: session.test }
+        } else {
+            Departure::Other { test: session.test }
+        };
+        if let Some(real) = snapshot.real(session.real) {
+            real.live.release(departure);
+        }
+        SessionEnd { change, session: view }
+    }
+
+    /// Nobody could take a request.
+    pub(super) fn no_real(&self, snapshot: &Snapshot, vserver: VserverId, worker: WorkerId) {
+        self.stats.count(worker, SlbCounter::FailedReals);
+        if let Some(vserver) = snapshot.vserver(vserver) {
+            vserver.live.count(worker, VserverCounter::NoReal);
+        }
+    }
+}

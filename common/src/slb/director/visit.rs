@@ -1,0 +1,395 @@
+//! One request on its way through the rules.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use super::Director;
+use crate::{
+    event::SessionChange,
+    id::{RealId, WorkerId},
+    slb::{
+        Outcome, PickError, Picked, Purpose, RealState, Request, SessionEnd, SessionView, SlbCounter,
+        VserverCounter, real::Departure,
+    },
+    snapshot::{Real, Snapshot, VirtualServer},
+    table::{Insert, Newcomer, Session, Slot, Word},
+    time::Tick,
+};
+
+/// Times a request looks at its session again because another worker changed it meanwhile.
+const ATTEMPTS: u32 = 16;
+
+/// After this long without confirmation a claim counts as abandoned by a dead thread.
+const ABANDONED: Duration = Duration::from_mins(1);
+
+pub(super) struct Visit<'a, F> {
+    pub director: &'a Director,
+    pub snapshot: &'a Snapshot,
+    pub vserver: &'a VirtualServer,
+    pub request: &'a Request,
+    pub now: Tick,
+    pub worker: WorkerId,
+    pub ended: F,
+}
+
+/// What the state of its real means for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stance {
+    /// It stays.
+    Stay,
+    /// It moves if it can.
+    Failed,
+    /// It moves or ends.
+    Gone,
+    /// It ends at once.
+    Purge,
+}
+
+impl Stance {
+    fn of(real: &Real) -> Self {
+        match real.live.state() {
+            RealState::OutOfService => Self::Gone,
+            RealState::Failed | RealState::ProbeFailed if real.purge => Self::Purge,
+            RealState::Failed | RealState::ProbeFailed | RealState::ArpFailed => Self::Failed,
+            _ if real.adjacency.is_none() => Self::Failed,
+            _ => Self::Stay,
+        }
+    }
+}
+
+/// A real chosen for a session, already counted there.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    picked: Picked,
+    backup: bool,
+}
+
+/// A move of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// Its retries passed the limit.
+    NoAnswer,
+    /// Its real failed by other sessions' or by a probe's account.
+    Failed,
+    /// Its real is out of service or deleted.
+    Gone,
+}
+
+impl<F: FnMut(SessionEnd)> Visit<'_, F> {
+    pub fn decide(&mut self) -> Outcome {
+        for _ in 0..ATTEMPTS {
+            let outcome = match self.director.table.find(self.request.identity) {
+                Some((slot, word)) if word.expired(self.now) => {
+                    self.end(slot, word, SessionChange::TimedOut);
+                    None
+                }
+                Some((slot, word)) => self.repeat(slot, word),
+                None if self.request.deregistration => Some(self.packet()),
+                None => self.first(),
+            };
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+        }
+        // Others keep changing this key's session: no reason to hold up a burst.
+        self.director.stats.count(self.worker, SlbCounter::Contended);
+        let session = self.director.table.find(self.request.identity).and_then(|(_, word)| word.session());
+        match session.filter(|session| self.snapshot.real(session.real).is_some()) {
+            Some(session) => Outcome::Forward { real: session.real, change: None },
+            None => self.packet(),
+        }
+    }
+
+    /// Section 7.3 rules 2 and 3, and the moves. `None`: the word changed, look again.
+    fn repeat(&mut self, slot: Slot, word: Word) -> Option<Outcome> {
+        let session = word.session()?;
+        let current = self.snapshot.real(session.real);
+        if current.is_none() && self.director.outdated(self.snapshot) {
+            return Some(Outcome::Stale);
+        }
+        let stance = current.map_or(Stance::Gone, Stance::of);
+        if self.request.deregistration {
+            let view = self.end_quietly(slot, word, SessionChange::Deregistered)?.session;
+            return Some(match stance {
+                Stance::Stay | Stance::Failed => {
+                    Outcome::Forward { real: view.session.real, change: Some(SessionChange::Deregistered) }
+                }
+                Stance::Gone | Stance::Purge => self.packet(),
+            });
+        }
+        match stance {
+            Stance::Purge => {
+                self.end(slot, word, SessionChange::Cleared);
+                return None;
+            }
+            Stance::Gone => return self.relocate(slot, word, session, Reason::Gone),
+            Stance::Failed => return self.relocate(slot, word, session, Reason::Failed),
+            Stance::Stay => {}
+        }
+        if let Some(place) = self.wanted(Some(session.real)) {
+            return self.move_to(slot, word, session, place, Reason::Failed);
+        }
+        let retry = (session.retry + 1).min(Session::MAX_RETRY);
+        let limit = current.and_then(|real| real.reassign);
+        if limit.is_some_and(|limit| retry > u16::from(limit)) {
+            return self.relocate(slot, word, session, Reason::NoAnswer);
+        }
+        self.refresh(slot, word, Session { retry, ..session })
+    }
+
+    /// Restarts the idle time of a session that stays.
+    fn refresh(&self, slot: Slot, word: Word, session: Session) -> Option<Outcome> {
+        let new = Word::live(Session { deadline: self.deadline(), ..session });
+        // A saturated retry count within one tick: nothing to write.
+        if new != word {
+            self.director.table.replace(slot, word, new).ok()?;
+        }
+        self.touch(slot);
+        Some(Outcome::Forward { real: session.real, change: Some(SessionChange::Repeated) })
+    }
+
+    /// Moves a session to another real if there is one.
+    fn relocate(&mut self, slot: Slot, word: Word, session: Session, reason: Reason) -> Option<Outcome> {
+        match self.place(Some(session.real)) {
+            Ok(place) => self.move_to(slot, word, session, place, reason),
+            Err(PickError::Stale) => Some(Outcome::Stale),
+            Err(PickError::NoReal) if reason == Reason::Gone => {
+                self.end(slot, word, SessionChange::Cleared)?;
+                Some(self.no_real())
+            }
+            Err(PickError::NoReal) => {
+                let unanswered = reason == Reason::NoAnswer;
+                let stays = Session {
+                    retry: (session.retry + 1).min(Session::MAX_RETRY),
+                    failure_recorded: session.failure_recorded || unanswered,
+                    test: session.test && !unanswered,
+                    ..session
+                };
+                let outcome = self.refresh(slot, word, stays)?;
+                if unanswered
+                    && !session.failure_recorded
+                    && let Some(real) = self.snapshot.real(session.real)
+                {
+                    real.live.record_failure(session.identity, session.test, self.now);
+                }
+                Some(outcome)
+            }
+        }
+    }
+
+    /// The one step of a move, and its accounting.
+    fn move_to(
+        &mut self,
+        slot: Slot,
+        word: Word,
+        session: Session,
+        place: Place,
+        reason: Reason,
+    ) -> Option<Outcome> {
+        let moved = self.session(place);
+        if self.director.table.replace(slot, word, Word::live(moved)).is_err() {
+            self.give_back(&moved);
+            return None;
+        }
+        self.touch(slot);
+        if let Some(old) = self.snapshot.real(session.real) {
+            let unanswered = reason == Reason::NoAnswer;
+            old.live.release(match session.test {
+                true if unanswered => Departure::TestFailed { now: self.now },
+                test => Departure::Other { test },
+            });
+            if unanswered && !session.failure_recorded {
+                old.live.record_failure(session.identity, false, self.now);
+            }
+        }
+        if let Some(real) = self.snapshot.real(moved.real) {
+            real.live.established();
+        }
+        self.count_backup(place);
+        self.vserver.live.count(self.worker, VserverCounter::Reassigned);
+        self.director.stats.count(self.worker, SlbCounter::Reassigned);
+        Some(Outcome::Forward { real: moved.real, change: Some(SessionChange::Reassigned) })
+    }
+
+    /// Section 7.3 rule 1. `None`: another worker was first, look again.
+    fn first(&mut self) -> Option<Outcome> {
+        let director = self.director;
+        let (identity, now) = (self.request.identity, self.now);
+        let at_capacity = director.occupancy() >= u64::from(director.capacity());
+        let mut arrival = Arrival { visit: self, place: None, refusal: PickError::NoReal };
+        let abandoned = now.after(ABANDONED);
+        let nonce = || director.next_nonce();
+        let result = director.table.insert(identity, now, abandoned, at_capacity, nonce, &mut arrival);
+        let Arrival { place, refusal, .. } = arrival;
+        match result {
+            Insert::Inserted(_, word) => {
+                let session = word.session()?;
+                director.began(self.snapshot, self.vserver, &session, self.worker);
+                if let Some(place) = place {
+                    self.count_backup(place);
+                }
+                Some(Outcome::Forward { real: session.real, change: Some(SessionChange::Created) })
+            }
+            Insert::Existing(..) => None,
+            Insert::Refused if refusal == PickError::Stale => Some(Outcome::Stale),
+            Insert::Refused => Some(self.no_real()),
+            Insert::Full => {
+                let outcome = self.packet();
+                if outcome != Outcome::Stale {
+                    director.stats.count(self.worker, SlbCounter::FailedAllocs);
+                    self.vserver.live.count(self.worker, VserverCounter::SessionAllocFail);
+                }
+                Some(outcome)
+            }
+            Insert::Contended => {
+                director.stats.count(self.worker, SlbCounter::Contended);
+                Some(self.packet())
+            }
+        }
+    }
+
+    /// Forwards by the predictor without a session.
+    fn packet(&self) -> Outcome {
+        match self.choose(None, Purpose::Packet) {
+            Ok(place) => Outcome::Forward { real: place.picked.real, change: None },
+            Err(PickError::Stale) => Outcome::Stale,
+            Err(PickError::NoReal) => self.no_real(),
+        }
+    }
+
+    /// A real for a session: the one that the Home Agent field names, else by the farms' turns.
+    fn place(&self, exclude: Option<RealId>) -> Result<Place, PickError> {
+        match self.wanted(exclude) {
+            Some(place) => Ok(place),
+            None => self.choose(exclude, Purpose::Session),
+        }
+    }
+
+    /// The real that the Home Agent field names, if it is operational (`mobile-ip` section 7.4).
+    fn wanted(&self, exclude: Option<RealId>) -> Option<Place> {
+        let id = self.request.wanted.filter(|id| exclude != Some(*id))?;
+        let real = self.snapshot.real(id)?;
+        let backup = self.vserver.backup == Some(real.farm);
+        let fits = (real.farm == self.vserver.farm || backup)
+            && real.adjacency.is_some()
+            && real.live.state() == RealState::Operational;
+        let test = if fits { real.live.reserve()? } else { return None };
+        Some(Place { picked: Picked { real: id, test }, backup })
+    }
+
+    /// The primary farm's turn; the backup's only if nobody in the primary can take it.
+    fn choose(&self, exclude: Option<RealId>, purpose: Purpose) -> Result<Place, PickError> {
+        for (id, backup) in [(Some(self.vserver.farm), false), (self.vserver.backup, true)] {
+            let Some(farm) = id.and_then(|id| self.snapshot.farm(id)) else { continue };
+            match farm.live.pick(farm, self.snapshot, exclude, purpose) {
+                Ok(picked) => return Ok(Place { picked, backup }),
+                Err(PickError::Stale) => return Err(PickError::Stale),
+                Err(PickError::NoReal) => {}
+            }
+        }
+        Err(PickError::NoReal)
+    }
+
+    /// The session as it begins at a place.
+    fn session(&self, place: Place) -> Session {
+        let epoch = self.snapshot.real(place.picked.real).map_or(0, |real| real.live.epoch());
+        Session {
+            identity: self.request.identity,
+            real: place.picked.real,
+            retry: 0,
+            deadline: self.deadline(),
+            test: place.picked.test,
+            failure_recorded: false,
+            epoch,
+        }
+    }
+
+    fn deadline(&self) -> Tick {
+        self.now.after(self.vserver.idle)
+    }
+
+    /// Undoes the reservation of a session that did not come about.
+    fn give_back(&self, session: &Session) {
+        self.director.stats.count(self.worker, SlbCounter::PicksLost);
+        if let Some(real) = self.snapshot.real(session.real) {
+            real.live.release(Departure::Other { test: session.test });
+        }
+    }
+
+    /// The client is that of the last request; written only where it differs, and never over the virtual server.
+    fn touch(&self, slot: Slot) {
+        let [_, client, ports] = self.director.table.cold(slot);
+        let [_, new_client, new_ports] = self.request.cold();
+        if client.load(Relaxed) != new_client {
+            client.store(new_client, Relaxed);
+        }
+        let old = ports.load(Relaxed);
+        if old >> 16 != new_ports >> 16 {
+            // Lost only if the slot changed hands or another request of the session was faster.
+            let _ = ports.compare_exchange(old, new_ports & 0xffff_0000 | old & 0xffff, Relaxed, Relaxed);
+        }
+    }
+
+    fn end_quietly(&self, slot: Slot, word: Word, change: SessionChange) -> Option<SessionEnd> {
+        self.director.end(self.snapshot, slot, word, change, self.worker)
+    }
+
+    /// Ends a session and says so; `None` if its word has changed.
+    fn end(&mut self, slot: Slot, word: Word, change: SessionChange) -> Option<()> {
+        let end = self.end_quietly(slot, word, change)?;
+        (self.ended)(end);
+        Some(())
+    }
+
+    fn no_real(&self) -> Outcome {
+        self.director.no_real(self.snapshot, self.request.vserver, self.worker);
+        Outcome::NoReal
+    }
+
+    fn count_backup(&self, place: Place) {
+        if place.backup {
+            self.vserver.live.count(self.worker, VserverCounter::BackupHits);
+        }
+    }
+}
+
+/// A session that is being inserted.
+struct Arrival<'v, 'a, F> {
+    visit: &'v mut Visit<'a, F>,
+    place: Option<Place>,
+    refusal: PickError,
+}
+
+impl<F: FnMut(SessionEnd)> Newcomer for Arrival<'_, '_, F> {
+    fn ended(&mut self, word: Word, cold: [u32; 3]) {
+        let visit = &mut *self.visit;
+        if let Some(view) = SessionView::of(word, cold) {
+            let end = visit.director.ended(visit.snapshot, view, SessionChange::TimedOut, visit.worker);
+            (visit.ended)(end);
+        }
+    }
+
+    fn cold(&self) -> [u32; 3] {
+        self.visit.request.cold()
+    }
+
+    fn prepare(&mut self) -> Option<Word> {
+        match self.visit.place(None) {
+            Ok(place) => {
+                self.place = Some(place);
+                self.visit.director.begin(self.visit.vserver);
+                Some(Word::live(self.visit.session(place)))
+            }
+            Err(error) => {
+                self.refusal = error;
+                None
+            }
+        }
+    }
+
+    fn lost(&mut self, word: Word) {
+        self.visit.director.unbegin(self.visit.vserver);
+        if let Some(session) = word.session() {
+            self.visit.give_back(&session);
+        }
+    }
+}

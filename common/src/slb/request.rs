@@ -1,0 +1,108 @@
+//! What the Mobile IP stage and control exchange with the director.
+
+use std::net::Ipv4Addr;
+
+use crate::{
+    event::{SessionChange, SessionEvent},
+    id::{RealId, VserverId},
+    table::{Session, Word},
+};
+
+/// What the Mobile IP stage knows of an RRQ.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The virtual server that it is for.
+    pub vserver: VserverId,
+    /// Keyed hash of (virtual server, key): [`super::Director::identity`].
+    pub identity: u64,
+    /// FNV-1a 32 of the key bytes: [`super::display_hash`].
+    pub display_hash: u32,
+    /// Source address.
+    pub client: Ipv4Addr,
+    /// Source port.
+    pub client_port: u16,
+    /// Lifetime 0.
+    pub deregistration: bool,
+    /// The Home Agent field names this real.
+    pub wanted: Option<RealId>,
+}
+
+/// What to do with an RRQ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Send it to this real.
+    Forward {
+        /// The real.
+        real: RealId,
+        /// What happened to the session; `None`: forwarded without one.
+        change: Option<SessionChange>,
+    },
+    /// Nobody can take it: drop it. Counted as `no_real`.
+    NoReal,
+    /// The snapshot is not the newest and does not know what the session or the turn needs. Nothing was changed or
+    /// counted: load the newest snapshot and ask again; if that is stale too, drop the request as `no_real`.
+    Stale,
+}
+
+/// A session that ended, other than by a deregistration (that is in the [`Outcome`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// `TimedOut` or `Cleared`.
+    pub change: SessionChange,
+    /// The session as it was.
+    pub session: SessionView,
+}
+
+/// A session as shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionView {
+    /// Its virtual server.
+    pub vserver: VserverId,
+    /// FNV-1a 32 of its key.
+    pub display_hash: u32,
+    /// Source address of its last RRQ.
+    pub client: Ipv4Addr,
+    /// Source port of its last RRQ.
+    pub client_port: u16,
+    /// Identity, real, retries, deadline and flags.
+    pub session: Session,
+}
+
+impl SessionView {
+    pub(super) fn of(word: Word, cold: [u32; 3]) -> Option<Self> {
+        Some(Self {
+            vserver: VserverId(cold[2] as u16),
+            display_hash: cold[0],
+            client: Ipv4Addr::from(cold[1]),
+            client_port: (cold[2] >> 16) as u16,
+            session: word.session()?,
+        })
+    }
+
+    /// The event that a `debug` prints; without a NAI, which the table does not keep.
+    pub fn event(&self, change: SessionChange) -> SessionEvent {
+        SessionEvent {
+            change,
+            vserver: self.vserver,
+            real: self.session.real,
+            client: self.client,
+            client_port: self.client_port,
+            display_hash: self.display_hash,
+            nai: Box::default(),
+        }
+    }
+}
+
+impl From<SessionEnd> for SessionEvent {
+    fn from(end: SessionEnd) -> Self {
+        end.session.event(end.change)
+    }
+}
+
+impl Request {
+    /// The cold words of its session: display hash, client address, client port and virtual server.
+    pub(super) fn cold(&self) -> [u32; 3] {
+        let ports = u32::from(self.client_port) << 16 | u32::from(self.vserver.0);
+        [self.display_hash, u32::from(self.client), ports]
+    }
+}

@@ -1,0 +1,150 @@
+//! The table as control sees it: look, sweep, clear.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Director, RealState, SessionEnd, SessionView};
+use crate::{
+    event::SessionChange,
+    id::WorkerId,
+    snapshot::Snapshot,
+    table::{Slot, Word},
+    time::Tick,
+};
+
+impl Director {
+    /// The session of an identity, if it lives at `now`.
+    pub fn lookup(&self, identity: u64, now: Tick) -> Option<SessionView> {
+        let (slot, word) = self.table.find(identity)?;
+        if word.expired(now) { None } else { self.view(slot, word) }
+    }
+
+    /// Number of lines; [`Director::sessions`] and [`Director::clear`] work on ranges of them.
+    pub fn lines(&self) -> u32 {
+        self.table.lines()
+    }
+
+    /// Shows the sessions alive at `now` of `count` lines from `from`; where to go on, or `None` at the end.
+    pub fn sessions(
+        &self,
+        now: Tick,
+        from: u32,
+        count: u32,
+        mut show: impl FnMut(SessionView),
+    ) -> Option<u32> {
+        self.each(from, count, |slot, word| {
+            if !word.expired(now)
+                && let Some(view) = self.view(slot, word)
+            {
+                show(view);
+            }
+        })
+    }
+
+    /// Ends the sessions that `which` names in `count` lines from `from`; where to go on, or `None` at the end.
+    ///
+    /// For `clear ip slb sessions`, `failaction purge`, and a virtual server or real that goes away.
+    pub fn clear(
+        &self,
+        snapshot: &Snapshot,
+        from: u32,
+        count: u32,
+        mut which: impl FnMut(&SessionView) -> bool,
+        mut on_end: impl FnMut(SessionEnd),
+    ) -> Option<u32> {
+        self.each(from, count, |slot, mut word| {
+            // A repeated request may change the word meanwhile; it is the same session as long as it fits.
+            while let Some(view) = self.view(slot, word) {
+                if !which(&view) {
+                    return;
+                }
+                match self.table.replace(slot, word, Word::EMPTY) {
+                    Ok(()) => {
+                        on_end(self.ended(snapshot, view, SessionChange::Cleared, Self::CONTROL));
+                        return;
+                    }
+                    Err(found) => word = found,
+                }
+            }
+        })
+    }
+
+    /// Ends what has expired, and what `failaction purge` wants gone, in the next `lines` lines after the last sweep;
+    /// returns how many ended. Any number of threads may sweep at once.
+    pub fn sweep(
+        &self,
+        snapshot: &Snapshot,
+        now: Tick,
+        lines: u32,
+        mut on_end: impl FnMut(SessionEnd),
+    ) -> usize {
+        self.note(snapshot);
+        let total = self.table.lines();
+        let mut ended = 0;
+        for _ in 0..lines.min(total) {
+            let line = self.sweeper.fetch_add(1, Relaxed) % total;
+            self.table.clear_abandoned(line, now);
+            for slot in self.table.slots_of(line) {
+                let word = self.table.load(slot);
+                let Some(change) = doom(snapshot, word, now) else { continue };
+                if let Some(end) = self.end(snapshot, slot, word, change, Self::CONTROL) {
+                    on_end(end);
+                    ended += 1;
+                }
+            }
+        }
+        ended
+    }
+
+    /// The worker number under which control counts.
+    pub const CONTROL: WorkerId = WorkerId(u8::MAX);
+
+    /// Ends the session in `slot` if it is still `word`.
+    pub(super) fn end(
+        &self,
+        snapshot: &Snapshot,
+        slot: Slot,
+        word: Word,
+        change: SessionChange,
+        worker: WorkerId,
+    ) -> Option<SessionEnd> {
+        let view = SessionView::of(word, self.cold(slot))?;
+        self.table.replace(slot, word, Word::EMPTY).ok()?;
+        Some(self.ended(snapshot, view, change, worker))
+    }
+
+    /// The session with its cold words, unless the slot changed hands while they were read.
+    fn view(&self, slot: Slot, word: Word) -> Option<SessionView> {
+        let view = SessionView::of(word, self.cold(slot))?;
+        let after = self.table.load(slot);
+        (after.is_live() && after.identity() == word.identity()).then_some(view)
+    }
+
+    fn cold(&self, slot: Slot) -> [u32; 3] {
+        self.table.cold(slot).each_ref().map(|part| part.load(Relaxed))
+    }
+
+    /// Calls `f` with each live word of some lines.
+    fn each(&self, from: u32, count: u32, mut f: impl FnMut(Slot, Word)) -> Option<u32> {
+        let end = from.saturating_add(count).min(self.table.lines());
+        for line in from..end {
+            for slot in self.table.slots_of(line) {
+                let word = self.table.load(slot);
+                if word.is_live() {
+                    f(slot, word);
+                }
+            }
+        }
+        (end < self.table.lines()).then_some(end)
+    }
+}
+
+/// Why a session must end now.
+fn doom(snapshot: &Snapshot, word: Word, now: Tick) -> Option<SessionChange> {
+    let session = word.session()?;
+    if word.expired(now) {
+        return Some(SessionChange::TimedOut);
+    }
+    let real = snapshot.real(session.real)?;
+    let failed = matches!(real.live.state(), RealState::Failed | RealState::ProbeFailed);
+    (real.purge && failed).then_some(SessionChange::Cleared)
+}

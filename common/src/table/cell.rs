@@ -1,0 +1,148 @@
+//! The 128-bit cell and the memory of a table.
+//!
+//! The table is generic over both, so that the model checker runs the production source on cells of its own.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use hw::{PageSlice, Want};
+use portable_atomic::AtomicU128;
+
+/// One 128-bit word that threads share; every access is sequentially consistent.
+pub trait Cell128: Send + Sync {
+    /// Reads the word.
+    fn load(&self) -> u128;
+
+    /// Replaces `current` by `new` in one step.
+    ///
+    /// # Errors
+    /// The word found, if it was not `current`.
+    fn compare_exchange(&self, current: u128, new: u128) -> Result<u128, u128>;
+}
+
+impl Cell128 for AtomicU128 {
+    #[inline]
+    fn load(&self) -> u128 {
+        AtomicU128::load(self, Ordering::SeqCst)
+    }
+
+    #[inline]
+    fn compare_exchange(&self, current: u128, new: u128) -> Result<u128, u128> {
+        AtomicU128::compare_exchange(self, current, new, Ordering::SeqCst, Ordering::SeqCst)
+    }
+}
+
+/// The words of a slot that only display and accounting need; the table's owner gives them meaning.
+pub type Cold = [AtomicU32; 3];
+
+/// The memory of a table: as many cold parts as cells.
+pub trait Storage: Send + Sync {
+    /// The hot word.
+    type Cell: Cell128;
+
+    /// All hot words, 64-byte aligned in production.
+    fn cells(&self) -> &[Self::Cell];
+
+    /// All cold parts.
+    fn cold(&self) -> &[Cold];
+
+    /// Brings the cache line of a cell near.
+    fn prefetch(&self, _index: usize) {}
+
+    /// Brings the cold part of a slot near.
+    fn prefetch_cold(&self, _index: usize) {}
+}
+
+/// Production memory: pages of their own, huge ones where they can be had.
+#[derive(Debug)]
+pub struct PageStorage {
+    cells: PageSlice<AtomicU128>,
+    cold: PageSlice<Cold>,
+}
+
+impl PageStorage {
+    /// Maps and touches the memory of `slots` slots.
+    ///
+    /// # Errors
+    /// What the kernel says: no memory, or not enough reserved huge pages.
+    pub fn new(slots: usize, want: Want) -> io::Result<Self> {
+        Ok(Self { cells: PageSlice::new(slots, want)?, cold: PageSlice::new(slots, want)? })
+    }
+}
+
+impl Storage for PageStorage {
+    type Cell = AtomicU128;
+
+    #[inline]
+    fn cells(&self) -> &[AtomicU128] {
+        &self.cells
+    }
+
+    #[inline]
+    fn cold(&self) -> &[Cold] {
+        &self.cold
+    }
+
+    #[inline]
+    fn prefetch(&self, index: usize) {
+        if let Some(cell) = self.cells.get(index) {
+            hw::prefetch(cell);
+        }
+    }
+
+    #[inline]
+    fn prefetch_cold(&self, index: usize) {
+        if let Some(cold) = self.cold.get(index) {
+            hw::prefetch(cold);
+        }
+    }
+}
+
+/// Ordinary memory with any kind of cell, for models and tests.
+#[derive(Debug)]
+pub struct HeapStorage<C> {
+    cells: Vec<C>,
+    cold: Vec<Cold>,
+}
+
+impl<C> HeapStorage<C> {
+    /// Takes the cells as they are.
+    pub fn new(cells: Vec<C>) -> Self {
+        let cold = cells.iter().map(|_| Cold::default()).collect();
+        Self { cells, cold }
+    }
+}
+
+impl<C: Cell128> Storage for HeapStorage<C> {
+    type Cell = C;
+
+    fn cells(&self) -> &[C] {
+        &self.cells
+    }
+
+    fn cold(&self) -> &[Cold] {
+        &self.cold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_production_cell_is_lock_free() {
+        assert!(AtomicU128::is_always_lock_free(), "needs cmpxchg16b: build for x86-64-v2");
+        assert_eq!(size_of::<AtomicU128>(), 16);
+    }
+
+    #[test]
+    fn pages_are_zero_aligned_and_as_long_as_asked() {
+        let memory = PageStorage::new(1000, Want::Transparent).unwrap();
+        assert_eq!((memory.cells().len(), memory.cold().len()), (1000, 1000));
+        assert!(std::ptr::from_ref(&memory.cells()[0]).addr().is_multiple_of(64));
+        assert!(memory.cells().iter().all(|cell| Cell128::load(cell) == 0));
+        assert_eq!(memory.cells()[999].compare_exchange(0, 7, Ordering::SeqCst, Ordering::SeqCst), Ok(0));
+    }
+}

@@ -1,0 +1,114 @@
+//! Where an identity may lie, and the single steps on a slot.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use super::{Cell128, Cold, Storage, Word};
+use crate::time::Tick;
+
+/// A slot's position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub(super) usize);
+
+/// Lines of `WAYS` slots; every identity has two lines to lie in.
+#[derive(Debug)]
+pub struct Table<S, const WAYS: usize = 4> {
+    storage: S,
+    lines: u32,
+}
+
+impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
+    /// A table over zeroed cells.
+    ///
+    /// # Panics
+    /// With fewer than two lines, or memory that is not whole lines.
+    pub fn new(storage: S) -> Self {
+        let cells = storage.cells().len();
+        assert!(cells >= 2 * WAYS && cells.is_multiple_of(WAYS), "at least two whole lines");
+        assert_eq!(cells, storage.cold().len(), "one cold part a cell");
+        let lines = u32::try_from(cells / WAYS).expect("64 million sessions are 27 million lines");
+        Self { storage, lines }
+    }
+
+    /// Number of lines.
+    pub fn lines(&self) -> u32 {
+        self.lines
+    }
+
+    /// The two lines that an identity may lie in; always different.
+    #[inline]
+    pub fn candidates(&self, identity: u64) -> [u32; 2] {
+        // Multiply-shift of either half: the number of lines need not be a power of two.
+        let scale = |half: u32| ((u64::from(half) * u64::from(self.lines)) >> 32) as u32;
+        let first = scale(identity as u32);
+        let second = scale((identity >> 32) as u32);
+        let second = if first == second { (first + 1) % self.lines } else { second };
+        [first, second]
+    }
+
+    /// Brings both candidate lines near.
+    #[inline]
+    pub fn prefetch(&self, identity: u64) {
+        for line in self.candidates(identity) {
+            self.storage.prefetch(line as usize * WAYS);
+            self.storage.prefetch_cold(line as usize * WAYS);
+        }
+    }
+
+    /// The live word of an identity, expired or not.
+    #[inline]
+    pub fn find(&self, identity: u64) -> Option<(Slot, Word)> {
+        for line in self.candidates(identity) {
+            for slot in self.slots_of(line) {
+                let word = self.load(slot);
+                if word.identity() == identity && word.is_live() {
+                    return Some((slot, word));
+                }
+            }
+        }
+        None
+    }
+
+    /// Reads a slot.
+    #[inline]
+    pub fn load(&self, slot: Slot) -> Word {
+        Word(self.storage.cells()[slot.0].load())
+    }
+
+    /// Replaces `old` by `new` in one step: refresh, reassign, expire and delete are this and nothing else.
+    ///
+    /// # Errors
+    /// The word found instead.
+    #[inline]
+    pub fn replace(&self, slot: Slot, old: Word, new: Word) -> Result<(), Word> {
+        self.storage.cells()[slot.0].compare_exchange(old.0, new.0).map(|_| ()).map_err(Word)
+    }
+
+    /// The cold words of a slot; they belong to its session only while the hot word stays the same session's.
+    #[inline]
+    pub fn cold(&self, slot: Slot) -> &Cold {
+        &self.storage.cold()[slot.0]
+    }
+
+    /// Every slot of a line.
+    #[inline]
+    pub fn slots_of(&self, line: u32) -> impl Iterator<Item = Slot> + use<S, WAYS> {
+        let base = line as usize * WAYS;
+        (base..base + WAYS).map(Slot)
+    }
+
+    /// Empties claims that their owners abandoned (a thread that died or stalled past the claim's deadline).
+    pub fn clear_abandoned(&self, line: u32, now: Tick) {
+        for slot in self.slots_of(line) {
+            let word = self.load(slot);
+            if !word.is_live() && word.expired(now) {
+                // Losing to the owner or to another sweep is as good.
+                let _ = self.replace(slot, word, Word::EMPTY);
+            }
+        }
+    }
+}
+
+/// Reads all cold words.
+pub(super) fn read(cold: &Cold) -> [u32; 3] {
+    cold.each_ref().map(|part: &AtomicU32| part.load(Relaxed))
+}
