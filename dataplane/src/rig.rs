@@ -14,7 +14,7 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, link},
     mac::MacAddr,
-    slb::Director,
+    slb::{Director, RealLive, RealSettings, SessionKey},
     snapshot::{Adjacency, Farm, Interface, PortView, Predictor, Real, Route, Snapshot, Vip, VirtualServer},
 };
 use ipnet::Ipv4Net;
@@ -72,7 +72,7 @@ impl Rig {
     pub fn with(workers: u8, poll: Poll, sizes: Sizes, snapshot: Snapshot) -> Self {
         let config = config(workers);
         let (ports, wire) = sim::open(&config, sizes).expect("no capture file is named");
-        let (ends, control) = link(workers, config.ports.len(), director());
+        let (ends, control) = link(workers, config.ports.len(), director(workers));
         control.snapshot.store(Arc::new(snapshot));
         let clock = FakeClock::default();
         clock.advance(Duration::from_secs(1));
@@ -215,15 +215,18 @@ pub fn snapshot() -> Snapshot {
     snapshot
 }
 
-fn director() -> Director {
-    Director
+fn director(workers: u8) -> Director {
+    let key = SessionKey::new(*b"0123456789abcdef");
+    Director::new(SESSIONS, Hugepages::Off, workers, key).expect("4096 sessions are 4 MB")
 }
 
 /// Gives the snapshot a farm of home agents `10.1.1.HOST` with their weights (in directed mode: `10.15.0.HOST`).
 fn add_farm(snapshot: &mut Snapshot, id: FarmId, nat_server: bool, members: &[(u8, u8)]) {
     let [inside, _, tagged] = INTERFACES;
     let mut reals = Vec::new();
-    for (host, _weight) in members {
+    for (host, weight) in members {
+        let live = RealLive::new(RealSettings { weight: u32::from(*weight), ..RealSettings::default() });
+        live.set_in_service(true);
         let real = RealId { index: snapshot.reals.len() as u16, generation: 1 };
         let (interface, subnet) = if nat_server { (tagged, [10, 15, 0]) } else { (inside, [10, 1, 1]) };
         let out = &snapshot.interfaces[interface.index()];
@@ -244,7 +247,7 @@ fn add_farm(snapshot: &mut Snapshot, id: FarmId, nat_server: bool, members: &[(u
             reassign: Some(3),
             purge: false,
             adjacency: Some(adjacency),
-            live: Arc::default(),
+            live: Arc::new(live),
         }));
         reals.push(real);
     }
