@@ -41,7 +41,7 @@ impl Prompt for Line {
 }
 
 /// Reads lines until `exit` or end of input.
-pub fn run(client: Client) -> anyhow::Result<()> {
+pub fn run(client: &Client) -> anyhow::Result<()> {
     let mut keys = default_emacs_keybindings();
     for modifier in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
         keys.add_binding(modifier, KeyCode::Char('?'), ReedlineEvent::ExecuteHostCommand(HELP.into()));
@@ -78,11 +78,7 @@ pub fn run(client: Client) -> anyhow::Result<()> {
                 complete(&mut editor, &prompt, &line, &client.complete(&line)?);
             }
             // Control-C drops the line; in configuration mode it leaves it, as in IOS.
-            Signal::CtrlC => {
-                if prompt.0.contains("(config") {
-                    prompt.0 = client.execute("end")?.prompt;
-                }
-            }
+            Signal::CtrlC if prompt.0.contains("(config") => prompt.0 = client.execute("end")?.prompt,
             Signal::CtrlD => return Ok(()),
             _ => {}
         }

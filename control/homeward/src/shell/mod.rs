@@ -18,18 +18,18 @@ use client::Client;
 pub fn run(socket: &Path, commands: &[String]) -> anyhow::Result<ExitCode> {
     let client = Client::connect(socket)?;
     if !commands.is_empty() {
-        return script(client, commands.iter().map(|line| Ok(line.clone())));
+        return script(&client, commands.iter().map(|line| Ok(line.clone())));
     }
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        interactive::run(client)?;
+        interactive::run(&client)?;
         return Ok(ExitCode::SUCCESS);
     }
     client.monitor(|line| println!("{line}"))?;
-    script(client, stdin.lock().lines())
+    script(&client, stdin.lock().lines())
 }
 
-fn script(client: Client, lines: impl Iterator<Item = std::io::Result<String>>) -> anyhow::Result<ExitCode> {
+fn script(client: &Client, lines: impl Iterator<Item = std::io::Result<String>>) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     let mut out = std::io::stdout();
     for line in lines {
