@@ -1,1 +1,3 @@
 //! Bytes on the wire: total decoders and encoders, no policy.
+
+pub mod mobile_ip;
