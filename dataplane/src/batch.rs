@@ -128,17 +128,8 @@ pub struct Batch<F> {
     packets: [Packet; BURST],
     ends: [Next; BURST],
     sets: [u64; STAGES],
-    /// Requests of the Mobile IP stage between its two passes, with the key's place in the frame.
-    pub requests: ArrayVec<(u8, Request, Key), BURST>,
-}
-
-/// Where the session key lies in a frame.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Key {
-    /// First byte.
-    pub at: u16,
-    /// Bytes; 0: the key is a home address.
-    pub length: u16,
+    /// Requests of the Mobile IP stage between its two passes, with their positions.
+    pub requests: ArrayVec<(u8, Request), BURST>,
 }
 
 impl<F> Default for Batch<F> {

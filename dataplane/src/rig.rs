@@ -20,7 +20,10 @@ use common::{
 use ipnet::Ipv4Net;
 
 use crate::{
-    backend::sim::{self, Sizes, Wire},
+    backend::{
+        Ports,
+        sim::{self, SimQueue, Sizes, Wire},
+    },
     clock::FakeClock,
     worker::Worker,
 };
@@ -55,7 +58,7 @@ pub struct Rig {
     /// The other end of the cables.
     pub wire: Wire,
     /// The workers.
-    pub workers: Vec<Worker<sim::SimQueue, FakeClock>>,
+    pub workers: Vec<Worker<SimQueue, FakeClock>>,
     /// Control's end of every ring.
     pub control: ControlEnd,
     /// The time.
@@ -70,9 +73,13 @@ impl Rig {
 
     /// Likewise, with everything given.
     pub fn with(workers: u8, poll: Poll, sizes: Sizes, snapshot: Snapshot) -> Self {
-        let config = config(workers);
-        let (ports, wire) = sim::open(&config, sizes).expect("no capture file is named");
-        let (ends, control) = link(workers, config.ports.len(), director(workers));
+        let (ports, wire) = sim::open(&config(workers), sizes).expect("no capture file is named");
+        Self::on(ports, wire, workers, poll, snapshot)
+    }
+
+    /// Likewise, on ports of the caller's.
+    pub fn on(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, snapshot: Snapshot) -> Self {
+        let (ends, control) = link(workers, ports.control.ports().len(), director(workers));
         control.snapshot.store(Arc::new(snapshot));
         let clock = FakeClock::default();
         clock.advance(Duration::from_secs(1));
@@ -112,7 +119,8 @@ impl Rig {
     }
 }
 
-fn config(workers: u8) -> DataplaneConfig {
+/// Two simulated ports for `workers` workers.
+pub fn config(workers: u8) -> DataplaneConfig {
     let port = |index: u16, mac| PortConfig {
         id: PortId(index),
         name: format!("Ethernet{index}"),

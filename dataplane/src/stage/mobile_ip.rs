@@ -1,13 +1,189 @@
-//! Registration requests to a virtual server.
+//! Registration requests to a virtual server: checked, attributed to a mobile node, given to a real.
+//!
+//! Two passes over the frames: the first decodes and hashes all of them and asks for their places in the session
+//! table, the second decides, so that the table's cache misses overlap.
 
-use common::verdict::Verdict;
+use std::net::Ipv4Addr;
 
-use super::Context;
-use crate::batch::{Batch, Next, Stage};
+use common::{
+    event::{Event, SessionChange, SessionEvent},
+    id::RealId,
+    slb::{KeySpace, Outcome, Request, VserverCounter, display_hash},
+    snapshot::{Snapshot, VirtualServer},
+    verdict::Verdict,
+    wire::mobile_ip::{self, Key},
+};
 
-/// Ends every request: no real can take it while there is no session table.
-pub fn run<F>(_cx: &mut Context<'_>, batch: &mut Batch<F>) {
+use super::{
+    Context,
+    forward::{Readdress, through},
+    parse::contiguous,
+};
+use crate::{
+    backend::Frame,
+    batch::{Batch, Next, Packet, Stage},
+};
+
+const UDP_HEADER: usize = 8;
+
+/// Sends every request to its real.
+pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
+    batch.requests.clear();
     for index in batch.take(Stage::MobileIp) {
-        batch.send(index, Next::Drop(Verdict::NoReal));
+        let (frame, packet) = batch.at(index);
+        match examine(cx, frame, packet) {
+            Ok(request) => {
+                cx.director.prefetch(request.identity);
+                batch.requests.push((index as u8, request));
+            }
+            Err(verdict) => batch.send(index, Next::Drop(verdict)),
+        }
     }
+    for at in 0..batch.requests.len() {
+        let (index, request) = batch.requests[at];
+        let (frame, packet) = batch.at(index.into());
+        let next = decide(cx, frame, packet, &request);
+        batch.send(index.into(), next);
+    }
+}
+
+/// Checks a request in the order of the specification and says for whom it is.
+fn examine<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Result<Request, Verdict> {
+    // Classification found it in this snapshot.
+    let vserver = cx.snapshot.vserver(packet.vserver).ok_or(Verdict::NoService)?;
+    parse(cx, vserver, frame, packet).inspect_err(|verdict| {
+        let counter = match verdict {
+            Verdict::NotRrq => VserverCounter::NotRrq,
+            Verdict::NoIdentity => VserverCounter::NoKey,
+            Verdict::HaFieldMismatch => VserverCounter::HaFieldMismatch,
+            Verdict::NotLinear => return,
+            _ => VserverCounter::Malformed,
+        };
+        vserver.live.count(cx.worker, counter);
+    })
+}
+
+fn parse<F: Frame>(
+    cx: &Context<'_>,
+    vserver: &VirtualServer,
+    frame: &mut F,
+    packet: &Packet,
+) -> Result<Request, Verdict> {
+    if packet.payload() < UDP_HEADER {
+        return Err(Verdict::UdpLength);
+    }
+    contiguous(frame, packet.end())?;
+    let udp = &frame.data()[packet.l4()..packet.end()];
+    let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
+    if !(UDP_HEADER..=udp.len()).contains(&length) {
+        return Err(Verdict::UdpLength);
+    }
+    let payload = &udp[UDP_HEADER..length];
+    let rrq = mobile_ip::walk(payload)?;
+    if rrq.unknown_nonskippable > 0 {
+        vserver.live.count(cx.worker, VserverCounter::ExtUnknown);
+    }
+    let wanted = wanted(cx, vserver, rrq.home_agent)?;
+    let key = rrq.key().ok_or(Verdict::NoIdentity)?;
+    let (space, key) = match &key {
+        Key::Nai(nai) => (KeySpace::Nai, *nai),
+        Key::HomeAddress(home) => {
+            vserver.live.count(cx.worker, VserverCounter::NoNai);
+            (KeySpace::HomeAddress, &home[..])
+        }
+    };
+    Ok(Request {
+        vserver: vserver.id,
+        identity: cx.director.identity(vserver, space, key),
+        display_hash: display_hash(key),
+        client: packet.source,
+        client_port: u16::from_be_bytes([udp[0], udp[1]]),
+        deregistration: rrq.lifetime == 0,
+        wanted,
+    })
+}
+
+/// What the Home Agent field asks for: a real of the farm, or nothing in particular.
+fn wanted(cx: &Context<'_>, vserver: &VirtualServer, agent: Ipv4Addr) -> Result<Option<RealId>, Verdict> {
+    if agent.is_unspecified() || agent.is_broadcast() {
+        return Ok(None);
+    }
+    vserver.live.count(cx.worker, VserverCounter::HaFieldSet);
+    if agent == vserver.address {
+        return Ok(None);
+    }
+    match member(cx.snapshot, vserver, agent) {
+        None if vserver.strict_home_agent => Err(Verdict::HaFieldMismatch),
+        real => Ok(real),
+    }
+}
+
+fn member(snapshot: &Snapshot, vserver: &VirtualServer, address: Ipv4Addr) -> Option<RealId> {
+    let farms = [Some(vserver.farm), vserver.backup].into_iter().flatten();
+    let mut reals = farms.filter_map(|id| snapshot.farm(id)).flat_map(|farm| &farm.reals);
+    reals.find(|id| snapshot.real(**id).is_some_and(|real| real.address == address)).copied()
+}
+
+fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, request: &Request) -> Next {
+    match handle(cx, request) {
+        Outcome::Forward { real, change } => forward(cx, frame, packet, request, (real, change)),
+        Outcome::NoReal => Next::Drop(Verdict::NoReal),
+        Outcome::Stale => {
+            let newest = cx.published.load();
+            let mut cx = cx.with(&newest);
+            match handle(&mut cx, request) {
+                Outcome::Forward { real, change } => forward(&mut cx, frame, packet, request, (real, change)),
+                Outcome::NoReal | Outcome::Stale => Next::Drop(Verdict::NoReal),
+            }
+        }
+    }
+}
+
+fn handle(cx: &mut Context<'_>, request: &Request) -> Outcome {
+    let (debug, news) = (cx.snapshot.debug_sessions, &mut *cx.news);
+    cx.director.handle(cx.snapshot, request, cx.now.tick(), cx.worker, |end| {
+        if debug {
+            news.push(Event::Session(end.into()));
+        }
+    })
+}
+
+fn forward<F: Frame>(
+    cx: &mut Context<'_>,
+    frame: &mut F,
+    packet: &mut Packet,
+    request: &Request,
+    (id, change): (RealId, Option<SessionChange>),
+) -> Next {
+    if cx.snapshot.debug_sessions
+        && let Some(change) = change
+    {
+        cx.news.push(Event::Session(SessionEvent {
+            change,
+            vserver: request.vserver,
+            real: id,
+            client: request.client,
+            client_port: request.client_port,
+            display_hash: request.display_hash,
+            nai: nai(frame, packet),
+        }));
+    }
+    let snapshot = cx.snapshot;
+    let Some(real) = snapshot.real(id) else { return Next::Drop(Verdict::NoReal) };
+    let Some(adjacency) = &real.adjacency else { return Next::Drop(Verdict::NoAdjacency) };
+    let directed = snapshot.farm(real.farm).is_some_and(|farm| farm.nat_server);
+    let (readdress, verdict) = if directed {
+        (Readdress { destination: Some(real.address), port: real.port }, Verdict::SlbDirected)
+    } else {
+        (Readdress::default(), Verdict::SlbDispatched)
+    };
+    through(cx, frame, packet, adjacency, readdress, verdict)
+}
+
+/// The NAI of a request that was walked before; empty if it has none.
+fn nai<F: Frame>(frame: &F, packet: &Packet) -> Box<[u8]> {
+    let udp = &frame.data()[packet.l4()..packet.end()];
+    let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
+    let rrq = udp.get(UDP_HEADER..length).and_then(|payload| mobile_ip::walk(payload).ok());
+    rrq.and_then(|rrq| rrq.nai).unwrap_or_default().into()
 }

@@ -13,6 +13,7 @@ pub mod parse;
 pub mod punt;
 pub mod transmit;
 
+use arc_swap::ArcSwap;
 use common::{
     id::{PortId, WorkerId},
     slb::Director,
@@ -29,6 +30,8 @@ pub struct Context<'a> {
     pub worker: WorkerId,
     /// The configuration and the network.
     pub snapshot: &'a Snapshot,
+    /// Where a newer snapshot may be.
+    pub published: &'a ArcSwap<Snapshot>,
     /// Sessions.
     pub director: &'a Director,
     /// The time of this burst.
@@ -39,4 +42,20 @@ pub struct Context<'a> {
     pub answers: &'a mut Answers,
     /// Events for control.
     pub news: &'a mut News,
+}
+
+impl Context<'_> {
+    /// The same with another snapshot.
+    fn with<'b>(&'b mut self, snapshot: &'b Snapshot) -> Context<'b> {
+        Context {
+            worker: self.worker,
+            snapshot,
+            published: self.published,
+            director: self.director,
+            now: self.now,
+            port: self.port,
+            answers: self.answers,
+            news: self.news,
+        }
+    }
 }

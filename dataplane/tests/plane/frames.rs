@@ -168,7 +168,6 @@ impl Seen {
         self.ip.destination.into()
     }
 
-    #[expect(dead_code)]
     pub fn udp(&self) -> &UdpHeader {
         let Some(TransportHeader::Udp(udp)) = &self.transport else { panic!("not UDP") };
         udp

@@ -5,5 +5,10 @@
 mod errors;
 mod forward;
 mod frames;
+mod idle;
 mod local;
+mod mobile_ip;
 mod parse;
+mod ports;
+mod rewrite;
+mod selection;

@@ -1,6 +1,5 @@
 //! Each test runs in a process of its own, because EAL starts once.
 
-mod dataplane;
 mod files;
 mod frames;
 mod hosting;

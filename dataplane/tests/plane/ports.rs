@@ -1,0 +1,119 @@
+//! Frames from control, capture files, counters of ports.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use common::{
+    config::{DataplaneConfig, Poll},
+    id::{InterfaceId, PortId},
+};
+use dataplane::{
+    backend::sim::{self, Sizes, pcap},
+    rig::{self, INTERFACES, Rig},
+};
+
+use crate::frames::{from_agent, one, pad};
+
+#[test]
+fn frames_from_control_leave_as_they_are_on_their_interfaces_port() {
+    let mut rig = Rig::new(2);
+    let tagged = pad(from_agent([1; 4].into()).vlan(15).link(0x86dd));
+    let plain = pad(from_agent([1; 4].into()).link(0x0806));
+    let jumbo = vec![1; 4000];
+    for worker in 0..2 {
+        let inject = &mut rig.control.injects[worker];
+        assert!(inject.send(INTERFACES[2], &tagged) && inject.send(INTERFACES[0], &plain));
+        assert!(inject.send(InterfaceId(77), &plain) && inject.send(INTERFACES[0], &jumbo));
+    }
+    let sent = rig.turn();
+    assert_eq!(sent, [vec![plain.clone(), plain], vec![tagged.clone(), tagged]]);
+    for stats in &rig.control.stats {
+        assert_eq!(stats.injected.load(Relaxed), 2, "neither the unknown interface's nor the one too large");
+    }
+    assert_eq!(rig.received(), 0);
+}
+
+#[test]
+fn with_a_dry_pool_frames_from_control_are_dropped_and_nothing_leaks() {
+    let mut rig = Rig::new(1);
+    let all = rig.wire.free_buffers();
+    let hoard = rig.wire.hoard(0);
+    assert!(rig.control.injects[0].send(INTERFACES[0], &[0; 60]));
+    assert_eq!(rig.turn(), [Vec::<Vec<u8>>::new(), Vec::new()]);
+    drop(hoard);
+    for _ in 0..100 {
+        one(&mut rig, 1, &from_agent([10, 1, 1, 51].into()).udp(1, 2, &[]));
+        one(&mut rig, 1, &from_agent([10, 1, 1, 99].into()).udp(1, 2, &[]));
+        one(&mut rig, 1, &from_agent([15, 1, 1, 1].into()).udp(1, 2, &[]));
+        one(&mut rig, 1, &[0; 10]);
+    }
+    assert_eq!(rig.wire.free_buffers(), all);
+}
+
+#[test]
+fn a_worker_drains_what_control_still_has_to_send() {
+    let mut rig = Rig::new(1);
+    for _ in 0..500 {
+        assert!(rig.control.injects[0].send(INTERFACES[0], &[3; 60]));
+    }
+    rig.workers[0].drain();
+    assert_eq!(rig.wire.sent(PortId(0)).len(), 500);
+}
+
+#[test]
+fn port_counters_agree_on_both_sides() {
+    let mut rig = Rig::new(1);
+    let frame = from_agent([10, 1, 1, 51].into()).udp(1, 2, &[0; 100]);
+    for _ in 0..5 {
+        one(&mut rig, 1, &frame);
+    }
+    let cells = &rig.control.stats[0].ports;
+    let bytes = 5 * frame.len() as u64;
+    assert_eq!((cells[1].rx_packets.load(Relaxed), cells[1].rx_bytes.load(Relaxed)), (5, bytes));
+    assert_eq!((cells[0].tx_packets.load(Relaxed), cells[0].tx_bytes.load(Relaxed)), (5, bytes));
+}
+
+fn config_with(device: &str) -> DataplaneConfig {
+    let mut config = rig::config(1);
+    config.ports[1].device = device.into();
+    config
+}
+
+#[test]
+fn a_port_reads_a_capture_and_writes_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in.pcap"), dir.path().join("out.pcap"));
+    let frames: Vec<_> = (0..70_u8).map(|i| from_agent([10, 1, 1, 51].into()).udp(1, 2, &[i; 40])).collect();
+    std::fs::write(&input, pcap::write(frames.iter().map(|frame| (5, frame.as_slice())))).unwrap();
+    let (ports, wire) =
+        sim::open(&config_with(&format!("sim1,rx_pcap={}", input.display())), Sizes::default()).unwrap();
+    let mut rig = Rig::on(ports, wire, 1, Poll::Always, rig::snapshot());
+    while rig.workers[0].step(1) > 0 {}
+    assert_eq!(rig.wire.save(PortId(0), &output).unwrap(), 70);
+    let written = pcap::read(&std::fs::read(&output).unwrap()).unwrap();
+    assert_eq!(written.len(), 70);
+    assert_eq!(written[69].bytes[42..], [69; 40]);
+    assert_eq!(rig.received(), 70);
+    let missing = sim::open(&config_with("sim1,rx_pcap=/nowhere.pcap"), Sizes::default());
+    assert!(missing.err().unwrap().to_string().contains("/nowhere.pcap"));
+}
+
+#[test]
+fn control_sees_and_sets_simulated_ports() {
+    let (ports, wire) = sim::open(&rig::config(3), Sizes::default()).unwrap();
+    let control = ports.control;
+    let info = &control.ports()[1];
+    assert_eq!((info.mac, info.rx_queues, info.tx_queues, info.mtu), (rig::MAC1, 3, 3, 1500));
+    control.set_mtu(PortId(1), 9000).unwrap();
+    control.set_mac(PortId(1), rig::VIRTUAL_MAC).unwrap();
+    assert_eq!((control.ports()[1].mtu, control.ports()[1].mac), (9000, rig::VIRTUAL_MAC));
+    assert!(wire.feed(PortId(1), 2, &[0; 60]));
+    control.set_up(PortId(1), false).unwrap();
+    assert!(!control.link(PortId(1)).up && !wire.feed(PortId(1), 2, &[0; 60]));
+    control.set_up(PortId(1), true).unwrap();
+    let hoard = wire.hoard(0);
+    assert!(!wire.feed(PortId(1), 2, &[0; 60]));
+    drop(hoard);
+    let counters = control.counters(PortId(1));
+    assert_eq!((counters.rx_packets, counters.rx_bytes, counters.rx_no_mbuf), (1, 60, 1));
+    assert_eq!(control.pools()[0].free + 1, control.pools()[0].size);
+}

@@ -1,0 +1,105 @@
+//! Several workers, one table: weighted round robin and stickiness through real frames.
+
+use std::collections::BTreeMap;
+
+use common::{id::PortId, verdict::Verdict};
+use dataplane::rig::{DISPATCHED, Rig, agent_mac};
+
+use crate::{
+    frames::{from_agent, see},
+    mobile_ip::rrq,
+};
+
+fn request(user: usize) -> Vec<u8> {
+    from_agent(DISPATCHED).udp(434, 434, &rrq(&format!("user{user}@example.com")))
+}
+
+/// The home agents' last address bytes in the order in which frames left.
+fn hosts(sent: &[Vec<u8>]) -> Vec<u8> {
+    sent.iter().map(|frame| see(frame).destination.0[5]).collect()
+}
+
+#[test]
+fn one_worker_keeps_the_order_a_a_a_b_c_c() {
+    let mut rig = Rig::new(1);
+    for user in 0..12 {
+        assert!(rig.wire.feed(PortId(1), 0, &request(user)));
+    }
+    let [inside, _] = rig.turn();
+    assert_eq!(hosts(&inside), [51, 51, 51, 52, 53, 53, 51, 51, 51, 52, 53, 53]);
+    assert_eq!(agent_mac(51).0[5], 51);
+    rig.received();
+}
+
+#[test]
+fn two_workers_in_turn_continue_each_others_cycle_and_know_each_others_sessions() {
+    let mut rig = Rig::new(2);
+    let mut order = Vec::new();
+    for user in 0..12 {
+        assert!(rig.wire.feed(PortId(1), user % 2, &request(user)));
+        order.extend(hosts(&rig.turn()[0]));
+    }
+    assert_eq!(order, [51, 51, 51, 52, 53, 53, 51, 51, 51, 52, 53, 53]);
+    let mut again = Vec::new();
+    for user in 0..12 {
+        assert!(rig.wire.feed(PortId(1), (user + 1) % 2, &request(user)));
+        again.extend(hosts(&rig.turn()[0]));
+    }
+    assert_eq!(again, order, "a node that roams to another queue keeps its home agent");
+    assert_eq!(rig.received(), 24);
+}
+
+#[test]
+fn four_workers_at_once_share_full_cycles_exactly() {
+    const USERS: usize = 3000;
+    let mut rig = Rig::new(4);
+    let mut counts = BTreeMap::new();
+    for round in 0..2 {
+        let mut now: BTreeMap<u8, usize> = BTreeMap::new();
+        for part in (0..USERS).collect::<Vec<_>>().chunks(600) {
+            for user in part {
+                assert!(rig.wire.feed(PortId(1), (user + round) % 4, &request(*user)));
+            }
+            let barrier = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for worker in &mut rig.workers {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        barrier.wait();
+                        while worker.step(1) > 0 {}
+                    });
+                }
+            });
+            for host in hosts(&rig.wire.sent(PortId(0))) {
+                *now.entry(host).or_default() += 1;
+            }
+        }
+        if round == 0 {
+            assert_eq!(now, BTreeMap::from([(51, 1500), (52, 500), (53, 1000)]));
+            counts = now;
+        } else {
+            assert_eq!(now, counts, "repeats stay");
+        }
+    }
+    let dispatched: u64 = rig.control.stats.iter().map(|s| s.verdict(Verdict::SlbDispatched)).sum();
+    assert_eq!((rig.received(), dispatched), (2 * USERS as u64, 2 * USERS as u64));
+    assert_eq!(rig.control.director.occupancy(), USERS as u64);
+}
+
+#[test]
+fn a_snapshot_that_is_too_old_for_a_session_is_replaced_before_it_is_dropped() {
+    let mut rig = Rig::new(1);
+    let published = std::sync::Arc::clone(&rig.control.snapshot);
+    assert!(rig.wire.feed(PortId(1), 0, &request(1)));
+    assert_eq!(hosts(&rig.turn()[0]), [51]);
+    let generation = published.load().generation;
+    rig.change(|snapshot| {
+        for real in snapshot.reals.iter_mut().flatten() {
+            real.live.set_in_service(real.id.index == 1);
+        }
+    });
+    assert_eq!(published.load().generation, generation + 1);
+    assert!(rig.wire.feed(PortId(1), 0, &request(1)));
+    assert_eq!(hosts(&rig.turn()[0]), [52], "its real went out of service");
+    rig.received();
+}
