@@ -14,7 +14,17 @@ pub fn macswap(capture: &Path, frames: u32, seconds: u32) -> anyhow::Result<Meas
     let vdev = format!("net_pcap0,rx_pcap={},infinite_rx=1", capture.display());
     let seconds = seconds.to_string();
     let output = Command::new("timeout")
-        .args(["--signal=INT", &seconds, "dpdk-testpmd", "-l", "0,1", "--main-lcore", "0", "--in-memory", "--no-pci"])
+        .args([
+            "--signal=INT",
+            &seconds,
+            "dpdk-testpmd",
+            "-l",
+            "0,1",
+            "--main-lcore",
+            "0",
+            "--in-memory",
+            "--no-pci",
+        ])
         .args(["--no-telemetry", "--vdev", &vdev, "--", "--forward-mode=macswap", "--nb-cores=1"])
         .args(["--stats-period", "1", "--no-lsc-interrupt", "--burst=64", "--rxd=1024", "--txd=1024"])
         .args([format!("--total-num-mbufs={}", pool_size(frames)), format!("--mbuf-size={}", super::ROOM)])
