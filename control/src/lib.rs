@@ -6,7 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod command;
+pub mod configuration;
 pub mod health;
+pub mod machine;
 pub mod manage;
 pub mod publish;
 pub mod slb;

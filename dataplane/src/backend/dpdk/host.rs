@@ -1,28 +1,21 @@
 //! capsule as the host: it starts EAL and one pinned thread a core, and its executors run the workers' loops.
 
 use std::{
-    any::Any,
     collections::BTreeSet,
     fmt,
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{
-            AtomicBool, AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use capsule::{Runtime, UnixSignal, batch::Pipeline, config::RuntimeConfig};
+use capsule::{Runtime, UnixSignal, config::RuntimeConfig};
 use capsule_ffi as ffi;
 use common::{
-    config::DataplaneConfig,
+    config::{DataplaneConfig, Poll},
     id::WorkerId,
+    link::WorkerEnd,
     port::{PortControl, PortError},
 };
 use nix::sys::signal::{Signal, raise};
@@ -31,17 +24,15 @@ use super::{
     control::Control,
     cores::{self, Cores},
     device::Device,
-    eal, error_text, log,
+    eal,
+    hosted::{Ended, Hosted, WorkerLoop},
+    log,
     pool::{Need, Pool},
     port::Port,
     queue::DpdkQueue,
 };
+use crate::{clock::TscClock, worker::Worker};
 
-/// What a worker does again and again: a bounded number of bursts, then back.
-pub type WorkerLoop = Box<dyn FnMut()>;
-
-/// Calls of a [`WorkerLoop`] between two looks at the executor.
-const STEPS: usize = 1024;
 /// How often the main thread looks whether the workers have ended.
 const WATCH: Duration = Duration::from_millis(5);
 /// Each core that runs a pipeline must have a capsule port. Real ports may have fewer queues than there are
@@ -196,10 +187,32 @@ impl Started {
         self.on_signal = Some(Box::new(f));
     }
 
+    /// Runs the dataplane's workers, `ends` by worker, until `stop` is set: [`Started::run`] with [`Worker`]s.
+    pub fn run_workers(
+        self,
+        stop: Arc<AtomicBool>,
+        ends: Vec<WorkerEnd>,
+        poll: Poll,
+        clock: TscClock,
+    ) -> Result<(), PortError> {
+        if ends.len() != self.cores.workers.len() {
+            let reason = format!("{} ends for {} workers", ends.len(), self.cores.workers.len());
+            return Err(PortError::Worker { reason });
+        }
+        let cpus = self.cores.workers.clone();
+        let ends: Vec<_> = ends.into_iter().map(|end| Mutex::new(Some(end))).collect();
+        self.run(stop, move |id, queues| {
+            let end = ends[id.index()].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let worker = Worker::new(end.expect("each worker is made once"), queues, poll, clock);
+            worker.pinned(cpus[id.index()]);
+            Box::new(worker)
+        })
+    }
+
     /// Runs one worker a core until `stop` is set; then ports are closed, pools freed and EAL ended.
     ///
-    /// `make` is called on each worker's own thread with its queues, one a port in port order, and returns its
-    /// loop, which is dropped there in the end. A worker that panics stops all; its words are in the error.
+    /// `make` is called on each worker's own thread with its queues, one a port in port order, and returns what
+    /// it does, a closure or a [`Step`](super::Step), which is finished and dropped there in the end. A worker that panics stops all; its words are in the error.
     ///
     /// Blocks the main thread. With no CPU left beside the workers', worker 0 runs on it.
     pub fn run<F>(mut self, stop: Arc<AtomicBool>, make: F) -> Result<(), PortError>
@@ -207,17 +220,10 @@ impl Started {
         F: Fn(WorkerId, Vec<DpdkQueue>) -> WorkerLoop + Send + Sync + 'static,
     {
         let Some(mut runtime) = self.runtime.take() else { return Ok(()) };
-        let ended = Arc::new(Ended {
-            workers: self.queues.len(),
-            count: AtomicUsize::new(0),
-            raised: AtomicBool::new(false),
-            panic: Mutex::new(None),
-            stop,
-        });
+        let ended = Arc::new(Ended::new(self.queues.len(), stop));
         let result = self.host(&mut runtime, &ended, &Arc::new(make));
         self.runtime = Some(runtime);
-        let panic = ended.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
-        result.and(panic.map_or(Ok(()), Err))
+        result.and(ended.panic().map_or(Ok(()), Err))
     }
 
     fn host<F>(&mut self, runtime: &mut Runtime, ended: &Arc<Ended>, make: &Arc<F>) -> Result<(), PortError>
@@ -298,131 +304,7 @@ impl Drop for Started {
     }
 }
 
-/// How far the workers have come to their end.
-struct Ended {
-    workers: usize,
-    count: AtomicUsize,
-    raised: AtomicBool,
-    panic: Mutex<Option<PortError>>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Ended {
-    fn all(&self) -> bool {
-        self.count.load(Acquire) == self.workers
-    }
-
-    fn fail(&self, reason: String) {
-        let mut panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
-        panic.get_or_insert(PortError::Worker { reason });
-        self.stop.store(true, Relaxed);
-    }
-}
-
-/// A worker inside capsule's executor.
-struct Hosted {
-    worker: Option<WorkerLoop>,
-    /// This thread was made known to EAL here, and must be forgotten here.
-    registered: bool,
-    ended: Arc<Ended>,
-}
-
-impl Hosted {
-    fn new<F>(id: WorkerId, queues: Vec<DpdkQueue>, make: &F, ended: Arc<Ended>) -> Self
-    where
-        F: Fn(WorkerId, Vec<DpdkQueue>) -> WorkerLoop,
-    {
-        let registered = register();
-        let worker = match catch_unwind(AssertUnwindSafe(|| make(id, queues))) {
-            Ok(worker) => Some(worker),
-            Err(panic) => {
-                ended.fail(format!("worker {id}: {}", words(panic.as_ref())));
-                None
-            }
-        };
-        Self { worker, registered, ended }
-    }
-
-    fn steps(&mut self) -> Poll<()> {
-        let Some(worker) = &mut self.worker else { return Poll::Ready(()) };
-        let stop = &self.ended.stop;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            for _ in 0..STEPS {
-                if stop.load(Relaxed) {
-                    return Poll::Ready(());
-                }
-                worker();
-            }
-            Poll::Pending
-        }));
-        outcome.unwrap_or_else(|panic| {
-            self.ended.fail(format!("a worker panicked: {}", words(panic.as_ref())));
-            Poll::Ready(())
-        })
-    }
-}
-
-impl Future for Hosted {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let poll = self.steps();
-        if poll.is_pending() {
-            context.waker().wake_by_ref();
-        }
-        poll
-    }
-}
-
-impl Pipeline for Hosted {
-    fn name(&self) -> &'static str {
-        "worker"
-    }
-
-    fn run_once(&mut self) {
-        let _ = self.steps();
-    }
-}
-
-impl Drop for Hosted {
-    /// Runs on the worker's thread as soon as the future is ready. Frames and queues go first, the thread's
-    /// registration, on which the pool's cache hangs, after them.
-    fn drop(&mut self) {
-        let worker = self.worker.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(worker))).is_err() {
-            self.ended.fail("a worker panicked while it ended".to_owned());
-        }
-        if self.registered {
-            // SAFETY: this thread was registered by `register`.
-            unsafe { ffi::rte_thread_unregister() };
-        }
-        self.ended.count.fetch_add(1, Release);
-    }
-}
-
-/// Makes the thread known to EAL, without which pools keep no cache for it; true if that was needed and done.
-fn register() -> bool {
-    // SAFETY: reads a thread-local number.
-    if unsafe { ffi::shim_lcore_id() } < ffi::SHIM_MAX_LCORE {
-        return false;
-    }
-    // SAFETY: EAL runs and the thread is not known to it.
-    let result = unsafe { ffi::rte_thread_register() };
-    if result != 0 {
-        tracing::warn!("rte_thread_register: {}: the worker runs without a buffer cache", error_text(result));
-    }
-    result == 0
-}
-
 /// What capsule refused to do.
 fn refused(error: &dyn fmt::Display) -> PortError {
     PortError::Worker { reason: error.to_string() }
-}
-
-fn words(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

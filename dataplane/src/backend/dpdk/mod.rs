@@ -1,7 +1,7 @@
 //! Ports on DPDK, hosted by capsule.
 //!
-//! [`start`] brings up EAL, the pools and the ports of a configuration; [`Started::run`] gives each worker its
-//! queues and runs the workers' loops inside one capsule pipeline a core until the stop flag is set. Only this
+//! [`start`] brings up EAL, the pools and the ports of a configuration; [`Started::run_workers`], or
+//! [`Started::run`] for other loops, gives each worker its queues and runs the workers' loops inside one capsule pipeline a core until the stop flag is set. Only this
 //! folder names capsule or DPDK. Why capsule is the host and not the framework: `docs/decisions/0001-capsule-as-host.md`.
 //!
 //! EAL starts once in a process, and [`start`] and [`Started::run`] belong to the process's main thread.
@@ -14,6 +14,7 @@ mod device;
 mod eal;
 mod frame;
 mod host;
+mod hosted;
 mod kernel;
 mod log;
 mod pool;
@@ -30,7 +31,8 @@ use std::{
 
 pub use capsule::UnixSignal;
 pub use frame::DpdkFrame;
-pub use host::{Started, WorkerLoop, start};
+pub use host::{Started, start};
+pub use hosted::{Step, WorkerLoop};
 pub use queue::DpdkQueue;
 
 /// What DPDK calls the error: negative results are error numbers, -1 means `rte_errno`.

@@ -66,6 +66,26 @@ impl DpdkQueue {
     pub fn owns_transmit(&self) -> bool {
         matches!(self.tx, Tx::Own(_))
     }
+
+    #[inline]
+    fn send(&self, out: &mut Burst<DpdkFrame>) -> usize {
+        match &self.tx {
+            Tx::Own(queue) => transmit_burst(self.dev, *queue, out),
+            Tx::Shared(shared) => shared.transmit(out),
+        }
+    }
+
+    /// The frame at `at` cannot be made one segment: those before it go out; when it is first, it counts as taken.
+    fn transmit_before(&self, at: usize, out: &mut Burst<DpdkFrame>) -> usize {
+        if at == 0 {
+            out.remove(0);
+            return 1;
+        }
+        let rest: Burst<DpdkFrame> = out.drain(at..).collect();
+        let taken = self.send(out);
+        out.extend(rest);
+        taken
+    }
 }
 
 impl PortQueue for DpdkQueue {
@@ -107,13 +127,12 @@ impl PortQueue for DpdkQueue {
         if out.is_empty() || !self.state.up.load(Relaxed) {
             return 0;
         }
-        if self.one_segment {
-            out.retain(Frame::linearize);
+        if self.one_segment
+            && let Some(at) = out.iter_mut().position(|frame| !frame.linearize())
+        {
+            return self.transmit_before(at, out);
         }
-        match &self.tx {
-            Tx::Own(queue) => transmit_burst(self.dev, *queue, out),
-            Tx::Shared(shared) => shared.transmit(out),
-        }
+        self.send(out)
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! Each test runs in a process of its own, because EAL starts once.
 
+mod dataplane;
 mod files;
 mod frames;
 mod hosting;

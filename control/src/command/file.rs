@@ -1,0 +1,96 @@
+//! Loading configuration from a file's text: all lines or none.
+
+use super::{
+    Position,
+    builtin::language,
+    error::{ConfigError, Failure, FileError, Problem},
+    shell::{edit, split_form},
+    tree::{LINE_LIMIT, tokens},
+};
+use crate::configuration::Configuration;
+
+/// Largest file, in bytes.
+pub const FILE_LIMIT: usize = 16 * 1024 * 1024;
+
+/// Most errors that are listed.
+const ERRORS: usize = 20;
+
+/// A file that loaded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// What it says.
+    pub configuration: Configuration,
+    /// What the operator should know, each with its place.
+    pub warnings: Vec<String>,
+}
+
+/// Reads configuration text. `file` is only for messages.
+///
+/// Indentation is free, lines whose first non-blank character is `!` and empty lines are skipped, `end` ends the file.
+///
+/// # Errors
+/// Every bad line, up to 20, or what the configuration as a whole lacks; then nothing is loaded.
+pub fn load(file: &str, text: &str) -> Result<Loaded, Vec<FileError>> {
+    let error = |line: usize, text: &str, problem| FileError {
+        file: file.to_owned(),
+        line,
+        text: text.to_owned(),
+        problem,
+    };
+    if text.len() > FILE_LIMIT {
+        return Err(vec![error(0, "", Problem::Unreadable(format!("larger than {FILE_LIMIT} bytes")))]);
+    }
+    let mut loaded = Loaded::default();
+    let mut position = Position::default();
+    let mut errors = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let number = at + 1;
+        if line.len() > LINE_LIMIT {
+            let reason = format!("line longer than {LINE_LIMIT} bytes");
+            errors.push(error(number, "", Problem::Unreadable(reason)));
+        } else {
+            match run_line(&mut loaded.configuration, &mut position, line) {
+                Ok(warnings) => {
+                    loaded.warnings.extend(warnings.into_iter().map(|w| format!("{file}:{number}: {w}")));
+                }
+                Err(problem) => errors.push(error(number, line, problem)),
+            }
+        }
+        if errors.len() >= ERRORS || (position.has_left() && is_end(line)) {
+            break;
+        }
+    }
+    if errors.is_empty() {
+        match loaded.configuration.check() {
+            Ok(warnings) => loaded.warnings.extend(warnings.into_iter().map(|w| format!("{file}: {w}"))),
+            Err(refused) => {
+                errors.extend(refused.into_iter().take(ERRORS).map(|e| error(0, "", Problem::Refused(e))));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(loaded) } else { Err(errors) }
+}
+
+fn is_end(line: &str) -> bool {
+    tokens(line)
+        .first()
+        .is_some_and(|word| word.text.len() >= 2 && "end".starts_with(&word.text.to_ascii_lowercase()))
+}
+
+/// Runs one line of a file on `configuration`, which a refused line may leave half edited: the caller drops it then.
+fn run_line(
+    configuration: &mut Configuration,
+    position: &mut Position,
+    line: &str,
+) -> Result<Vec<String>, Problem> {
+    let words = tokens(line);
+    if words.first().is_none_or(|word| word.text.starts_with('!')) {
+        return Ok(Vec::new());
+    }
+    let (form, words) = split_form(&words);
+    if words.is_empty() {
+        return Err(Problem::Failure(Failure::Incomplete { expected: vec!["a command".to_owned()] }));
+    }
+    let (mode, found) = language().parse(&position.chain(), form, line, words).map_err(Problem::Failure)?;
+    edit(configuration, position, mode, &found, form).map_err(|error: ConfigError| Problem::Refused(error))
+}

@@ -1,0 +1,41 @@
+//! The entry of the fuzz target.
+
+use std::sync::Arc;
+
+use super::{Commands, Idle, Mode, Position, Shell, load};
+
+/// Feeds arbitrary bytes to the language: as a configuration file, as lines typed in every mode, to `?` and to Tab.
+/// What loads must print, load and print the same.
+///
+/// # Panics
+/// When the language breaks its promises.
+pub fn fuzz_line(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(loaded) = load("fuzz", &text) {
+        let printed = loaded.configuration.running_config();
+        match load("printed", &printed) {
+            Ok(again) => {
+                assert_eq!(again.configuration.running_config(), printed, "a configuration that drifts")
+            }
+            Err(errors) => panic!("what is printed must load: {}\n{printed}", errors[0]),
+        }
+    }
+    let commands = Arc::new(Commands::<Idle>::new([]).expect("the language's own commands compile"));
+    let mut shell = Shell::new(commands.clone(), true);
+    let mut runtime = Idle::default();
+    for line in text.lines().take(64) {
+        let _ = shell.help(line);
+        let _ = shell.complete(line);
+        let _ = shell.execute(line, &mut runtime);
+    }
+    for &mode in Mode::CONFIGURATION {
+        let mut position = Position::default();
+        position.enter(mode, "X");
+        let mut shell = Shell::at(commands.clone(), position);
+        for line in text.lines().take(4) {
+            let _ = shell.help(line);
+            let _ = shell.complete(line);
+            let _ = shell.execute(line, &mut runtime);
+        }
+    }
+}
