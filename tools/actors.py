@@ -277,17 +277,76 @@ class Trunk:
             print(json.dumps(list(self.frames)), flush=True)
 
 
+class Relay:
+    """A bad wire: two interfaces, and between them seeded loss, duplication and reordering (shares of a thousand)."""
+
+    def __init__(self, one, other, seed, loss, duplicate, reorder):
+        self.taps = [Tap(one), Tap(other)]
+        self.dice = random.Random(seed)
+        self.loss, self.duplicate, self.reorder = loss, duplicate, reorder
+        self.done = {"lost": 0, "duplicated": 0, "reordered": 0, "passed": 0}
+
+    def serve(self):
+        held = [None, None]
+        while True:
+            ready = select.select([tap.socket for tap in self.taps], [], [], 0.02)[0]
+            for side, tap in enumerate(self.taps):
+                if tap.socket in ready:
+                    frame = tap.receive()
+                    if frame is not None:
+                        held[side] = self.relay(self.taps[1 - side].socket, frame, held[side])
+                elif held[side] and not ready:
+                    self.taps[1 - side].socket.send(held[side])
+                    held[side] = None
+
+    def relay(self, out, frame, held):
+        """Passes a frame, or not, or twice; returns the one to hold back until another has overtaken it."""
+        if frame[12:14] == b"\x08\x06":
+            out.send(frame)
+            return held
+        fate = self.dice.randrange(1000)
+        if fate < self.loss:
+            self.done["lost"] += 1
+            return held
+        copies = 2 if fate < self.loss + self.duplicate else 1
+        if copies == 1 and held is None and fate < self.loss + self.duplicate + self.reorder:
+            self.done["reordered"] += 1
+            return frame
+        self.done["duplicated"] += copies - 1
+        self.done["passed"] += copies
+        for _ in range(copies):
+            out.send(frame)
+        if held:
+            out.send(held)
+            self.done["passed"] += 1
+        return None
+
+    def run(self):
+        """Relays in a thread, answers what it did here."""
+        threading.Thread(target=self.serve, daemon=True).start()
+        print(json.dumps({"ready": True}), flush=True)
+        for _ in sys.stdin:
+            print(json.dumps(self.done), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["pdsn", "ha", "trunk"])
+    parser.add_argument("kind", choices=["pdsn", "ha", "trunk", "relay"])
     parser.add_argument("--iface", required=True)
     parser.add_argument("--address")
     parser.add_argument("--vip")
     parser.add_argument("--port", action="append", default=[], metavar="VLAN=DEVICE")
+    parser.add_argument("--other")
+    parser.add_argument("--seed", type=int, default=1)
+    for fate in ("loss", "duplicate", "reorder"):
+        parser.add_argument(f"--{fate}", type=int, default=0, metavar="PERMILLE")
     arguments = parser.parse_args()
     if arguments.kind == "trunk":
         ports = dict(port.split("=") for port in arguments.port)
         actor = Trunk(arguments.iface, {int(vlan): device for vlan, device in ports.items()})
+    elif arguments.kind == "relay":
+        actor = Relay(arguments.iface, arguments.other, arguments.seed, arguments.loss, arguments.duplicate,
+                      arguments.reorder)
     elif arguments.kind == "pdsn":
         actor = Pdsn(arguments.iface, arguments.address)
     else:

@@ -285,12 +285,13 @@ class Lab:
     bypass:     pdsn has a second wire to the switch (10.1.1.61), and replies take it.
     one_arm:    pdsn is 10.1.1.51's neighbour: everything hangs on the switch, the director by one port.
     vlans:      (outside, inside) VLAN numbers: the director has one wire, `inside`, and finds both networks on it, tagged.
+    relay:      options of the actor `relay`, which then stands between pdsn and director and spoils the wire.
     """
 
-    def __init__(self, mode="dispatched", homes=2, *, bypass=False, one_arm=False, vlans=None, vip=VIP):
+    def __init__(self, mode="dispatched", homes=2, *, bypass=False, one_arm=False, vlans=None, relay=None, vip=VIP):
         self.tag = f"{PREFIX}{os.getpid()}x{next(NUMBERS)}"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
-        self.mode, self.vip, self.vlans = mode, vip, vlans
+        self.mode, self.vip, self.vlans, self.relay = mode, vip, vlans, relay
         self.hosts, self.processes, self.directors = {}, [], []
         OPEN.append(self)
         try:
@@ -311,7 +312,10 @@ class Lab:
             self.plug(pdsn, "eth0")
             self.address(pdsn, "eth0", "10.1.1.61", INSIDE)
         elif not self.vlans:
-            self.wire(director, "outside", pdsn, "eth0")
+            if self.relay is not None:
+                self.relay = self.spoil(director, pdsn)
+            else:
+                self.wire(director, "outside", pdsn, "eth0")
             self.address(pdsn, "eth0", PDSN, OUTSIDE)
         back = INSIDE
         if bypass:
@@ -334,6 +338,14 @@ class Lab:
         self.wire(switch, "inner", switch, "port0")
         switch.ip("link set port0 master br0")
         return Peer(self, switch, "trunk", "trunk", "-", "--port", f"{outer}=outer", "--port", f"{inner}=inner").ready()
+
+    def spoil(self, director, pdsn):
+        """A wire with a relay in its middle."""
+        middle = Host(self, "relay")
+        self.wire(middle, "left", pdsn, "eth0")
+        self.wire(middle, "right", director, "outside")
+        words = [word for option, value in self.relay.items() for word in (f"--{option}", str(value))]
+        return Peer(self, middle, "relay", "left", "-", "--other", "right", *words).ready()
 
     def home(self, number, back):
         """One home agent: on the switch, or behind the router."""
