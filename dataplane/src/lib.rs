@@ -10,6 +10,7 @@ pub mod batch;
 mod checksum;
 pub mod clock;
 pub mod counts;
+pub mod fuzz;
 pub mod limit;
 pub mod rewrite;
 pub mod rig;

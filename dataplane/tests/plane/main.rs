@@ -5,6 +5,7 @@
 mod errors;
 mod forward;
 mod frames;
+mod hostile;
 mod idle;
 mod local;
 mod mobile_ip;
