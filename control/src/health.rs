@@ -3,7 +3,7 @@
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use common::{stats::WorkerStats, time::Nanos};
-use serde::Serialize;
+use crate::manage::operator::{Check, Health};
 
 /// A worker beats at least once a second; without a beat for this long it has stopped.
 pub const WORKER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -14,49 +14,21 @@ pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Share of the session table, in percent, above which it is an alarm.
 pub const TABLE_ALARM: u64 = 80;
 
-/// What `show health` and `/health` say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct HealthView {
-    /// Every check below is good.
-    pub healthy: bool,
-    /// The checks.
-    pub checks: Vec<HealthCheck>,
-}
-
-/// One check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HealthCheck {
-    /// What is checked: `worker 0`, `sessions`.
-    pub name: String,
-    /// Good.
-    pub healthy: bool,
-    /// An alarm: shown, but the process still does its work.
-    pub alarm: bool,
-    /// The reason in words.
-    pub reason: String,
-}
-
-impl HealthView {
-    /// Sums checks up.
-    pub fn new(checks: Vec<HealthCheck>) -> Self {
-        Self { healthy: checks.iter().all(|check| check.healthy), checks }
+/// The text of `show health`.
+pub fn health_text(health: &Health) -> String {
+    use std::fmt::Write as _;
+    let mut out = format!("health: {}\n", if health.healthy { "good" } else { "bad" });
+    for check in &health.checks {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "  {:<16} {:<5} {}",
+            check.name,
+            if check.healthy { "good" } else { "bad" },
+            check.reason
+        );
     }
-
-    /// The text of `show health`.
-    pub fn text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut out = format!("health: {}\n", if self.healthy { "good" } else { "bad" });
-        for check in &self.checks {
-            let mark = match (check.healthy, check.alarm) {
-                (false, _) => "bad",
-                (true, true) => "alarm",
-                (true, false) => "good",
-            };
-            // Writing to a string cannot fail.
-            let _ = writeln!(out, "  {:<16} {mark:<6} {}", check.name, check.reason);
-        }
-        out
-    }
+    out
 }
 
 /// Watches the workers' heartbeats.
@@ -97,7 +69,7 @@ impl Supervisor {
     }
 
     /// One check a worker.
-    pub fn checks(&self, now: Nanos) -> Vec<HealthCheck> {
+    pub fn checks(&self, now: Nanos) -> Vec<Check> {
         let check = |(worker, watch): (usize, &Watch)| {
             let still = now.since(watch.moved);
             let stopped = still > WORKER_TIMEOUT;
@@ -105,14 +77,13 @@ impl Supervisor {
             let reason = if stopped {
                 format!("no heartbeat for {} s", still.as_secs())
             } else if behind {
-                "does not take the newest configuration".to_owned()
+                "alarm: does not take the newest configuration".to_owned()
             } else {
                 "moves".to_owned()
             };
-            HealthCheck {
+            Check {
                 name: format!("worker {worker}"),
                 healthy: !stopped,
-                alarm: stopped || behind,
                 reason,
             }
         };
@@ -121,13 +92,13 @@ impl Supervisor {
 }
 
 /// The check of a table of fixed size.
-pub fn table_check(name: &str, used: u64, capacity: u64) -> HealthCheck {
+pub fn table_check(name: &str, used: u64, capacity: u64) -> Check {
     let percent = if capacity == 0 { 0 } else { used.saturating_mul(100) / capacity };
-    HealthCheck {
+    let alarm = if percent >= TABLE_ALARM { "alarm: " } else { "" };
+    Check {
         name: name.to_owned(),
         healthy: true,
-        alarm: percent >= TABLE_ALARM,
-        reason: format!("{used} of {capacity} in use ({percent} %)"),
+        reason: format!("{alarm}{used} of {capacity} in use ({percent} %)"),
     }
 }
 
@@ -144,15 +115,15 @@ mod tests {
             stats[0].heartbeat.fetch_add(1, Relaxed);
             supervisor.poll(&stats, 0, at(second));
         }
-        let view = HealthView::new(supervisor.checks(at(4)));
+        let view = Health::of(supervisor.checks(at(4)));
         assert!(!view.healthy);
         assert!(view.checks[0].healthy && !view.checks[1].healthy);
         assert_eq!(view.checks[1].reason, "no heartbeat for 4 s");
         assert!(supervisor.is_alive(0, at(4)) && !supervisor.is_alive(1, at(4)));
-        assert!(view.text().contains("worker 1         bad    no heartbeat for 4 s"));
+        assert!(health_text(&view).contains("worker 1         bad   no heartbeat for 4 s"));
         stats[1].heartbeat.fetch_add(1, Relaxed);
         supervisor.poll(&stats, 0, at(5));
-        assert!(HealthView::new(supervisor.checks(at(5))).healthy);
+        assert!(Health::of(supervisor.checks(at(5))).healthy);
     }
 
     #[test]
@@ -165,18 +136,18 @@ mod tests {
             supervisor.poll(&stats, 1, at(second));
         }
         let checks = supervisor.checks(at(5));
-        assert!(checks[0].healthy && checks[0].alarm);
+        assert!(checks[0].healthy && checks[0].reason.starts_with("alarm: "));
         stats[0].generation.store(1, Relaxed);
         supervisor.poll(&stats, 1, at(6));
-        assert!(!supervisor.checks(at(6))[0].alarm);
+        assert!(!supervisor.checks(at(6))[0].reason.starts_with("alarm"));
     }
 
     #[test]
     fn a_table_says_how_full_it_is() {
-        assert!(!table_check("sessions", 79, 100).alarm);
+        assert!(!table_check("sessions", 79, 100).reason.starts_with("alarm"));
         let check = table_check("sessions", 80, 100);
-        assert!(check.alarm && check.healthy);
-        assert_eq!(check.reason, "80 of 100 in use (80 %)");
+        assert!(check.healthy);
+        assert_eq!(check.reason, "alarm: 80 of 100 in use (80 %)");
         assert_eq!(table_check("sessions", 0, 0).reason, "0 of 0 in use (0 %)");
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod command;
 pub mod configuration;
+pub mod core;
 pub mod health;
 pub mod machine;
 pub mod manage;

@@ -60,6 +60,17 @@ pub struct Picked {
     pub test: bool,
 }
 
+/// How the turn stands: for display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peek {
+    /// Whose turn it is.
+    pub holder: RealId,
+    /// Sessions that it was given in this turn.
+    pub used: u32,
+    /// The real that the next new session goes to, if any can take it.
+    pub next: Option<RealId>,
+}
+
 /// A turn with the position found in a farm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Turn {
@@ -95,6 +106,19 @@ impl FarmLive {
             }
         }
         Err(PickError::NoReal)
+    }
+
+    /// What a pick for a new session would find, without making it.
+    ///
+    /// # Errors
+    /// [`PickError`].
+    pub fn peek(&self, farm: &Farm, snapshot: &Snapshot) -> Result<Peek, PickError> {
+        if farm.reals.is_empty() {
+            return Err(PickError::NoReal);
+        }
+        let turn = locate(self.turn.load(SeqCst), farm)?;
+        let (_, next) = walk(farm, snapshot, turn, None, Purpose::Session);
+        Ok(Peek { holder: farm.reals[turn.position], used: turn.used, next: next.map(|real| real.id) })
     }
 
     /// Brings the turn to the generation of `farm`, keeping its place. Control calls it right after publishing a

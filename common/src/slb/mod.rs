@@ -18,7 +18,7 @@ mod vserver;
 pub use counters::Counters;
 pub use director::{Alarm, Director};
 pub use facts::{Probe, RealState};
-pub use farm::{FarmLive, PickError, Picked, Purpose};
+pub use farm::{FarmLive, Peek, PickError, Picked, Purpose};
 pub use identity::{KeySpace, SessionKey, display_hash};
 pub use real::{RealLive, RealSettings, RealView};
 pub use request::{Outcome, Request, SessionEnd, SessionView};

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::{Args, ConfigSpec, EditFn, EditResult, Form, Forms, Mode, Position, Tree, tree::Spec};
-use crate::{configuration::Configuration, machine};
+use crate::{configuration::Configuration, machine, slb};
 
 /// The few lines that are accepted and change nothing: where, the line, and why.
 pub const INERT: &[(Mode, &str, &str)] =
@@ -16,7 +16,7 @@ pub const INERT: &[(Mode, &str, &str)] =
 pub fn language() -> &'static Tree<EditFn> {
     static LANGUAGE: OnceLock<Tree<EditFn>> = OnceLock::new();
     LANGUAGE.get_or_init(|| {
-        let specs = own().into_iter().chain(machine::commands());
+        let specs = own().into_iter().chain(machine::commands()).chain(slb::command::commands());
         Tree::new(specs).expect("the tables of commands are checked by a test")
     })
 }

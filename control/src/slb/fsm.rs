@@ -1,149 +1,50 @@
-//! Control's half of the state machines: workers change a real's live word (FAILED, TESTING, MAXCONNS) from one packet
-//! to the next; control runs the retry timer and decides what is displayed. Pure: time is an argument.
+//! Control's half of the state machines. The states of a real live in one shared word that workers change from one
+//! packet to the next (`common::slb`); control notices changes, to log them and to purge, and runs the timers. Pure:
+//! time is an argument.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use common::time::Nanos;
-use serde::{Serialize, Serializer};
+use common::{
+    slb::RealState,
+    time::{Nanos, Tick},
+};
 
-/// State of a real server as displayed (CISCO-SLB-MIB, SlbRealServerState; `ARP_FAILED` is ours for a real whose next
-/// hop has no MAC address yet).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RealStatus {
-    /// Not `inservice`, or no virtual server in service uses its farm.
-    OutOfService,
-    /// Takes sessions.
-    Operational,
-    /// The failure threshold was reached; the retry timer runs.
-    Failed,
-    /// The retry timer expired; the next new session is a test.
-    ReadyToTest,
-    /// The test session lives.
-    Testing,
-    /// As many sessions as `maxconns` allows.
-    MaxConns,
-    /// Weight 0.
-    DfpThrottled,
-    /// No MAC address.
-    ArpFailed,
-}
-
-impl fmt::Display for RealStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::OutOfService => "OUTOFSERVICE",
-            Self::Operational => "OPERATIONAL",
-            Self::Failed => "FAILED",
-            Self::ReadyToTest => "READY_TO_TEST",
-            Self::Testing => "TESTING",
-            Self::MaxConns => "MAXCONNS",
-            Self::DfpThrottled => "DFP_THROTTLED",
-            Self::ArpFailed => "ARP_FAILED",
-        })
-    }
-}
-
-impl Serialize for RealStatus {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// What the live word says of failures.
+/// What control remembers of a real between two looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Nothing against it.
-    Good,
-    /// Threshold reached.
-    Failed,
-    /// One session may test it.
-    ReadyToTest,
-    /// That session lives.
-    Testing,
+pub struct RealWatch {
+    state: RealState,
+    failed_at: Option<Tick>,
 }
 
-/// All that bears on what is displayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// `inservice`, and a virtual server in service uses the farm.
-    pub in_service: bool,
-    /// Failures.
-    pub health: Health,
-    /// The next hop has a MAC address.
-    pub resolved: bool,
-    /// Operational weight.
-    pub weight: u32,
-    /// Live sessions.
-    pub conns: u32,
-    /// Most sessions.
-    pub maxconns: u32,
-}
-
-/// The state displayed, by priority: OUTOFSERVICE, failure and test, ARP_FAILED, DFP_THROTTLED, MAXCONNS.
-pub fn status(facts: &Facts) -> RealStatus {
-    match facts.health {
-        _ if !facts.in_service => RealStatus::OutOfService,
-        Health::Failed => RealStatus::Failed,
-        Health::ReadyToTest => RealStatus::ReadyToTest,
-        Health::Testing => RealStatus::Testing,
-        Health::Good if !facts.resolved => RealStatus::ArpFailed,
-        Health::Good if facts.weight == 0 => RealStatus::DfpThrottled,
-        Health::Good if facts.conns >= facts.maxconns => RealStatus::MaxConns,
-        Health::Good => RealStatus::Operational,
-    }
-}
-
-/// The retry timer of one real: from FAILED to READY_TO_TEST.
+/// What a look at a real found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RetryTimer {
-    running: Option<Running>,
+pub struct Noticed {
+    /// The state is another than at the last look: to be logged.
+    pub state: Option<RealState>,
+    /// It failed since the last look (perhaps once more, after a test): `failaction purge` runs.
+    pub failed: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Running {
-    since: Nanos,
-    failures: u64,
+impl Default for RealWatch {
+    fn default() -> Self {
+        Self { state: RealState::OutOfService, failed_at: None }
+    }
 }
 
-/// What control must do now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryAction {
-    /// Nothing.
-    None,
-    /// The real has just failed: log it, and purge its sessions if the farm says so.
-    Failed,
-    /// The time is over: make it READY_TO_TEST.
-    ReadyToTest,
-}
-
-impl RetryTimer {
-    /// Looks at the real: its health, how often it ever failed, and the `retry` in force.
-    ///
-    /// A real that failed, was tested and failed again between two looks starts anew: the count tells.
-    pub fn poll(&mut self, health: Health, failures: u64, retry: Duration, now: Nanos) -> RetryAction {
-        if health != Health::Failed {
-            self.running = None;
-            return RetryAction::None;
-        }
-        match self.running {
-            Some(running) if running.failures == failures => {
-                if now >= running.since.after(retry) {
-                    RetryAction::ReadyToTest
-                } else {
-                    RetryAction::None
-                }
-            }
-            Some(_) | None => {
-                self.running = Some(Running { since: now, failures });
-                RetryAction::Failed
-            }
+impl RealWatch {
+    /// Looks at a real: its printed state, and when it failed, while it is FAILED.
+    pub fn look(&mut self, state: RealState, failed_at: Option<Tick>) -> Noticed {
+        let before = std::mem::replace(self, Self { state, failed_at });
+        Noticed {
+            state: (before.state != state).then_some(state),
+            failed: failed_at.is_some() && before.failed_at != failed_at,
         }
     }
+}
 
-    /// Time left, while it runs.
-    pub fn remaining(&self, retry: Duration, now: Nanos) -> Option<Duration> {
-        self.running.map(|running| running.since.after(retry).since(now))
-    }
+/// Time until a failed real may be tested.
+pub fn retry_remaining(failed_at: Option<Tick>, retry: Duration, now: Nanos) -> Option<Duration> {
+    failed_at.map(|at| now.tick().until(at.after(retry)))
 }
 
 /// State of a virtual server (CISCO-SLB-MIB, SlbVirtualServerState).
@@ -181,53 +82,26 @@ impl VserverStatus {
 mod tests {
     use super::*;
 
-    const GOOD: Facts =
-        Facts { in_service: true, health: Health::Good, resolved: true, weight: 8, conns: 0, maxconns: 2 };
-
     #[test]
-    fn the_most_important_reason_is_displayed() {
-        let mut facts = GOOD;
-        assert_eq!(status(&facts).to_string(), "OPERATIONAL");
-        facts.conns = 2;
-        assert_eq!(status(&facts).to_string(), "MAXCONNS");
-        facts.weight = 0;
-        assert_eq!(status(&facts).to_string(), "DFP_THROTTLED");
-        facts.resolved = false;
-        assert_eq!(status(&facts).to_string(), "ARP_FAILED");
-        for (health, name) in
-            [(Health::Testing, "TESTING"), (Health::ReadyToTest, "READY_TO_TEST"), (Health::Failed, "FAILED")]
-        {
-            facts.health = health;
-            assert_eq!(status(&facts).to_string(), name);
-        }
-        facts.in_service = false;
-        assert_eq!(status(&facts).to_string(), "OUTOFSERVICE");
+    fn each_failure_is_noticed_once() {
+        let mut watch = RealWatch::default();
+        let (first, second) = (Some(Tick(100)), Some(Tick(200)));
+        let noticed = |state, failed| Noticed { state, failed };
+        assert_eq!(watch.look(RealState::Operational, None), noticed(Some(RealState::Operational), false));
+        assert_eq!(watch.look(RealState::Failed, first), noticed(Some(RealState::Failed), true));
+        assert_eq!(watch.look(RealState::Failed, first), Noticed::default());
+        assert_eq!(watch.look(RealState::Failed, second), noticed(None, true), "a test failed unseen");
+        assert_eq!(watch.look(RealState::ReadyToTest, None), noticed(Some(RealState::ReadyToTest), false));
     }
 
     #[test]
-    fn the_retry_timer_runs_from_the_failure_for_exactly_the_time_set() {
+    fn the_time_left_of_retry_counts_from_the_failure() {
         let retry = Duration::from_secs(5);
-        let at = |millis: u64| Nanos(millis * 1_000_000);
-        let mut timer = RetryTimer::default();
-        assert_eq!(timer.poll(Health::Good, 0, retry, at(0)), RetryAction::None);
-        assert_eq!(timer.remaining(retry, at(0)), None);
-        assert_eq!(timer.poll(Health::Failed, 1, retry, at(1000)), RetryAction::Failed);
-        assert_eq!(timer.poll(Health::Failed, 1, retry, at(5999)), RetryAction::None);
-        assert_eq!(timer.remaining(retry, at(4000)), Some(Duration::from_secs(2)));
-        assert_eq!(timer.poll(Health::Failed, 1, retry, at(6000)), RetryAction::ReadyToTest);
-        assert_eq!(timer.poll(Health::ReadyToTest, 1, retry, at(6001)), RetryAction::None);
-        assert_eq!(timer.poll(Health::Testing, 1, retry, at(6100)), RetryAction::None);
-        assert_eq!(timer.poll(Health::Failed, 2, retry, at(7000)), RetryAction::Failed, "the test failed");
-        assert_eq!(
-            timer.poll(Health::Failed, 3, retry, at(9000)),
-            RetryAction::Failed,
-            "and once more unseen"
-        );
-        assert_eq!(timer.poll(Health::Failed, 3, retry, at(13_999)), RetryAction::None);
-        assert_eq!(
-            timer.poll(Health::Failed, 3, Duration::from_secs(1), at(13_999)),
-            RetryAction::ReadyToTest
-        );
+        let at = |seconds: u64| Nanos(seconds * 1_000_000_000);
+        assert_eq!(retry_remaining(None, retry, at(3)), None);
+        let left = retry_remaining(Some(at(1).tick()), retry, at(4)).unwrap();
+        assert!((1900..=2200).contains(&left.as_millis()), "{left:?}");
+        assert_eq!(retry_remaining(Some(at(1).tick()), retry, at(9)), Some(Duration::ZERO));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod adjacency;
 pub mod check;
+pub mod command;
 pub mod config;
 pub mod debug;
 pub mod fsm;

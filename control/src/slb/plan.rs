@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
-    id::{RealId, VserverId},
+    id::VserverId,
     mac::MacAddr,
-    snapshot::{AddressMap, Farm, Predictor, Real, Snapshot, Vip, VirtualServer},
+    snapshot::{Adjacency, AddressMap, Farm, Predictor, Real, Snapshot, Vip, VirtualServer},
 };
 
 use super::{
@@ -30,7 +30,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans what is in service. `config` has places in `state`.
+    /// Plans everything that has a place in `state`.
+    ///
+    /// What is out of service is planned too, without a virtual address that leads to it: its sessions must find their
+    /// counters until they have ended.
     pub fn new(config: &SlbConfig, state: &SlbState, network: Network<'_>) -> Self {
         let mut plan = Self {
             vservers: none(state.vservers.len()),
@@ -38,10 +41,10 @@ impl Plan {
             reals: none(state.reals.len()),
             ..Self::default()
         };
-        for farm in config.farms.iter().filter(|farm| config.is_farm_in_service(&farm.name)) {
-            plan.add_farm(farm, state, network);
+        for farm in &config.farms {
+            plan.add_farm(farm, config.is_farm_in_service(&farm.name), state, network);
         }
-        for vserver in config.vservers.iter().filter(|vserver| vserver.inservice) {
+        for vserver in &config.vservers {
             plan.add_vserver(vserver, state, network);
         }
         plan
@@ -55,10 +58,12 @@ impl Plan {
         snapshot.reals = self.reals;
     }
 
-    fn add_farm(&mut self, farm: &FarmConfig, state: &SlbState, network: Network<'_>) {
+    fn add_farm(&mut self, farm: &FarmConfig, in_service: bool, state: &SlbState, network: Network<'_>) {
         let Some((index, entry)) = state.farms.get(&farm.name) else { return };
         for real in &farm.reals {
-            self.add_real(farm, real, state, network);
+            let hop = network.next_hop(real.address, farm.nat_server).filter(|_| in_service);
+            self.hops.extend(hop);
+            self.add_real(farm, real, state, hop.and_then(|hop| network.adjacency(hop)));
         }
         self.farms[index] = Some(Farm {
             id: entry.id,
@@ -72,15 +77,13 @@ impl Plan {
         });
     }
 
-    fn add_real(&mut self, farm: &FarmConfig, real: &RealConfig, state: &SlbState, network: Network<'_>) {
+    fn add_real(&mut self, farm: &FarmConfig, real: &RealConfig, state: &SlbState, adjacency: Option<Adjacency>) {
         let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
         let (Some((index, entry)), Some((_, farm_entry))) =
             (state.reals.get(&key), state.farms.get(&farm.name))
         else {
             return;
         };
-        let hop = network.next_hop(real.address, farm.nat_server);
-        self.hops.extend(hop);
         self.reals[index] = Some(Real {
             id: entry.id,
             address: real.address,
@@ -91,7 +94,7 @@ impl Plan {
                 Reassign::Never => None,
             },
             purge: farm.purge,
-            adjacency: hop.and_then(|hop| network.adjacency(hop)),
+            adjacency,
             live: Arc::clone(&entry.live),
         });
     }
@@ -117,6 +120,9 @@ impl Plan {
             strict_home_agent: vserver.strict_home_agent,
             live: Arc::clone(&entry.live),
         });
+        if !vserver.inservice {
+            return;
+        }
         // `hosts` leaves out network and broadcast addresses of larger ranges, which nobody sends to.
         for vip in address.network.hosts() {
             self.add_vip(vip, entry.id, network);
@@ -161,10 +167,4 @@ pub fn announcements(old: &AddressMap<Vip>, new: &AddressMap<Vip>) -> Vec<Announ
         .collect();
     list.sort();
     list
-}
-
-/// The place of a real in the configuration.
-pub fn real_id(state: &SlbState, farm: &FarmConfig, real: &RealConfig) -> Option<RealId> {
-    let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
-    state.reals.get(&key).map(|(_, entry)| entry.id)
 }

@@ -5,13 +5,13 @@ use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
 
 use common::{
     id::{FarmId, MAX_REALS, RealId, VserverId},
-    slb::{FarmLive, RealLive, VserverLive},
+    slb::{FarmLive, RealLive, RealSettings, VserverLive},
 };
 
 use super::{
     check::{MAX_FARMS, MAX_VSERVERS},
-    config::{FarmConfig, ObjectName, SlbConfig},
-    fsm::{RealStatus, RetryTimer},
+    config::{FarmConfig, ObjectName, RealConfig, SlbConfig},
+    fsm::RealWatch,
     slots::{Full, Slots},
 };
 
@@ -33,10 +33,8 @@ pub struct RealEntry {
     pub id: RealId,
     /// Shared with workers.
     pub live: Arc<RealLive>,
-    /// From FAILED to READY_TO_TEST.
-    pub timer: RetryTimer,
-    /// The state that was last logged.
-    pub logged: RealStatus,
+    /// What was last seen of it.
+    pub watch: RealWatch,
 }
 
 /// A farm's place.
@@ -68,6 +66,7 @@ pub struct VserverEntry {
 /// All places.
 #[derive(Debug)]
 pub struct SlbState {
+    workers: u8,
     /// By [`RealId::index`].
     pub reals: Slots<RealKey, RealEntry>,
     /// By [`FarmId`].
@@ -88,17 +87,17 @@ pub struct Gone {
 /// How many that left a farm are remembered: their turn can only be met until the next new session.
 const DEPARTED: usize = 64;
 
-impl Default for SlbState {
-    fn default() -> Self {
+impl SlbState {
+    /// No places yet; counters have a cell for each of `workers` workers.
+    pub fn new(workers: u8) -> Self {
         Self {
+            workers,
             reals: Slots::new(MAX_REALS),
             farms: Slots::new(MAX_FARMS),
             vservers: Slots::new(MAX_VSERVERS),
         }
     }
-}
 
-impl SlbState {
     /// Gives places to what is new in `config` and takes them from what is gone. `config` has passed
     /// [`super::check::check`], so there is room.
     pub fn place(&mut self, config: &SlbConfig) -> Result<Gone, Full> {
@@ -117,6 +116,7 @@ impl SlbState {
                 .map(|(_, _, vserver)| vserver.id)
                 .collect(),
         };
+        let workers = self.workers;
         self.farms.retain(|name| config.farm(name).is_some());
         for farm in &config.farms {
             self.place_farm(farm)?;
@@ -125,7 +125,7 @@ impl SlbState {
             self.vservers.insert(&vserver.name, |index, _| VserverEntry {
                 id: VserverId(index as u16),
                 v_index: index as u32 + 1,
-                live: Arc::default(),
+                live: Arc::new(VserverLive::new(workers)),
             })?;
         }
         Ok(gone)
@@ -137,8 +137,7 @@ impl SlbState {
             let index = self.reals.insert(&key, |index, generation| RealEntry {
                 id: RealId { index: index as u16, generation },
                 live: Arc::default(),
-                timer: RetryTimer::default(),
-                logged: RealStatus::OutOfService,
+                watch: RealWatch::default(),
             })?;
             members.extend(self.reals.at(index).map(|(_, real)| real.id));
         }
@@ -153,6 +152,17 @@ impl SlbState {
             entry.set_members(members);
         }
         Ok(())
+    }
+}
+
+/// What workers heed of a real's settings.
+pub fn settings(real: &RealConfig) -> RealSettings {
+    RealSettings {
+        weight: real.weight.into(),
+        maxconns: real.maxconns,
+        numconns: real.faildetect.numconns.into(),
+        numclients: real.faildetect.numclients.into(),
+        inband: real.faildetect.inband,
     }
 }
 
@@ -204,7 +214,7 @@ mod tests {
 
     #[test]
     fn places_stay_over_changes_and_the_same_address_in_two_farms_is_two_reals() {
-        let mut state = SlbState::default();
+        let mut state = SlbState::new(1);
         state.place(&config(&[("A", &[1, 2, 3]), ("B", &[1])])).unwrap();
         let before = farm(&state, "A").members.clone();
         assert_eq!(farm(&state, "A").generation, 1);
@@ -220,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_turn_of_one_that_left_passes_to_its_neighbour() {
-        let mut state = SlbState::default();
+        let mut state = SlbState::new(1);
         state.place(&config(&[("A", &[1, 2, 3])])).unwrap();
         let [_, two, three] = farm(&state, "A").members[..] else { panic!("three members") };
         state.place(&config(&[("A", &[1, 3])])).unwrap();

@@ -54,11 +54,7 @@ fn write_farm(out: &mut String, farm: &FarmConfig) -> fmt::Result {
 }
 
 fn write_real(out: &mut String, real: &RealConfig) -> fmt::Result {
-    write!(out, " real {}", real.address)?;
-    if let Some(port) = real.port {
-        write!(out, " {port}")?;
-    }
-    out.push('\n');
+    writeln!(out, " real {}", real.key())?;
     if real.weight != RealConfig::DEFAULT_WEIGHT {
         writeln!(out, "  weight {}", real.weight)?;
     }

@@ -70,4 +70,9 @@ impl RealConfig {
             inservice: false,
         }
     }
+
+    /// The real as its `real` line writes it: `10.1.1.51` or `10.1.1.51 4434`.
+    pub fn key(&self) -> String {
+        self.port.map_or_else(|| self.address.to_string(), |port| format!("{} {port}", self.address))
+    }
 }

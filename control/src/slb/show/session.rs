@@ -26,7 +26,7 @@ pub struct SessionView {
     /// `IPMOBILE_ESTAB`.
     pub state: &'static str,
     /// Retransmissions seen on this real.
-    pub retry: u8,
+    pub retry: u16,
     /// It moves when `retry` is greater; `None`: never.
     pub reassign: Option<u8>,
     /// Seconds until it is deleted, rounded up.

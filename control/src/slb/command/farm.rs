@@ -1,0 +1,155 @@
+//! Server farm mode.
+
+use super::{Args, ConfigError, ConfigSpec, EditResult, FarmConfig, Form, Forms, Mode, Refusal, SlbConfig, need};
+use crate::{command::Position, configuration::Configuration, slb::config::PredictorConfig};
+
+const FARM: &[Mode] = &[Mode::Farm];
+
+pub(super) const SPECS: &[ConfigSpec] = &[
+    ConfigSpec {
+        modes: FARM,
+        pattern: "nat server",
+        help: &[("nat", "How addresses are rewritten"), ("server", "Directed mode: the destination becomes the real's")],
+        forms: Forms::All,
+        run: nat_server,
+    },
+    ConfigSpec {
+        modes: FARM,
+        pattern: "nat client ~ <pool:word>",
+        help: &[("client", "The source becomes one of a pool"), ("<pool>", "Name of the pool")],
+        forms: Forms::All,
+        run: nat_client,
+    },
+    ConfigSpec {
+        modes: FARM,
+        pattern: "predictor ~ {roundrobin|leastconns|route-map [<rest:line>]}",
+        help: &[
+            ("predictor", "How a real server is chosen"),
+            ("roundrobin", "Weighted round robin in runs"),
+            ("leastconns", "Least connections (not with service ipmobile)"),
+        ],
+        forms: Forms::All,
+        run: predictor,
+    },
+    ConfigSpec {
+        modes: FARM,
+        pattern: "bindid ~ [<id:0-65533>]",
+        help: &[("bindid", "Which DFP weights apply"), ("<id>", "Bind ID")],
+        forms: Forms::All,
+        run: bindid,
+    },
+    ConfigSpec {
+        modes: FARM,
+        pattern: "failaction purge",
+        help: &[("failaction", "What happens when a real server fails"), ("purge", "Delete its sessions at once")],
+        forms: Forms::All,
+        run: failaction,
+    },
+    ConfigSpec {
+        modes: FARM,
+        pattern: "probe [<rest:line>]",
+        help: &[],
+        forms: Forms::All,
+        run: unsupported,
+    },
+    ConfigSpec {
+        modes: FARM,
+        pattern: "real <address:ip> [<port:1-65535>]",
+        help: &[
+            ("real", "A real server"),
+            ("<address>", "Address of the real server"),
+            ("<port>", "Destination port, with nat server"),
+        ],
+        forms: Forms::SetNo,
+        run: real,
+    },
+];
+
+/// The farm that the session edits; it may have been deleted from elsewhere.
+pub(super) fn edited<'c>(slb: &'c mut SlbConfig, position: &Position) -> Result<&'c mut FarmConfig, ConfigError> {
+    let name = position.key(Mode::Farm).unwrap_or_default();
+    slb.farms
+        .iter_mut()
+        .find(|farm| farm.name.as_str() == name)
+        .ok_or_else(|| ConfigError::slb(format!("server farm {name} does not exist")))
+}
+
+fn nat_server(
+    configuration: &mut Configuration,
+    position: &mut Position,
+    _: &Args,
+    form: Form,
+) -> EditResult {
+    edited(&mut configuration.slb, position)?.nat_server = !form.clears();
+    Ok(Vec::new())
+}
+
+fn nat_client(
+    configuration: &mut Configuration,
+    position: &mut Position,
+    args: &Args,
+    form: Form,
+) -> EditResult {
+    let pool = if form.clears() { None } else { Some(need(args.text("pool"))?.to_owned()) };
+    edited(&mut configuration.slb, position)?.nat_client = pool;
+    Ok(Vec::new())
+}
+
+fn predictor(
+    configuration: &mut Configuration,
+    position: &mut Position,
+    args: &Args,
+    form: Form,
+) -> EditResult {
+    let farm = edited(&mut configuration.slb, position)?;
+    farm.predictor = if form.clears() || args.has("roundrobin") {
+        PredictorConfig::RoundRobin
+    } else if args.has("leastconns") {
+        PredictorConfig::LeastConns
+    } else {
+        return Err(Refusal::NotSupported("predictor route-map").into());
+    };
+    Ok(Vec::new())
+}
+
+fn bindid(
+    configuration: &mut Configuration,
+    position: &mut Position,
+    args: &Args,
+    form: Form,
+) -> EditResult {
+    let id = if form.clears() { 0 } else { args.int("id").unwrap_or(0) };
+    edited(&mut configuration.slb, position)?.bindid = id;
+    Ok(Vec::new())
+}
+
+fn failaction(
+    configuration: &mut Configuration,
+    position: &mut Position,
+    _: &Args,
+    form: Form,
+) -> EditResult {
+    edited(&mut configuration.slb, position)?.purge = !form.clears();
+    Ok(Vec::new())
+}
+
+fn unsupported(_: &mut Configuration, _: &mut Position, _: &Args, _: Form) -> EditResult {
+    Err(Refusal::NotSupported("probe").into())
+}
+
+fn real(
+    configuration: &mut Configuration,
+    position: &mut Position,
+    args: &Args,
+    form: Form,
+) -> EditResult {
+    let (address, port) = (need(args.ip("address"))?, args.int::<u16>("port"));
+    let farm = edited(&mut configuration.slb, position)?;
+    if form.clears() {
+        farm.reals.retain(|real| (real.address, real.port) != (address, port));
+    } else {
+        let real = farm.real_entry(address, port);
+        position.enter(Mode::Real, real.key());
+    }
+    Ok(Vec::new())
+}
