@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use common::{stats::WorkerStats, time::Nanos};
 use crate::manage::operator::{Check, Health};
+use common::{stats::WorkerStats, time::Nanos};
 
 /// A worker beats at least once a second; without a beat for this long it has stopped.
 pub const WORKER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -81,11 +81,7 @@ impl Supervisor {
             } else {
                 "moves".to_owned()
             };
-            Check {
-                name: format!("worker {worker}"),
-                healthy: !stopped,
-                reason,
-            }
+            Check { name: format!("worker {worker}"), healthy: !stopped, reason }
         };
         self.workers.iter().enumerate().map(check).collect()
     }

@@ -112,9 +112,11 @@ impl Core {
         self.running = Arc::new(next);
         self.effects.machine_changed |= difference.machine;
         let generation = self.publish();
-        let whose = gone.reals.into_iter().map(PurgeOf::Real).chain(
-            gone.vservers.into_iter().chain(stopped).map(PurgeOf::Vserver),
-        );
+        let whose = gone
+            .reals
+            .into_iter()
+            .map(PurgeOf::Real)
+            .chain(gone.vservers.into_iter().chain(stopped).map(PurgeOf::Vserver));
         let whose: Vec<_> = whose.collect();
         for of in whose {
             self.purge(of, generation);

@@ -25,7 +25,12 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
     vec![
         show(
             "show ip slb reals [{sfarm <sfarm:name>|vserver <vserver:name>}] [detail]",
-            &[("reals", "Real servers"), ("sfarm", "Of a server farm"), ("<sfarm>", "Name of the server farm")],
+            &[
+                ("<vserver>", "Name of the virtual server"),
+                ("reals", "Real servers"),
+                ("sfarm", "Of a server farm"),
+                ("<sfarm>", "Name of the server farm"),
+            ],
             show_reals,
         ),
         show(
@@ -41,6 +46,7 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         show(
             "show ip slb sessions [ipmobile] [vserver <vserver:name>] [client <client:ip> [<mask:mask>]] [detail]",
             &[
+                ("<vserver>", "Name of the virtual server"),
                 ("sessions", "Sessions"),
                 ("ipmobile", "Of Mobile IP"),
                 ("client", "From a foreign agent, or a subnet of them"),
@@ -52,6 +58,9 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         show(
             "show ip slb sessions ipmobile nai <nai:word> [vserver <vserver:name>]",
             &[
+                ("<vserver>", "Name of the virtual server"),
+                ("sessions", "Sessions"),
+                ("ipmobile", "Of Mobile IP"),
                 ("nai", "Where a subscriber goes, and why"),
                 ("<nai>", "The NAI; \\xHH for a byte that cannot be typed"),
             ],
@@ -59,7 +68,12 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         ),
         show(
             "show ip slb conns [vserver <vserver:name>] [client <client:ip>] [detail]",
-            &[("conns", "Connections")],
+            &[
+                ("<vserver>", "Name of the virtual server"),
+                ("client", "From a client"),
+                ("<client>", "Address of the client"),
+                ("conns", "Connections"),
+            ],
             |_, _, _| Ok(Output::new(conns_text(), json!({ "conns": [] }))),
         ),
         show("show ip slb stats", &[("stats", "Counters of the whole balancer")], |core, _, _| {
@@ -74,6 +88,7 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         act(
             "clear ip slb {connections|sessions} [{serverfarm <sfarm:name>|vserver <vserver:name>}]",
             &[
+                ("<vserver>", "Name of the virtual server"),
                 ("clear", "Reset functions"),
                 ("connections", "Delete sessions"),
                 ("sessions", "Delete sessions"),
@@ -83,28 +98,38 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
             Forms::SetOnly,
             clear_sessions,
         ),
-        act(
-            "clear ip slb counters",
-            &[("counters", "Set counters to zero")],
-            Forms::SetOnly,
-            clear_counters,
-        ),
+        act("clear ip slb counters", &[("counters", "Set counters to zero")], Forms::SetOnly, clear_counters),
         act(
             "debug ip slb {all|sessions [ipmobile]}",
-            &[("debug", "Debugging functions"), ("all", "Everything")],
+            &[
+                ("sessions", "Sessions"),
+                ("ipmobile", "Of Mobile IP"),
+                ("debug", "Debugging functions"),
+                ("all", "Everything"),
+            ],
             Forms::SetNo,
             |core, _, form| Ok(debug(core, form == Form::Set)),
         ),
-        act("debug all", &[("all", "Everything")], Forms::SetNo, |core, _, form| Ok(debug_all(core, form == Form::Set))),
+        act("debug all", &[("all", "Everything")], Forms::SetNo, |core, _, form| {
+            Ok(debug_all(core, form == Form::Set))
+        }),
         act(
             "undebug ip slb {all|sessions [ipmobile]}",
-            &[("undebug", "Disable debugging functions")],
+            &[
+                ("all", "Everything"),
+                ("sessions", "Sessions"),
+                ("ipmobile", "Of Mobile IP"),
+                ("undebug", "Disable debugging functions"),
+            ],
             Forms::SetOnly,
             |core, _, _| Ok(debug(core, false)),
         ),
-        act("undebug all", &[("undebug", "Disable debugging functions")], Forms::SetOnly, |core, _, _| {
-            Ok(debug_all(core, false))
-        }),
+        act(
+            "undebug all",
+            &[("all", "Everything"), ("undebug", "Disable debugging functions")],
+            Forms::SetOnly,
+            |core, _, _| Ok(debug_all(core, false)),
+        ),
     ]
 }
 
@@ -162,7 +187,8 @@ fn show_vservers(core: &mut Core, args: &Args, _: Form) -> ExecResult {
     if let Some(vserver) = only.as_ref().filter(|vserver| slb.vserver(vserver).is_none()) {
         return Err(no_vserver(vserver));
     }
-    let vservers = slb.vservers.iter().filter(|vserver| only.as_ref().is_none_or(|only| *only == vserver.name));
+    let vservers =
+        slb.vservers.iter().filter(|vserver| only.as_ref().is_none_or(|only| *only == vserver.name));
     let vservers: Vec<_> = vservers.filter_map(|vserver| core.vserver_view(vserver)).collect();
     Ok(Output::new(vservers_text(&vservers, args.has("detail")), facts("vservers", &vservers)))
 }

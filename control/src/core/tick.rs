@@ -121,10 +121,16 @@ impl Core {
         let (used, capacity) = (self.director.occupancy(), self.director.capacity());
         match alarm {
             Alarm::Normal => {
-                tracing::info!(mnemonic = "SLB-6-SESSIONS", "Session table has room again: {used} of {capacity}");
+                tracing::info!(
+                    mnemonic = "SLB-6-SESSIONS",
+                    "Session table has room again: {used} of {capacity}"
+                );
             }
             Alarm::High | Alarm::Critical => {
-                tracing::warn!(mnemonic = "SLB-4-SESSIONS", "Session table is filling up: {used} of {capacity}");
+                tracing::warn!(
+                    mnemonic = "SLB-4-SESSIONS",
+                    "Session table is filling up: {used} of {capacity}"
+                );
             }
         }
         self.alarm = alarm;

@@ -72,7 +72,9 @@ fn candidate(farm: &Farm, real: &Real, turn: Option<(RealId, u32)>, next: Option
         RealState::Operational if view.weight == 0 => (false, "weight 0"),
         RealState::Operational if real.adjacency.is_none() => (false, "its next hop has no MAC address"),
         RealState::Operational | RealState::ReadyToTest if is_next => (true, "is next"),
-        RealState::Operational if used.is_some_and(|used| used >= view.weight) => (true, "its turn is used up"),
+        RealState::Operational if used.is_some_and(|used| used >= view.weight) => {
+            (true, "its turn is used up")
+        }
         RealState::Operational => (true, "can take a session when its turn comes"),
         RealState::ReadyToTest => (true, "can take one session, as its test"),
         RealState::OutOfService => (false, "is not in service"),

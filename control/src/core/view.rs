@@ -59,7 +59,7 @@ impl Core {
                 Reassign::Never => None,
             },
             retry: real.retry,
-            retry_remaining: retry_remaining(entry.live.failed_at(), retry, self.now).map(seconds_up),
+            retry_remaining: retry_remaining(entry.live.failed_at(), retry, self.now).map(seconds_left),
             inband: live.inband,
             failconn_threshold: live.numconns,
             failconn_count: live.failconns,
@@ -106,13 +106,17 @@ impl Core {
                 Protocol::Udp => "UDP",
                 Protocol::Tcp => "TCP",
             }),
-            address: address.map_or_else(String::new, |address| format!("{}:{}", address.network, address.port)),
+            address: address
+                .map_or_else(String::new, |address| format!("{}:{}", address.network, address.port)),
             state: VserverStatus::of(vserver.inservice && !self.draining, true).name(),
             conns: entry.live.conns(),
             v_index: entry.v_index,
             service: if address.is_some() { "IPMOBILE" } else { "NONE" },
             server_farm: vserver.farm.as_ref().map(|choice| choice.primary.to_string()),
-            backup_server_farm: vserver.farm.as_ref().and_then(|choice| Some(choice.backup.as_ref()?.to_string())),
+            backup_server_farm: vserver
+                .farm
+                .as_ref()
+                .and_then(|choice| Some(choice.backup.as_ref()?.to_string())),
             backup_hits: total(VserverCounter::BackupHits),
             ipmobile_request_idle: vserver.idle_request,
             strict_home_agent: vserver.strict_home_agent,
@@ -142,8 +146,11 @@ impl Core {
         let verdicts = |wanted: &[Verdict]| {
             self.stats.iter().map(|worker| wanted.iter().map(|v| worker.verdict(*v)).sum::<u64>()).sum()
         };
-        let dropped: Vec<Verdict> =
-            Verdict::ALL.iter().copied().filter(|verdict| verdict.class() == Class::Dropped && is_slb(*verdict)).collect();
+        let dropped: Vec<Verdict> = Verdict::ALL
+            .iter()
+            .copied()
+            .filter(|verdict| verdict.class() == Class::Dropped && is_slb(*verdict))
+            .collect();
         StatsView {
             pkts_via_normal_switching: 0,
             pkts_via_special_switching: verdicts(&[Verdict::SlbDispatched, Verdict::SlbDirected]),
@@ -198,13 +205,15 @@ pub(super) fn session_view(snapshot: &Snapshot, session: &Session, now: Tick) ->
         state: "IPMOBILE_ESTAB",
         retry: session.session.retry,
         reassign: real.and_then(|real| real.reassign),
-        remaining: seconds_up(now.until(session.session.deadline)),
+        remaining: seconds_left(now.until(session.session.deadline)),
         test: session.session.test,
     })
 }
 
-fn seconds_up(time: Duration) -> u64 {
-    time.as_nanos().div_ceil(1_000_000_000) as u64
+/// Seconds left, rounded up; deadlines are up to two ticks late, which is not shown.
+fn seconds_left(time: Duration) -> u64 {
+    const LATE: u128 = 2 << Tick::NANOS_SHIFT;
+    time.as_nanos().saturating_sub(LATE).div_ceil(1_000_000_000) as u64
 }
 
 /// Drops of packets to a virtual server.

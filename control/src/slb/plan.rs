@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 use common::{
     id::VserverId,
     mac::MacAddr,
-    snapshot::{Adjacency, AddressMap, Farm, Predictor, Real, Snapshot, Vip, VirtualServer},
+    snapshot::{AddressMap, Adjacency, Farm, Predictor, Real, Snapshot, Vip, VirtualServer},
 };
 
 use super::{
@@ -77,7 +77,13 @@ impl Plan {
         });
     }
 
-    fn add_real(&mut self, farm: &FarmConfig, real: &RealConfig, state: &SlbState, adjacency: Option<Adjacency>) {
+    fn add_real(
+        &mut self,
+        farm: &FarmConfig,
+        real: &RealConfig,
+        state: &SlbState,
+        adjacency: Option<Adjacency>,
+    ) {
         let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
         let (Some((index, entry)), Some((_, farm_entry))) =
             (state.reals.get(&key), state.farms.get(&farm.name))

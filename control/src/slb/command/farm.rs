@@ -1,6 +1,8 @@
 //! Server farm mode.
 
-use super::{Args, ConfigError, ConfigSpec, EditResult, FarmConfig, Form, Forms, Mode, Refusal, SlbConfig, need};
+use super::{
+    Args, ConfigError, ConfigSpec, EditResult, FarmConfig, Form, Forms, Mode, Refusal, SlbConfig, need,
+};
 use crate::{command::Position, configuration::Configuration, slb::config::PredictorConfig};
 
 const FARM: &[Mode] = &[Mode::Farm];
@@ -9,14 +11,21 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: FARM,
         pattern: "nat server",
-        help: &[("nat", "How addresses are rewritten"), ("server", "Directed mode: the destination becomes the real's")],
+        help: &[
+            ("nat", "How addresses are rewritten"),
+            ("server", "Directed mode: the destination becomes the real's"),
+        ],
         forms: Forms::All,
         run: nat_server,
     },
     ConfigSpec {
         modes: FARM,
         pattern: "nat client ~ <pool:word>",
-        help: &[("client", "The source becomes one of a pool"), ("<pool>", "Name of the pool")],
+        help: &[
+            ("nat", "How addresses are rewritten"),
+            ("client", "The source becomes one of a pool"),
+            ("<pool>", "Name of the pool"),
+        ],
         forms: Forms::All,
         run: nat_client,
     },
@@ -27,6 +36,8 @@ pub(super) const SPECS: &[ConfigSpec] = &[
             ("predictor", "How a real server is chosen"),
             ("roundrobin", "Weighted round robin in runs"),
             ("leastconns", "Least connections (not with service ipmobile)"),
+            ("route-map", "Not supported here"),
+            ("<rest>", "Not supported here"),
         ],
         forms: Forms::All,
         run: predictor,
@@ -41,14 +52,17 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: FARM,
         pattern: "failaction purge",
-        help: &[("failaction", "What happens when a real server fails"), ("purge", "Delete its sessions at once")],
+        help: &[
+            ("failaction", "What happens when a real server fails"),
+            ("purge", "Delete its sessions at once"),
+        ],
         forms: Forms::All,
         run: failaction,
     },
     ConfigSpec {
         modes: FARM,
         pattern: "probe [<rest:line>]",
-        help: &[],
+        help: &[("probe", "Not supported here"), ("<rest>", "Not supported here")],
         forms: Forms::All,
         run: unsupported,
     },
@@ -66,7 +80,10 @@ pub(super) const SPECS: &[ConfigSpec] = &[
 ];
 
 /// The farm that the session edits; it may have been deleted from elsewhere.
-pub(super) fn edited<'c>(slb: &'c mut SlbConfig, position: &Position) -> Result<&'c mut FarmConfig, ConfigError> {
+pub(super) fn edited<'c>(
+    slb: &'c mut SlbConfig,
+    position: &Position,
+) -> Result<&'c mut FarmConfig, ConfigError> {
     let name = position.key(Mode::Farm).unwrap_or_default();
     slb.farms
         .iter_mut()
@@ -112,12 +129,7 @@ fn predictor(
     Ok(Vec::new())
 }
 
-fn bindid(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn bindid(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let id = if form.clears() { 0 } else { args.int("id").unwrap_or(0) };
     edited(&mut configuration.slb, position)?.bindid = id;
     Ok(Vec::new())
@@ -137,12 +149,7 @@ fn unsupported(_: &mut Configuration, _: &mut Position, _: &Args, _: Form) -> Ed
     Err(Refusal::NotSupported("probe").into())
 }
 
-fn real(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn real(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let (address, port) = (need(args.ip("address"))?, args.int::<u16>("port"));
     let farm = edited(&mut configuration.slb, position)?;
     if form.clears() {

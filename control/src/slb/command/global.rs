@@ -33,6 +33,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         modes: &[Mode::Config],
         pattern: "ip slb dfp password ~ [0|7] <secret:word> [<timeout:0-65535>]",
         help: &[
+            ("dfp", "Dynamic Feedback Protocol manager"),
             ("password", "MD5 key of all agents"),
             ("0", "The secret follows in clear text"),
             ("7", "The secret follows in type 7 notation"),
@@ -59,14 +60,31 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: &[Mode::Config],
         pattern: "ip slb {capp|entries|map|maxbuffers|natpool|probe|replicate|route|static|timers} [<rest:line>]",
-        help: &[],
+        help: &[
+            ("capp", "Not supported here"),
+            ("entries", "Not supported here"),
+            ("map", "Not supported here"),
+            ("maxbuffers", "Not supported here"),
+            ("natpool", "Not supported here"),
+            ("probe", "Not supported here"),
+            ("replicate", "Not supported here"),
+            ("route", "Not supported here"),
+            ("static", "Not supported here"),
+            ("timers", "Not supported here"),
+            ("<rest>", "Not supported here"),
+        ],
         forms: Forms::SetNo,
         run: unsupported,
     },
     ConfigSpec {
         modes: &[Mode::Config],
         pattern: "snmp-server enable traps slb [<rest:line>]",
-        help: &[],
+        help: &[
+            ("snmp-server", "Not supported here"),
+            ("enable", "Not supported here"),
+            ("traps", "Not supported here"),
+            ("<rest>", "Not supported here"),
+        ],
         forms: Forms::SetNo,
         run: unsupported,
     },
@@ -107,12 +125,7 @@ fn vserver(
     Ok(Vec::new())
 }
 
-fn dfp(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    _: &Args,
-    form: Form,
-) -> EditResult {
+fn dfp(configuration: &mut Configuration, position: &mut Position, _: &Args, form: Form) -> EditResult {
     if form.clears() {
         configuration.slb.dfp = None;
     } else {
@@ -143,12 +156,7 @@ fn dfp_password(
     Ok(Vec::new())
 }
 
-fn agent(
-    configuration: &mut Configuration,
-    _: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn agent(configuration: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> EditResult {
     let mut agent = DfpAgent::new(need(args.ip("address"))?, need(args.int("port"))?);
     let dfp: &mut DfpConfig = configuration.slb.dfp.get_or_insert_default();
     let at = dfp.agents.iter().position(|old| (old.address, old.port) == (agent.address, agent.port));
@@ -171,7 +179,16 @@ fn agent(
 /// The commands of IOS that nothing here would obey.
 fn unsupported(_: &mut Configuration, _: &mut Position, args: &Args, _: Form) -> EditResult {
     const WORDS: &[&str] = &[
-        "capp", "entries", "map", "maxbuffers", "natpool", "probe", "replicate", "route", "static", "timers",
+        "capp",
+        "entries",
+        "map",
+        "maxbuffers",
+        "natpool",
+        "probe",
+        "replicate",
+        "route",
+        "static",
+        "timers",
         "snmp-server",
     ];
     Err(Refusal::NotSupported(args.which(WORDS).unwrap_or("command")).into())

@@ -1,6 +1,8 @@
 //! Real server mode.
 
-use super::{Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, RealConfig, Refusal, SlbConfig, farm, need};
+use super::{
+    Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, RealConfig, Refusal, SlbConfig, farm, need,
+};
 use crate::{
     command::Position,
     configuration::Configuration,
@@ -13,14 +15,21 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: REAL,
         pattern: "weight ~ <weight:1-255>",
-        help: &[("weight", "Share of new sessions"), ("<weight>", "Sessions in a row before the next real server")],
+        help: &[
+            ("weight", "Share of new sessions"),
+            ("<weight>", "Sessions in a row before the next real server"),
+        ],
         forms: Forms::All,
         run: weight,
     },
     ConfigSpec {
         modes: REAL,
         pattern: "maxconns ~ <maxconns:1-4294967295> [sticky-override]",
-        help: &[("maxconns", "Most concurrent sessions"), ("<maxconns>", "Sessions")],
+        help: &[
+            ("maxconns", "Most concurrent sessions"),
+            ("<maxconns>", "Sessions"),
+            ("sticky-override", "Not supported here"),
+        ],
         forms: Forms::All,
         run: maxconns,
     },
@@ -50,7 +59,10 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: REAL,
         pattern: "faildetect inband",
-        help: &[("inband", "Count sessions that had to move away")],
+        help: &[
+            ("faildetect", "When the real server is taken for dead"),
+            ("inband", "Count sessions that had to move away"),
+        ],
         forms: Forms::All,
         run: inband,
     },
@@ -64,7 +76,11 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: REAL,
         pattern: "{rate|maxclients} [<rest:line>]",
-        help: &[],
+        help: &[
+            ("rate", "Not supported here"),
+            ("maxclients", "Not supported here"),
+            ("<rest>", "Not supported here"),
+        ],
         forms: Forms::All,
         run: unsupported,
     },
@@ -78,7 +94,10 @@ pub(super) const SPECS: &[ConfigSpec] = &[
 ];
 
 /// The real that the session edits; it may have been deleted from elsewhere.
-fn edited<'c>(configuration: &'c mut Configuration, position: &Position) -> Result<&'c mut RealConfig, ConfigError> {
+fn edited<'c>(
+    configuration: &'c mut Configuration,
+    position: &Position,
+) -> Result<&'c mut RealConfig, ConfigError> {
     let slb: &mut SlbConfig = &mut configuration.slb;
     let key = position.key(Mode::Real).unwrap_or_default();
     farm::edited(slb, position)?
@@ -88,12 +107,7 @@ fn edited<'c>(configuration: &'c mut Configuration, position: &Position) -> Resu
         .ok_or_else(|| ConfigError::slb(format!("real {key} does not exist")))
 }
 
-fn weight(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn weight(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let value = if form.clears() { RealConfig::DEFAULT_WEIGHT } else { need(args.int("weight"))? };
     edited(configuration, position)?.weight = value;
     Ok(Vec::new())
@@ -141,22 +155,12 @@ fn faildetect(
     Ok(Vec::new())
 }
 
-fn inband(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    _: &Args,
-    form: Form,
-) -> EditResult {
+fn inband(configuration: &mut Configuration, position: &mut Position, _: &Args, form: Form) -> EditResult {
     edited(configuration, position)?.faildetect.inband = form != Form::No;
     Ok(Vec::new())
 }
 
-fn retry(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn retry(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let value = if form.clears() { RealConfig::DEFAULT_RETRY } else { need(args.int("retry"))? };
     edited(configuration, position)?.retry = value;
     Ok(Vec::new())
@@ -166,12 +170,7 @@ fn unsupported(_: &mut Configuration, _: &mut Position, args: &Args, _: Form) ->
     Err(Refusal::NotSupported(args.which(&["rate", "maxclients"]).unwrap_or("command")).into())
 }
 
-fn inservice(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    _: &Args,
-    form: Form,
-) -> EditResult {
+fn inservice(configuration: &mut Configuration, position: &mut Position, _: &Args, form: Form) -> EditResult {
     edited(configuration, position)?.inservice = !form.clears();
     Ok(Vec::new())
 }

@@ -3,7 +3,9 @@
 use common::snapshot::ClientRule;
 use ipnet::Ipv4Net;
 
-use super::{Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Refusal, VserverConfig, name, need};
+use super::{
+    Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Refusal, VserverConfig, name, need,
+};
 use crate::{
     command::Position,
     configuration::Configuration,
@@ -27,7 +29,17 @@ pub(super) const SPECS: &[ConfigSpec] = &[
             ("any", "Any port"),
             ("<port>", "Port, as a number or a name such as mobile-ip"),
             ("service", "What is balanced"),
+            ("udp", "User Datagram Protocol"),
+            ("tcp", "Transmission Control Protocol"),
             ("ipmobile", "Mobile IP registration requests"),
+            ("dns", "Not supported here"),
+            ("ftp", "Not supported here"),
+            ("gtp", "Not supported here"),
+            ("gtp-inspect", "Not supported here"),
+            ("per-packet", "Not supported here"),
+            ("radius", "Not supported here"),
+            ("rtsp", "Not supported here"),
+            ("wsp", "Not supported here"),
         ],
         forms: Forms::All,
         run: virtual_address,
@@ -40,6 +52,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
             ("<farm>", "Name of the server farm"),
             ("backup", "A farm for when no real server of the first can take a session"),
             ("<backup>", "Name of the backup farm"),
+            ("sticky", "Not supported here"),
         ],
         forms: Forms::All,
         run: serverfarm,
@@ -71,35 +84,64 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: VSERVER,
         pattern: "idle ~ {<seconds:4-65535>|gtp request <seconds:4-65535>|radius {request|framed-ip} <seconds:4-65535>}",
-        help: &[],
+        help: &[
+            ("idle", "Life without a packet"),
+            ("<seconds>", "Not supported here"),
+            ("gtp", "Not supported here"),
+            ("request", "Not supported here"),
+            ("radius", "Not supported here"),
+            ("framed-ip", "Not supported here"),
+        ],
         forms: Forms::All,
         run: unsupported,
     },
     ConfigSpec {
         modes: VSERVER,
         pattern: "{advertise|delay} [<rest:line>]",
-        help: &[],
+        help: &[
+            ("advertise", "Not supported here"),
+            ("delay", "Not supported here"),
+            ("<rest>", "Not supported here"),
+        ],
         forms: Forms::All,
         run: unsupported,
     },
     ConfigSpec {
         modes: VSERVER,
         pattern: "sticky ~ <seconds:0-65535> [group <group:0-255>] [netmask <netmask:mask>]",
-        help: &[("sticky", "Client stickiness (not with service ipmobile)"), ("<seconds>", "Seconds")],
+        help: &[
+            ("sticky", "Client stickiness (not with service ipmobile)"),
+            ("<seconds>", "Seconds"),
+            ("group", "Shared by the virtual servers of a group"),
+            ("<group>", "Group"),
+            ("netmask", "Clients of a subnet are one"),
+            ("<netmask>", "Mask"),
+        ],
         forms: Forms::All,
         run: sticky,
     },
     ConfigSpec {
         modes: VSERVER,
         pattern: "synguard ~ <count:0-4294967295> [<interval:50-5000>]",
-        help: &[("synguard", "SYN limiter (not with service ipmobile)")],
+        help: &[
+            ("synguard", "SYN limiter (not with service ipmobile)"),
+            ("<count>", "Unanswered SYNs"),
+            ("<interval>", "Milliseconds"),
+        ],
         forms: Forms::All,
         run: synguard,
     },
     ConfigSpec {
         modes: VSERVER,
         pattern: "replicate casa ~ <local:ip> <remote:ip> <port:1-65535> [<interval:1-300>]",
-        help: &[("replicate", "Stateful backup (not with service ipmobile)")],
+        help: &[
+            ("replicate", "Stateful backup (not with service ipmobile)"),
+            ("casa", "Cisco Appliance Services Architecture"),
+            ("<local>", "Our address"),
+            ("<remote>", "Address of the backup"),
+            ("<port>", "Port of both"),
+            ("<interval>", "Seconds between messages"),
+        ],
         forms: Forms::All,
         run: replicate,
     },
@@ -116,7 +158,12 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     ConfigSpec {
         modes: VSERVER,
         pattern: "inservice ~ [standby <group:word>] [active]",
-        help: &[("inservice", "Put the virtual server into service")],
+        help: &[
+            ("inservice", "Put the virtual server into service"),
+            ("standby", "Not supported here"),
+            ("<group>", "Not supported here"),
+            ("active", "Not supported here"),
+        ],
         forms: Forms::All,
         run: inservice,
     },
@@ -214,12 +261,7 @@ fn serverfarm(
     change_address_or_farm(edited(configuration, position)?, |vserver| vserver.farm = choice)
 }
 
-fn client(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn client(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let network = Ipv4Net::with_netmask(need(args.ip("address"))?, need(args.ip("mask"))?)
         .map_err(|_| ConfigError::slb("the mask is not contiguous"))?
         .trunc();
@@ -260,12 +302,7 @@ fn unsupported(_: &mut Configuration, _: &mut Position, args: &Args, _: Form) ->
     Err(Refusal::NotSupported(what).into())
 }
 
-fn sticky(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn sticky(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let seconds = if form.clears() { 0 } else { need(args.int("seconds"))? };
     let sticky = Sticky { seconds, group: args.int("group"), netmask: args.ip("netmask") };
     edited(configuration, position)?.sticky = (seconds > 0).then_some(sticky);

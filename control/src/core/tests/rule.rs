@@ -1,0 +1,329 @@
+//! The rules of the balancer as control and the director carry them out together, with a fake clock.
+
+use std::time::Duration;
+
+use common::slb::Outcome;
+
+use super::Bench;
+
+fn sample(real: &str, vserver: &str) -> String {
+    format!(
+        "ip slb serverfarm HAFARM\n real 10.1.1.51\n  weight 1\n{real}  inservice\n real 10.1.1.52\n  weight 1\n{real}  \
+         inservice\n!\nip slb vserver MIPSLB\n virtual 10.1.1.10 udp 434 service ipmobile\n serverfarm HAFARM\n{vserver} \
+         inservice\n"
+    )
+}
+
+fn present(bench: &mut Bench) -> usize {
+    bench.run("show ip slb sessions ipmobile").lines().count() - 2
+}
+
+#[test]
+fn a_session_lives_ten_seconds_after_its_last_request() {
+    let mut bench = Bench::new(&sample("", ""));
+    for _ in 0..3 {
+        bench.request([10, 1, 1, 10], "user1");
+        bench.seconds(9);
+        assert_eq!(present(&mut bench), 1);
+    }
+    bench.pass(Duration::from_millis(900));
+    assert_eq!(present(&mut bench), 1, "9.9 s after the last");
+    bench.pass(Duration::from_millis(300));
+    assert_eq!(present(&mut bench), 0, "10.2 s");
+    bench.assert_books();
+    let stats = bench.run("show ip slb stats");
+    assert!(stats.contains("Connections Created:         1\n"), "{stats}");
+    assert!(stats.contains("Connections Destroyed:       1\n"), "{stats}");
+}
+
+#[test]
+fn idle_ipmobile_request_sets_the_life() {
+    let mut bench = Bench::new(&sample("", " idle ipmobile request 300\n"));
+    bench.request([10, 1, 1, 10], "user1");
+    bench.seconds(299);
+    assert_eq!(present(&mut bench), 1);
+    bench.seconds(2);
+    assert_eq!(present(&mut bench), 0);
+}
+
+/// Makes real 51 fail: two nodes are silent on it until they move.
+fn fail_51(bench: &mut Bench) {
+    for user in ["a", "b", "c", "d"] {
+        bench.goes_to(user);
+    }
+    for user in ["a", "b", "c", "d"] {
+        let mut tries = 0;
+        while bench.real(51).0 == "OPERATIONAL" && bench.goes_to(user) == 51 && tries < 6 {
+            tries += 1;
+        }
+    }
+}
+
+const TOUCHY: &str = "  faildetect numconns 2 numclients 2\n  retry 5\n";
+
+#[test]
+fn enough_failures_take_a_real_out_and_nothing_new_goes_there() {
+    let mut bench = Bench::new(&sample(TOUCHY, ""));
+    fail_51(&mut bench);
+    assert_eq!(bench.real(51).0, "FAILED");
+    for user in 0..20 {
+        assert_eq!(bench.goes_to(&format!("new{user}")), 52);
+    }
+    bench.assert_books();
+    let detail = bench.run("show ip slb reals detail");
+    assert!(detail.contains("server failures = 1"), "{detail}");
+    assert!(detail.contains("failconn threshold = 2, failconn count = 2"), "{detail}");
+}
+
+#[test]
+fn a_failed_real_is_tested_after_retry_and_returns_by_a_quiet_end() {
+    let mut bench = Bench::new(&sample(TOUCHY, ""));
+    fail_51(&mut bench);
+    bench.seconds(2);
+    assert!(bench.run("show ip slb reals detail").contains("  retry remaining = 3\n"));
+    bench.pass(Duration::from_millis(2_850));
+    assert_eq!(bench.real(51).0, "FAILED");
+    bench.pass(Duration::from_millis(350));
+    assert_eq!(bench.real(51).0, "READY_TO_TEST");
+    let tested = (0..10).find(|user| bench.goes_to(&format!("test{user}")) == 51);
+    assert!(tested.is_some(), "one new node is the test");
+    assert_eq!(bench.real(51).0, "TESTING");
+    for user in 0..5 {
+        assert_eq!(bench.goes_to(&format!("other{user}")), 52);
+    }
+    bench.pass(Duration::from_millis(10_300));
+    assert_eq!(bench.real(51), ("OPERATIONAL".into(), 0));
+    bench.assert_books();
+}
+
+#[test]
+fn failaction_purge_ends_the_sessions_of_a_failed_real() {
+    let text = sample(TOUCHY, " idle ipmobile request 300\n")
+        .replace("HAFARM\n real 10.1.1.51", "HAFARM\n failaction purge\n real 10.1.1.51");
+    let mut bench = Bench::new(&text);
+    for user in 0..10 {
+        bench.goes_to(&format!("quiet{user}"));
+    }
+    fail_51(&mut bench);
+    assert_eq!(bench.real(51).0, "FAILED");
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(bench.real(51).1, 0, "purged");
+    assert!(bench.real(52).1 >= 5);
+    bench.assert_books();
+}
+
+#[test]
+fn the_backup_farm_serves_only_while_the_primary_cannot() {
+    let text = format!(
+        "ip slb serverfarm SPARE\n real 10.1.1.61\n  inservice\n!\n{}",
+        sample(TOUCHY, "")
+            .replace("serverfarm HAFARM\n inservice", "serverfarm HAFARM backup SPARE\n inservice")
+    );
+    let mut bench = Bench::new(&text);
+    assert_ne!(bench.goes_to("first"), 61);
+    bench.configure("ip slb serverfarm HAFARM\nreal 10.1.1.51\nno inservice\nreal 10.1.1.52\nno inservice");
+    for user in 0..5 {
+        assert_eq!(bench.goes_to(&format!("new{user}")), 61);
+    }
+    let detail = bench.run("show ip slb vservers detail");
+    assert!(detail.contains("backup server farm = SPARE, backup_hits = 5"), "{detail}");
+    bench.configure("ip slb serverfarm HAFARM\nreal 10.1.1.52\ninservice");
+    assert_eq!(bench.goes_to("again"), 52);
+    bench.assert_books();
+}
+
+#[test]
+fn maxconns_sends_the_third_elsewhere_and_ends_with_the_sessions() {
+    let mut bench = Bench::new(&sample("  maxconns 2\n", ""));
+    bench.configure("ip slb serverfarm HAFARM\nreal 10.1.1.51\nweight 100\nreal 10.1.1.52\nno maxconns");
+    assert_eq!(["a", "b", "c"].map(|user| bench.goes_to(user)), [51, 51, 52]);
+    assert_eq!(bench.real(51), ("MAXCONNS".into(), 2));
+    bench.pass(Duration::from_millis(10_300));
+    assert_eq!(bench.real(51), ("OPERATIONAL".into(), 0));
+    bench.assert_books();
+}
+
+#[test]
+fn a_virtual_server_out_of_service_has_no_sessions_and_no_address() {
+    let mut bench = Bench::new(&sample("", " idle ipmobile request 300\n"));
+    assert_eq!(bench.core.take_effects().announcements.len(), 1);
+    for user in 0..10 {
+        bench.goes_to(&format!("user{user}"));
+    }
+    bench.configure("ip slb vserver MIPSLB\nno inservice");
+    assert!(bench.core.snapshot().vips.is_empty());
+    assert_eq!(bench.request([10, 1, 1, 10], "user1"), Outcome::NoReal);
+    bench.pass(Duration::from_millis(100));
+    assert_eq!(present(&mut bench), 0);
+    assert_eq!(bench.real(51), ("OUTOFSERVICE".into(), 0));
+    bench.assert_books();
+    assert!(bench.core.take_effects().announcements.is_empty());
+    bench.configure("ip slb vserver MIPSLB\ninservice");
+    let effects = bench.core.take_effects();
+    assert_eq!(effects.announcements.len(), 1, "gratuitous ARP");
+    assert_eq!(effects.announcements[0].hop.1.to_string(), "10.1.1.10");
+    assert_eq!(bench.real(51).0, "OPERATIONAL");
+}
+
+#[test]
+fn draining_withdraws_every_virtual_address() {
+    let mut bench = Bench::new(&sample("", ""));
+    bench.core.drain();
+    assert!(bench.core.snapshot().vips.is_empty());
+    assert!(!bench.core.is_settled());
+    bench.request([10, 1, 1, 10], "user1");
+    assert!(bench.core.is_settled(), "the worker took the snapshot");
+}
+
+#[test]
+fn sessions_of_a_deleted_real_end_and_its_slot_is_another_real_later() {
+    let mut bench = Bench::new(&sample("", " idle ipmobile request 300\n"));
+    for user in 0..10 {
+        bench.goes_to(&format!("user{user}"));
+    }
+    let before = bench.core.snapshot().farms[0].as_ref().unwrap().reals[0];
+    bench.configure("ip slb serverfarm HAFARM\nno real 10.1.1.51");
+    bench.goes_to("touch");
+    bench.pass(Duration::from_millis(100));
+    bench.assert_books();
+    assert_eq!(bench.real(52).1, 6, "five of its own, and the touch");
+    bench.configure("ip slb serverfarm HAFARM\nreal 10.1.1.51\ninservice");
+    let after = *bench.core.snapshot().farms[0].as_ref().unwrap().reals.last().unwrap();
+    assert_ne!(before, after);
+    bench.assert_books();
+}
+
+#[test]
+fn deleting_a_member_gives_its_turn_to_the_neighbour() {
+    let mut bench = Bench::new(
+        "ip slb serverfarm F\n real 10.1.1.51\n  weight 3\n  inservice\n real 10.1.1.52\n  weight 2\n  inservice\n real \
+         10.1.1.53\n  weight 2\n  inservice\n!\nip slb vserver V\n virtual 10.1.1.10 udp 434 service ipmobile\n serverfarm \
+         F\n inservice\n",
+    );
+    let go = |bench: &mut Bench, count: usize, tag: &str| -> Vec<u8> {
+        (0..count).map(|n| bench.goes_to(&format!("{tag}{n}"))).collect()
+    };
+    assert_eq!(go(&mut bench, 4, "a"), [51, 51, 51, 52]);
+    bench.configure("ip slb serverfarm F\nno real 10.1.1.52");
+    assert_eq!(go(&mut bench, 4, "b"), [53, 53, 51, 51]);
+    bench.configure("ip slb serverfarm F\nreal 10.1.1.51\nweight 5");
+    assert_eq!(go(&mut bench, 4, "c"), [51, 51, 51, 53], "a new weight acts within the turn");
+}
+
+#[test]
+fn a_dispatched_real_without_a_mac_is_arp_failed_until_it_is_resolved() {
+    let mut bench = Bench::new(&sample("", ""));
+    let mut network = super::network();
+    network.neighbours.remove(&(common::id::InterfaceId(0), "10.1.1.51".parse().unwrap()));
+    bench.core.host_changed(network);
+    assert_eq!(bench.real(51).0, "ARP_FAILED");
+    for user in 0..4 {
+        assert_eq!(bench.goes_to(&format!("user{user}")), 52);
+    }
+    assert_eq!(bench.core.next_hops().len(), 2, "it is still kept looked for");
+    bench.core.host_changed(super::network());
+    assert_eq!(bench.real(51).0, "OPERATIONAL");
+}
+
+#[test]
+fn directed_reals_go_by_the_next_hop() {
+    let mut bench = Bench::new(
+        "ip slb serverfarm F\n nat server\n real 20.1.1.51 4434\n  inservice\n!\nip slb vserver V\n virtual 10.1.1.10 udp \
+         434 service ipmobile\n serverfarm F\n inservice\n",
+    );
+    let Outcome::Forward { real, .. } = bench.request([10, 1, 1, 10], "user1") else { panic!("a real") };
+    let snapshot = bench.core.snapshot();
+    let real = snapshot.real(real).unwrap();
+    assert_eq!(real.port, Some(4434));
+    assert_eq!(real.adjacency.unwrap().destination.0, [2, 0, 0, 0, 1, 254]);
+}
+
+#[test]
+fn the_nai_answers_where_and_why() {
+    let mut bench = Bench::new(&sample("  maxconns 1\n", ""));
+    let text = bench.run("show ip slb sessions ipmobile nai user1@x");
+    assert_eq!(
+        text,
+        format!(
+            "NAI user1@x, NAI hash {:08X}00000000\nvirtual server MIPSLB, state = OPERATIONAL\n  no session; a request would \
+             go to 10.1.1.51 (HAFARM)\n  + 10.1.1.51 (HAFARM), state = OPERATIONAL, weight = 1, used = 0 in this turn: is \
+             next\n  + 10.1.1.52 (HAFARM), state = OPERATIONAL, weight = 1: can take a session when its turn comes\n",
+            common::slb::display_hash(b"user1@x")
+        )
+    );
+    assert_eq!(bench.goes_to("user1@x"), 51);
+    assert_eq!(bench.goes_to("user1@x"), 51);
+    let text = bench.run("show ip slb sessions ipmobile nai user1@x");
+    for part in [
+        "  session: IPMOBILE_ESTAB, client = 15.1.1.51:434\n",
+        "  goes to 10.1.1.51 (HAFARM), state = MAXCONNS, because the session is on it\n",
+        "  retry = 1, reassign = 3, remaining = 10\n",
+        "  if moved: 10.1.1.52 (HAFARM)\n",
+        "  - 10.1.1.51 (HAFARM), state = MAXCONNS, weight = 1, used = 1 in this turn: has as many sessions as maxconns \
+         allows\n",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    bench.goes_to("user2@x");
+    let text = bench.run("show ip slb sessions ipmobile nai third");
+    assert!(text.contains("a request would go to nobody: no real can take it\n"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&bench.run("show ip slb sessions ipmobile nai a\\x0Db | json")).unwrap();
+    assert_eq!(json["traces"][0]["nai"], "a\\x0Db");
+}
+
+#[test]
+fn debug_prints_what_ends_with_the_stamp_of_the_wall() {
+    let mut bench = Bench::new(&sample("", ""));
+    bench.run("debug ip slb sessions ipmobile");
+    bench.goes_to("mwts-mip-np-user1@ispxyz.com");
+    bench.pass(Duration::from_millis(10_300));
+    let lines: Vec<String> = bench.core.log().view().lines.iter().map(ToString::to_string).collect();
+    let hash = common::slb::display_hash(b"mwts-mip-np-user1@ispxyz.com");
+    assert_eq!(
+        lines,
+        [
+            "*Apr 21 15:26:03: SLB_SESSION_IPMOBILE: event= IPMOBILE_TIMEOUT, state= IPMOBILE_ESTAB -> IPMOBILE_INIT".to_owned(),
+            "*Apr 21 15:26:03: SLB_SESSION: v_ip= 10.1.1.10:434 ( 1), real= 10.1.1.51, NAT= none".to_owned(),
+            format!("*Apr 21 15:26:03: SLB_SESSION: client= 15.1.1.51:434 session_key= {hash:08X}00000000"),
+        ]
+    );
+}
+
+#[test]
+fn clear_ends_sessions_and_zeroes_counters_but_no_gauge() {
+    let mut bench = Bench::new(&sample("", ""));
+    for user in 0..6 {
+        bench.goes_to(&format!("user{user}"));
+    }
+    assert_eq!(bench.run("clear ip slb counters"), "");
+    let stats = bench.run("show ip slb stats");
+    assert!(stats.contains("Connections Created:         0\n"), "{stats}");
+    assert_eq!(bench.real(51).1, 3);
+    assert_eq!(
+        bench.run("clear ip slb sessions vserver NONE"),
+        "% SLB: virtual server NONE does not exist\n"
+    );
+    assert_eq!(bench.run("clear ip slb sessions serverfarm HAFARM"), "");
+    assert_eq!(present(&mut bench), 0);
+    assert_eq!(bench.real(51).1, 0);
+    bench.assert_books();
+}
+
+#[test]
+fn a_stopped_worker_is_seen_and_does_not_hold_up_a_purge_for_ever() {
+    let mut bench = Bench::new(&sample("", " idle ipmobile request 300\n"));
+    bench.seconds(1);
+    assert!(bench.core.health().healthy);
+    bench.goes_to("user1");
+    bench.configure("ip slb vserver MIPSLB\nno inservice");
+    for _ in 0..100 {
+        bench.now = bench.now.after(Duration::from_millis(50));
+        bench.core.tick(bench.now, std::time::SystemTime::UNIX_EPOCH);
+    }
+    assert!(!bench.core.health().healthy);
+    assert!(bench.core.purges.is_empty());
+    bench.seconds(1);
+    assert!(bench.core.health().healthy);
+    assert!(bench.run("show health").starts_with("health: good\n"));
+}
