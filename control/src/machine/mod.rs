@@ -12,3 +12,6 @@ pub use config::{
     DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop, StaticNeighbour,
     StaticRoute, Workers,
 };
+
+#[cfg(test)]
+mod tests;

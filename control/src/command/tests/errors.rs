@@ -1,0 +1,154 @@
+//! E1 to E5: the text, the caret's column, and that nothing changes.
+
+use super::*;
+
+const INTERFACE: &[&str] = &["hostname Router", "interface Ethernet0", "device net_null0"];
+const SUB: &[&str] =
+    &["hostname Router", "interface Ethernet0", "device net_null0", "interface Ethernet0.15"];
+const DATAPLANE: &[&str] = &["hostname Router", "dataplane"];
+const MANAGEMENT: &[&str] = &["hostname Router", "management"];
+const GLOBAL: &[&str] = &["hostname Router"];
+
+/// Lines with `§` before the character that the caret must stand under, and the prompt before them.
+const WRONG: &[(&[&str], &str, &str)] = &[
+    (GLOBAL, "Router(config)#", "§frobnicate"),
+    (GLOBAL, "Router(config)#", "hostname §bad_name"),
+    (GLOBAL, "Router(config)#", "hostname good §bad"),
+    (GLOBAL, "Router(config)#", "hostn§ome good"),
+    (GLOBAL, "Router(config)#", "  ip route §10.0.0.300 255.0.0.0 10.1.1.1"),
+    (GLOBAL, "Router(config)#", "ip route 10.0.0.0 §255.0.255.0 10.1.1.1"),
+    (GLOBAL, "Router(config)#", "ip route 10.0.0.0 255.0.0.0 10.1.1.1 §256"),
+    (GLOBAL, "Router(config)#", "ip §xyz"),
+    (GLOBAL, "Router(config)#", "interface §Serial0"),
+    (GLOBAL, "Router(config)#", "interface GigabitEthernet §x"),
+    (GLOBAL, "Router(config)#", "interface gi6/1 §(inside port of the IPSEC module)"),
+    (GLOBAL, "Router(config)#", "logging level infor§nal"),
+    (GLOBAL, "Router(config)#", "logging buffered §15"),
+    (GLOBAL, "Router(config)#", "no arp §x"),
+    (GLOBAL, "Router(config)#", "arp 10.1.1.1 §0200.5e00.zz"),
+    (INTERFACE, "Router(config-if)#", "mtu §575"),
+    (INTERFACE, "Router(config-if)#", "mtu 1500 §bytes"),
+    (INTERFACE, "Router(config-if)#", "ip address 10.1.1.1 255.255.255.0 seco§dary"),
+    (INTERFACE, "Router(config-if)#", "rss key §abc"),
+    (INTERFACE, "Router(config-if)#", "en§capsulation dot1q 5"),
+    (SUB, "Router(config-subif)#", "encapsulation dot1q §4095"),
+    (SUB, "Router(config-subif)#", "de§vice net_null1"),
+    (DATAPLANE, "Router(config-dataplane)#", "workers §65"),
+    (DATAPLANE, "Router(config-dataplane)#", "sessions §1023"),
+    (DATAPLANE, "Router(config-dataplane)#", "hugepages §maybe"),
+    (DATAPLANE, "Router(config-dataplane)#", "do show runn§er"),
+    (MANAGEMENT, "Router(config-management)#", "http §127.0.0.1"),
+    (MANAGEMENT, "Router(config-management)#", "socket /x mode §0999"),
+];
+
+#[test]
+fn the_caret_stands_under_the_first_bad_character() {
+    for (before, prompt, marked) in WRONG {
+        let mut bench = Bench::configuring(before);
+        let (position, text) = (bench.shell.position().cloned(), bench.text());
+        let line = marked.replace('§', "");
+        let column = prompt.len() + marked.chars().position(|c| c == '§').unwrap();
+        let reply = bench.run(&line);
+        let expected = format!("{}^\n% Invalid input detected at '^' marker.\n\n", " ".repeat(column));
+        assert_eq!(bench.shell.prompt("Router"), *prompt);
+        assert_eq!((reply.text.as_str(), reply.error), (expected.as_str(), Some(ErrorId::E1)), "{line}");
+        assert_eq!(
+            (bench.shell.position().cloned(), bench.text()),
+            (position, text),
+            "{line} changed something"
+        );
+    }
+}
+
+#[test]
+fn characters_not_bytes_are_counted() {
+    let mut bench = Bench::configuring(GLOBAL);
+    assert_eq!(bench.run("hostname é").text.find('^'), Some("Router(config)#hostname ".len()));
+    assert_eq!(bench.run("arp é x").text.find('^'), Some("Router(config)#arp ".len()));
+    let mut bench = Bench::configuring(&["hostname Router", "interface e0", "description é"]);
+    assert_eq!(bench.run("no shutdown éé z").text.find('^'), Some("Router(config-if)#no shutdown ".len()));
+}
+
+#[test]
+fn in_exec_mode_the_prompt_is_counted_too() {
+    let mut bench = Bench::configuring(&["hostname Router", "end"]);
+    for (line, column) in
+        [("foo", 7), ("show foo", 12), ("show lines detail x", 25), ("show lines | foo", 20)]
+    {
+        let reply = bench.run(line);
+        assert_eq!((reply.text.find('^'), reply.error), (Some(column), Some(ErrorId::E1)), "{line}");
+    }
+}
+
+#[test]
+fn lines_that_end_too_early_are_incomplete() {
+    let mut bench = Bench::configuring(GLOBAL);
+    for line in
+        ["hostname", "ip", "ip route 10.0.0.0 255.0.0.0", "interface", "interface gi", "no", "no arp", "do"]
+    {
+        let reply = bench.run(line);
+        assert_eq!(
+            (reply.text.as_str(), reply.error),
+            ("% Incomplete command.\n\n", Some(ErrorId::E2)),
+            "{line}"
+        );
+    }
+    assert_eq!(bench.text(), "hostname Router\n!\n");
+}
+
+#[test]
+fn words_that_mean_two_things_are_ambiguous() {
+    let mut bench = Bench::configuring(&["hostname Router", "interface e0"]);
+    let reply = bench.run("rx 5");
+    assert_eq!(reply.text, "% Ambiguous command:  \"rx 5\"\n");
+    assert_eq!(reply.error, Some(ErrorId::E3));
+    // `m` is `mtu` or `mac-address` here, so it does not mean the global `management`.
+    assert_eq!(bench.run("m").error, Some(ErrorId::E3));
+    bench.run("end");
+    assert_eq!(bench.run("sh l").error, Some(ErrorId::E3));
+    assert_eq!(bench.run("show log").error, None);
+}
+
+#[test]
+fn refusals_name_their_reason_and_change_nothing() {
+    for (before, line, text) in [
+        (DATAPLANE, "flows 4096", "% flows is not supported\n"),
+        (INTERFACE, "ip address 10.1.1.0 255.255.255.0", "% Bad mask /24 for address 10.1.1.0\n"),
+        (
+            INTERFACE,
+            "ip address 10.1.1.1 255.255.255.0 secondary",
+            "% Primary address must be set before secondary\n",
+        ),
+        (INTERFACE, "rss key abcd", "% rss key needs 40 or 52 bytes\n"),
+        (INTERFACE, "mac-address 0100.5e00.0001", "% Invalid MAC address\n"),
+        (GLOBAL, "ip route 10.1.1.1 255.0.0.0 10.2.2.2", "% Inconsistent address and mask\n"),
+        (GLOBAL, "no ip route 10.0.0.0 255.0.0.0", "% No matching route to delete\n"),
+        (MANAGEMENT, "socket x", "% socket needs an absolute path of at most 107 bytes\n"),
+    ] {
+        let mut bench = Bench::configuring(before);
+        let text_before = bench.text();
+        let reply = bench.run(line);
+        assert_eq!((reply.text.as_str(), reply.error), (text, Some(ErrorId::E5)), "{line}");
+        assert_eq!(bench.text(), text_before);
+    }
+}
+
+#[test]
+fn a_line_that_breaks_the_whole_is_refused() {
+    let mut bench = Bench::configuring(&["interface e0", "device net_af_packet0,iface=v0", "interface e1"]);
+    let reply = bench.run("device net_af_packet1,iface=v0");
+    assert_eq!(reply.text, "% Ethernet1: device net_af_packet1,iface=v0 is in use by Ethernet0\n");
+    bench.run("interface e0.7");
+    bench.run("encapsulation dot1q 7");
+    bench.run("interface e0");
+    assert_eq!(bench.run("no device").text, "% Ethernet0.7: Ethernet0 has no device\n");
+    assert!(bench.text().contains(" device net_af_packet0,iface=v0\n"));
+}
+
+#[test]
+fn an_overlong_line_is_refused() {
+    let mut bench = Bench::configuring(GLOBAL);
+    let reply = bench.run(&format!("hostname {}", "x".repeat(LINE_LIMIT)));
+    assert_eq!((reply.error, reply.text.as_str()), (Some(ErrorId::E1), "% Line longer than 4096 bytes\n"));
+    assert_eq!(bench.shell.help(&"x".repeat(LINE_LIMIT + 1)), "% Unrecognized command\n");
+}
