@@ -1,5 +1,7 @@
 //! Commands of the language itself, and the language: every configuration command of every part.
 
+#![allow(clippy::unnecessary_wraps, reason = "every command has the signature of its table")]
+
 use std::sync::OnceLock;
 
 use super::{Args, ConfigSpec, EditFn, EditResult, Form, Forms, Mode, Position, Tree, tree::Spec};

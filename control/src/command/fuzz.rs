@@ -15,7 +15,7 @@ pub fn fuzz_line(bytes: &[u8]) {
         let printed = loaded.configuration.running_config();
         match load("printed", &printed) {
             Ok(again) => {
-                assert_eq!(again.configuration.running_config(), printed, "a configuration that drifts")
+                assert_eq!(again.configuration.running_config(), printed, "a configuration that drifts");
             }
             Err(errors) => panic!("what is printed must load: {}\n{printed}", errors[0]),
         }

@@ -67,11 +67,8 @@ impl<X: ?Sized> Commands<X> {
     /// # Errors
     /// A declaration that makes no sense.
     pub fn new(specs: impl IntoIterator<Item = ExecSpec<X>>) -> Result<Self, String> {
-        let own = EXEC.iter().map(|spec| with(*spec, Run::Builtin(spec.run)));
-        let tree = Tree::new(own.chain(specs.into_iter().map(|spec| {
-            let run = Run::Call(spec.run);
-            with(spec, run)
-        })))?;
+        let own = EXEC.iter().map(|spec| with(spec, Run::Builtin(spec.run)));
+        let tree = Tree::new(own.chain(specs.into_iter().map(|spec| with(&spec, Run::Call(spec.run)))))?;
         Ok(Self { tree })
     }
 
@@ -81,7 +78,7 @@ impl<X: ?Sized> Commands<X> {
     }
 }
 
-fn with<R, S>(spec: Spec<R>, run: S) -> Spec<S> {
+fn with<R, S>(spec: &Spec<R>, run: S) -> Spec<S> {
     Spec { modes: spec.modes, pattern: spec.pattern, help: spec.help, forms: spec.forms, run }
 }
 
@@ -386,11 +383,11 @@ impl<X: Runtime + ?Sized> Shell<X> {
         match builtin {
             Builtin::Configure => {
                 self.position = Some(Position::default());
-                reply.text = "Enter configuration commands, one per line.  End with CNTL/Z.\n".to_owned();
+                reply.text = "Enter configuration commands, one per line.  End with CNTL/Z.\n".into();
             }
             Builtin::Copy | Builtin::Write => {
                 runtime.save(&runtime.configuration().running_config())?;
-                reply.text = "Building configuration...\n[OK]\n".to_owned();
+                reply.text = "Building configuration...\n[OK]\n".into();
             }
             Builtin::Disable => self.privileged = false,
             Builtin::Enable => self.privileged = true,

@@ -397,7 +397,7 @@ fn expected<R>(threads: &[Thread<'_, R>]) -> Vec<String> {
     words
 }
 
-impl<'t, R> Thread<'t, R> {
+impl<R> Thread<'_, R> {
     fn follow(&self, matcher: &Matcher, to: StateId, token: Token<'_>, rest: &str) -> Option<Self> {
         let mut args = self.args.clone();
         let mut done = false;

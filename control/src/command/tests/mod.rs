@@ -1,5 +1,7 @@
 //! The language as an operator meets it.
 
+#![allow(clippy::unnecessary_wraps, reason = "every command has the signature of its table")]
+
 mod errors;
 mod file;
 mod forms;

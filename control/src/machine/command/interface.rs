@@ -123,7 +123,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
             let count = if form.clears() { DEFAULT_DESCRIPTORS } else { need(args.int("count"))? };
             let receive = args.has("rx-descriptors");
             set_port(c, at, |i| {
-                *(if receive { &mut i.rx_descriptors } else { &mut i.tx_descriptors }) = count
+                *(if receive { &mut i.rx_descriptors } else { &mut i.tx_descriptors }) = count;
             })
         },
     },

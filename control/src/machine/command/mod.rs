@@ -1,5 +1,7 @@
 //! Commands of the machine part.
 
+#![allow(clippy::unnecessary_wraps, reason = "every command has the signature of its table")]
+
 mod dataplane;
 mod global;
 mod interface;
