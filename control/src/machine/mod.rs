@@ -6,6 +6,7 @@ pub mod check;
 mod command;
 mod config;
 pub mod print;
+pub mod show;
 
 pub use command::commands;
 pub use config::{

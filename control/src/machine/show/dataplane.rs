@@ -1,0 +1,94 @@
+//! `show dataplane`: a row a worker, then how every packet ended.
+
+use std::fmt::Write as _;
+
+use common::verdict::{Class, Verdict};
+use serde::Serialize;
+
+/// The dataplane at one moment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DataplaneView {
+    /// By worker.
+    pub workers: Vec<WorkerView>,
+    /// Snapshot generation that is published.
+    pub generation: u64,
+    /// Packets received.
+    pub received: u64,
+    /// Sum of all verdicts.
+    pub verdict_sum: u64,
+    /// Every verdict with its total over all workers.
+    pub verdicts: Vec<VerdictView>,
+}
+
+/// One worker; rates over the last 5 seconds.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct WorkerView {
+    /// Number.
+    pub worker: u8,
+    /// CPU that it is pinned to.
+    pub cpu: Option<u16>,
+    /// Ports that it polls.
+    pub ports: String,
+    /// Snapshot generation in use.
+    pub generation: u64,
+    /// Million packets received a second.
+    pub mpps: f64,
+    /// Cycles a packet, idle ones left out.
+    pub cycles_per_packet: f64,
+    /// Packets a poll that returned any.
+    pub burst: f64,
+    /// Share of cycles with packets in hand, percent.
+    pub busy_percent: f64,
+    /// Packets received in all.
+    pub received: u64,
+    /// Frames from the kernel sent.
+    pub injected: u64,
+    /// Events lost because control did not keep up.
+    pub events_lost: u64,
+}
+
+/// How many packets ended so.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct VerdictView {
+    /// How.
+    pub verdict: Verdict,
+    /// What kind of end.
+    pub class: Class,
+    /// How many.
+    pub packets: u64,
+}
+
+/// The text of `show dataplane`: verdicts that no packet met are left out (the JSON has all).
+pub fn text(view: &DataplaneView) -> String {
+    let mut out =
+        "worker  cpu  ports               generation  Mpps     cycles/packet  burst  busy   received\n"
+            .to_owned();
+    out.push_str(&"-".repeat(92));
+    out.push('\n');
+    for worker in &view.workers {
+        let cpu = worker.cpu.map_or_else(|| "-".to_owned(), |cpu| cpu.to_string());
+        let _ = writeln!(
+            out,
+            "{:<7} {cpu:<4} {:<19} {:<11} {:<8.3} {:<14.1} {:<6.1} {:<6} {}",
+            worker.worker,
+            worker.ports,
+            worker.generation,
+            worker.mpps,
+            worker.cycles_per_packet,
+            worker.burst,
+            format!("{:.1}%", worker.busy_percent),
+            worker.received
+        );
+    }
+    out.push_str("\nverdict              class      packets\n");
+    out.push_str(&"-".repeat(40));
+    out.push('\n');
+    for verdict in view.verdicts.iter().filter(|verdict| verdict.packets > 0) {
+        let class = format!("{:?}", verdict.class).to_lowercase();
+        let _ = writeln!(out, "{:<20} {class:<10} {}", verdict.verdict.name(), verdict.packets);
+    }
+    // A burst may be half counted while traffic flows: the sign says what the figures do.
+    let sign = if view.received == view.verdict_sum { "=" } else { "<>" };
+    let _ = writeln!(out, "\nreceived {} {sign} verdicts {}", view.received, view.verdict_sum);
+    out
+}
