@@ -132,12 +132,10 @@ def stats(director):
 
 
 def verdicts(director):
-    """Totals of `show dataplane` by verdict, 0 for those it does not print, and `received`."""
-    text = director.show("show dataplane")
-    totals = Totals({name: int(value) for name, value in re.findall(r"(?m)^\s+([a-z_]+)\s+(\d+)\s*$", text)})
-    received = re.search(r"received (\d+) = verdicts (\d+)", text)
-    assert received, text
-    totals["received"], totals["sum"] = int(received[1]), int(received[2])
+    """Totals of `show dataplane` by verdict, `received` and their `sum`."""
+    view = director.show_json("show dataplane")
+    totals = Totals({row["verdict"]: row["packets"] for row in view["verdicts"]})
+    totals["received"], totals["sum"] = view["received"], view["verdict_sum"]
     return totals
 
 
