@@ -1,6 +1,7 @@
 //! Each test runs in a process of its own, because EAL starts once.
 
 mod dataplane;
+mod devices;
 mod files;
 mod frames;
 mod hosting;
