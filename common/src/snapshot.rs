@@ -84,6 +84,13 @@ pub struct Interface {
     pub addresses: Vec<Ipv4Net>,
 }
 
+impl Interface {
+    /// True for the broadcast address of one of its subnets (a /31 or /32 has none, RFC 3021).
+    pub fn broadcasts(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|net| net.prefix_len() < 31 && net.broadcast() == address)
+    }
+}
+
 /// Which interface a frame of a port belongs to.
 #[derive(Clone, Debug, Default)]
 pub struct PortView {

@@ -107,7 +107,7 @@ verdicts! {
     NoNeighbour => "no_neighbour", Dropped;
     /// Larger than the egress MTU and no error sent.
     TooBig => "too_big", Dropped;
-    /// A packet to a virtual address that nothing serves, and no error sent.
+    /// A packet to a virtual address that nothing serves, or whose answer the rate limit withheld.
     NoService => "no_service", Dropped;
     /// Source or destination may not be forwarded (multicast, loopback, martian).
     Martian => "martian", Dropped;

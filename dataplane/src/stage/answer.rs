@@ -101,9 +101,7 @@ fn nearest(interface: &Interface, towards: Ipv4Addr) -> Option<Ipv4Addr> {
 /// RFC 1122, 3.2.2: never about an ICMP error, a later fragment, or what was sent to or came from a group.
 fn deserves_error<F: Frame>(interface: &Interface, frame: &F, packet: &Packet) -> bool {
     const QUERIES: [u8; 10] = [0, 8, 9, 10, 13, 14, 15, 16, 17, 18];
-    let broadcast = interface.addresses.iter().any(|net| {
-        net.prefix_len() < 31 && (packet.source == net.broadcast() || packet.destination == net.broadcast())
-    });
+    let broadcast = interface.broadcasts(packet.source) || interface.broadcasts(packet.destination);
     if packet.group || packet.later_fragment || martian(packet.source) || broadcast {
         return false;
     }

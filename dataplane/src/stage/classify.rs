@@ -96,9 +96,8 @@ fn virtual_address<F: Frame>(
 
 /// The broadcast address of a subnet of the interface that it came on.
 fn directed_broadcast(snapshot: &Snapshot, packet: &Packet) -> bool {
-    snapshot.interfaces.get(packet.interface.index()).is_some_and(|interface| {
-        interface.addresses.iter().any(|net| net.prefix_len() < 31 && net.broadcast() == packet.destination)
-    })
+    let interface = snapshot.interfaces.get(packet.interface.index());
+    interface.is_some_and(|interface| interface.broadcasts(packet.destination))
 }
 
 /// True for addresses that no router may forward from or to: this network, loopback, link-local, multicast,

@@ -43,6 +43,10 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
     let Some(egress) = snapshot.interfaces.get(interface.index()) else {
         return Next::Drop(Verdict::NoRoute);
     };
+    // A directed broadcast is not forwarded (RFC 2644), and there is no neighbour to ask for.
+    if hop == packet.destination && egress.broadcasts(hop) {
+        return Next::Drop(Verdict::Martian);
+    }
     let Some(destination) = snapshot.neighbours.get(&(interface, hop)) else {
         cx.news.resolve(interface, hop, cx.now);
         return Next::Drop(Verdict::NoNeighbour);

@@ -163,6 +163,9 @@ fn martians_and_group_frames_are_not_forwarded() {
         let frame = from_agent(destination.into()).udp(1, 2, &[]);
         assert_eq!(one(&mut rig, 1, &frame).0, Verdict::Martian, "{destination:?}");
     }
+    let directed = from_agent([10, 1, 1, 255].into()).udp(1, 2, &[]);
+    assert_eq!(one(&mut rig, 1, &directed).0, Verdict::Martian, "a directed broadcast");
+    assert!(rig.control.events[0].pop().is_err(), "nobody is asked for it");
     let group = from_agent(INSIDE).mac(MacAddr::BROADCAST).udp(1, 2, &[]);
     assert_eq!(one(&mut rig, 1, &group).0, Verdict::Martian);
 }

@@ -2,16 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use common::{id::PortId, verdict::Verdict};
-use dataplane::rig::{DISPATCHED, Rig, agent_mac};
+use common::{
+    id::{PortId, WorkerId},
+    verdict::Verdict,
+};
+use dataplane::{
+    backend::Frame,
+    batch::{Batch, Next},
+    limit::{Answers, News},
+    rig::{DISPATCHED, Rig, agent_mac},
+    stage::{Context, classify, mobile_ip, parse},
+};
 
 use crate::{
     frames::{from_agent, see},
-    mobile_ip::rrq,
+    mobile_ip::rrq as payload,
 };
 
 fn request(user: usize) -> Vec<u8> {
-    from_agent(DISPATCHED).udp(434, 434, &rrq(&format!("user{user}@example.com")))
+    from_agent(DISPATCHED).udp(434, 434, &payload(&format!("user{user}@example.com")))
 }
 
 /// The home agents' last address bytes in the order in which frames left.
@@ -87,19 +96,51 @@ fn four_workers_at_once_share_full_cycles_exactly() {
 }
 
 #[test]
-fn a_snapshot_that_is_too_old_for_a_session_is_replaced_before_it_is_dropped() {
+fn a_session_moves_when_its_real_goes_out_of_service() {
     let mut rig = Rig::new(1);
-    let published = std::sync::Arc::clone(&rig.control.snapshot);
     assert!(rig.wire.feed(PortId(1), 0, &request(1)));
     assert_eq!(hosts(&rig.turn()[0]), [51]);
-    let generation = published.load().generation;
-    rig.change(|snapshot| {
-        for real in snapshot.reals.iter_mut().flatten() {
-            real.live.set_in_service(real.id.index == 1);
-        }
-    });
-    assert_eq!(published.load().generation, generation + 1);
+    for real in rig.control.snapshot.load().reals.iter().flatten() {
+        real.live.set_in_service(real.id.index == 1);
+    }
     assert!(rig.wire.feed(PortId(1), 0, &request(1)));
-    assert_eq!(hosts(&rig.turn()[0]), [52], "its real went out of service");
+    assert_eq!(hosts(&rig.turn()[0]), [52]);
     rig.received();
+}
+
+#[test]
+fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
+    let mut rig = Rig::new(1);
+    let old = rig.control.snapshot.load_full();
+    rig.change(|snapshot| {
+        // The first real's slot is given to another real, which the old snapshot does not know.
+        let real = snapshot.reals[0].as_mut().unwrap();
+        real.id.generation += 1;
+        snapshot.farms[0].as_mut().unwrap().reals[0] = real.id;
+    });
+    assert!(rig.wire.feed(PortId(1), 0, &request(1)));
+    assert_eq!(hosts(&rig.turn()[0]), [51], "the session is on the new real");
+
+    let mut batch = Batch::default();
+    let mut frame = rig.wire.allocate().unwrap();
+    frame.append(request(1).len()).unwrap().copy_from_slice(&request(1));
+    batch.frames.push(frame);
+    let (events, _seen) = rtrb::RingBuffer::new(16);
+    let (mut answers, mut news) = (Answers::default(), News::new(events));
+    let mut cx = Context {
+        worker: WorkerId(0),
+        snapshot: &old,
+        published: &rig.control.snapshot,
+        director: &rig.control.director,
+        now: rig.clock.now(),
+        port: PortId(1),
+        answers: &mut answers,
+        news: &mut news,
+    };
+    parse::run(&cx, &mut batch);
+    classify::run(&cx, &mut batch);
+    mobile_ip::run(&mut cx, &mut batch);
+    let (frame, next, egress) = batch.finish().next().unwrap();
+    assert_eq!((next, egress), (Next::Transmit(Verdict::SlbDispatched), PortId(0)));
+    assert_eq!(see(frame.data()).destination, agent_mac(51));
 }
