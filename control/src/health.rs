@@ -89,7 +89,7 @@ impl Supervisor {
 
 /// The check of a table of fixed size.
 pub fn table_check(name: &str, used: u64, capacity: u64) -> Check {
-    let percent = if capacity == 0 { 0 } else { used.saturating_mul(100) / capacity };
+    let percent = used.saturating_mul(100).checked_div(capacity).unwrap_or(0);
     let alarm = if percent >= TABLE_ALARM { "alarm: " } else { "" };
     Check {
         name: name.to_owned(),

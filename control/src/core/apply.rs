@@ -257,7 +257,9 @@ impl Core {
                 ended.push(SessionEvent::from(end));
             }
         });
-        ended.iter().for_each(|event| self.print_session(&snapshot, event));
+        for event in &ended {
+            self.print_session(&snapshot, event);
+        }
         next
     }
 

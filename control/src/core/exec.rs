@@ -1,5 +1,7 @@
 //! EXEC commands of the balancer: `show ip slb`, `clear ip slb`, `debug ip slb`.
 
+use std::fmt::Write as _;
+
 use ipnet::Ipv4Net;
 use serde_json::json;
 
@@ -205,7 +207,8 @@ fn show_sessions(core: &mut Core, args: &Args, _: Form) -> ExecResult {
     let (sessions, more) = core.session_views(SessionFilter { vserver, client });
     let mut text = sessions_text(&sessions, args.has("detail"));
     if more > 0 {
-        text.push_str(&format!("... and {more} more: filter by vserver, client or nai\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "... and {more} more: filter by vserver, client or nai");
     }
     Ok(Output::new(text, json!({ "sessions": sessions, "not_listed": more })))
 }
@@ -228,15 +231,12 @@ fn unescape(text: &str) -> Vec<u8> {
     let mut at = 0;
     while at < bytes.len() {
         let digits = text.get(at + 2..at + 4).filter(|_| bytes[at..].starts_with(b"\\x"));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 4;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
+        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            out.push(byte);
+            at += 4;
+        } else {
+            out.push(bytes[at]);
+            at += 1;
         }
     }
     out
@@ -257,6 +257,7 @@ fn clear_sessions(core: &mut Core, args: &Args, _: Form) -> ExecResult {
     Ok(Output::default())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
 fn clear_counters(core: &mut Core, _: &Args, _: Form) -> ExecResult {
     core.director.stats().clear();
     core.slb.vservers.iter().for_each(|(_, _, entry)| entry.live.clear());
@@ -273,6 +274,7 @@ fn debug_all(core: &mut Core, on: bool) -> Output {
     Output::text(format!("All possible debugging has been turned {}\n", if on { "on" } else { "off" }))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
 fn show_debugging(core: &mut Core, _: &Args, _: Form) -> ExecResult {
     let on = core.debug_sessions;
     let text = if on { "IP SLB:\n  IP SLB Session debugging is on\n" } else { "" };

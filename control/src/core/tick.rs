@@ -61,7 +61,9 @@ impl Core {
         }
         if self.debug_sessions && !sessions.is_empty() {
             let snapshot = self.publisher.current();
-            sessions.iter().for_each(|event| self.print_session(&snapshot, event));
+            for event in &sessions {
+                self.print_session(&snapshot, event);
+            }
         }
     }
 
@@ -88,7 +90,9 @@ impl Core {
                 ended.push(SessionEvent::from(end));
             }
         });
-        ended.iter().for_each(|event| self.print_session(&snapshot, event));
+        for event in &ended {
+            self.print_session(&snapshot, event);
+        }
     }
 
     /// Logs each change of a real's state.

@@ -179,8 +179,8 @@ impl FarmEntry {
             return;
         }
         let heir = |from: usize| {
-            let round = self.members.iter().cycle().skip(from).take(self.members.len());
-            round.filter_map(|old| members.iter().position(|new| new == old)).next().unwrap_or(0) as u16
+            let mut round = self.members.iter().cycle().skip(from).take(self.members.len());
+            round.find_map(|old| members.iter().position(|new| new == old)).unwrap_or(0) as u16
         };
         let earlier = self.departed.iter().map(|(real, at)| (*real, heir(usize::from(*at))));
         let left = self.members.iter().enumerate().filter(|(_, real)| !members.contains(real));

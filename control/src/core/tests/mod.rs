@@ -1,6 +1,7 @@
 //! A core with a fake clock and no dataplane: requests go straight to the director, as a worker's stage sends them.
 
 mod language;
+mod random;
 mod rule;
 
 use std::{
@@ -127,12 +128,21 @@ impl Bench {
         while self.now < end {
             self.now = self.now.after(Duration::from_millis(50)).min(end);
             self.worker.stats.heartbeat.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            self.core.tick(self.now, SystemTime::UNIX_EPOCH + Duration::from_millis(1_050_938_763_000));
+            self.core.tick(self.now, SystemTime::UNIX_EPOCH + Duration::from_secs(1_050_938_763));
         }
     }
 
     pub fn seconds(&mut self, seconds: u64) {
         self.pass(Duration::from_secs(seconds));
+    }
+
+    /// The worker takes the newest snapshot, and control ends what waited for that.
+    pub fn settle(&mut self) {
+        let generation = self.core.snapshot().generation;
+        self.worker.stats.generation.store(generation, std::sync::atomic::Ordering::Relaxed);
+        for _ in 0..3 {
+            self.core.run_purges();
+        }
     }
 
     /// State, and sessions, of a real as `show ip slb reals | json` says.

@@ -125,6 +125,7 @@ fn vserver(
     Ok(Vec::new())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
 fn dfp(configuration: &mut Configuration, position: &mut Position, _: &Args, form: Form) -> EditResult {
     if form.clears() {
         configuration.slb.dfp = None;
