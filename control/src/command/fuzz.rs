@@ -2,7 +2,26 @@
 
 use std::sync::Arc;
 
-use super::{Commands, Idle, Mode, Position, Shell, load};
+use super::{Commands, Idle, Mode, Position, Runtime as _, Shell, load};
+use crate::configuration::Configuration;
+
+/// Most lines that are typed.
+const LINES: usize = 128;
+
+/// What is running must print, load and print the same.
+fn round_trip(configuration: &Configuration) {
+    let printed = configuration.running_config();
+    match load("printed", &printed) {
+        Ok(again) => {
+            assert_eq!(again.configuration.running_config(), printed, "a configuration that drifts");
+            assert!(
+                again.configuration == *configuration,
+                "a configuration that hides something:\n{printed}"
+            );
+        }
+        Err(errors) => panic!("what is printed must load: {}\n{printed}", errors[0]),
+    }
+}
 
 /// Feeds arbitrary bytes to the language: as a configuration file, as lines typed in every mode, to `?` and to Tab.
 /// What loads must print, load and print the same.
@@ -12,22 +31,17 @@ use super::{Commands, Idle, Mode, Position, Shell, load};
 pub fn fuzz_line(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(loaded) = load("fuzz", &text) {
-        let printed = loaded.configuration.running_config();
-        match load("printed", &printed) {
-            Ok(again) => {
-                assert_eq!(again.configuration.running_config(), printed, "a configuration that drifts");
-            }
-            Err(errors) => panic!("what is printed must load: {}\n{printed}", errors[0]),
-        }
+        round_trip(&loaded.configuration);
     }
     let commands = Arc::new(Commands::<Idle>::new([]).expect("the language's own commands compile"));
     let mut shell = Shell::new(commands.clone(), true);
     let mut runtime = Idle::default();
-    for line in text.lines().take(64) {
+    for line in text.lines().take(LINES) {
         let _ = shell.help(line);
         let _ = shell.complete(line);
         let _ = shell.execute(line, &mut runtime);
     }
+    round_trip(&runtime.configuration());
     for &mode in Mode::CONFIGURATION {
         let mut position = Position::default();
         position.enter(mode, "X");
@@ -38,4 +52,5 @@ pub fn fuzz_line(bytes: &[u8]) {
             let _ = shell.execute(line, &mut runtime);
         }
     }
+    round_trip(&runtime.configuration());
 }

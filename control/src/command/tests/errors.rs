@@ -8,6 +8,10 @@ const SUB: &[&str] =
 const DATAPLANE: &[&str] = &["hostname Router", "dataplane"];
 const MANAGEMENT: &[&str] = &["hostname Router", "management"];
 const GLOBAL: &[&str] = &["hostname Router"];
+const FARM: &[&str] = &["hostname Router", "ip slb serverfarm F"];
+const REAL: &[&str] = &["hostname Router", "ip slb serverfarm F", "real 10.1.1.51"];
+const VSERVER: &[&str] = &["hostname Router", "ip slb vserver V"];
+const DFP: &[&str] = &["hostname Router", "ip slb dfp"];
 
 /// Lines with `§` before the character that the caret must stand under, and the prompt before them.
 const WRONG: &[(&[&str], &str, &str)] = &[
@@ -38,6 +42,23 @@ const WRONG: &[(&[&str], &str, &str)] = &[
     (DATAPLANE, "Router(config-dataplane)#", "hugepages §maybe"),
     (DATAPLANE, "Router(config-dataplane)#", "do show runn§er"),
     (MANAGEMENT, "Router(config-management)#", "http §127.0.0.1"),
+    (GLOBAL, "Router(config)#", "ip slb serverf§orm F"),
+    (GLOBAL, "Router(config)#", "ip slb serverfarm §A-name-of-16-char"),
+    (GLOBAL, "Router(config)#", "ip slb vserver MIPS §LB"),
+    (GLOBAL, "Router(config)#", "ip slb §firewallfarm F"),
+    (FARM, "Router(config-slb-sfarm)#", "predictor r§andom"),
+    (FARM, "Router(config-slb-sfarm)#", "bindid §65534"),
+    (FARM, "Router(config-slb-sfarm)#", "real §10.1.1"),
+    (FARM, "Router(config-slb-sfarm)#", "real 10.1.1.51 §65536"),
+    (REAL, "Router(config-slb-real)#", "weight §70000"),
+    (REAL, "Router(config-slb-real)#", "faildetect numconns 2 numc§onns 2"),
+    (REAL, "Router(config-slb-real)#", "maxconns §4294967296"),
+    (REAL, "Router(config-slb-real)#", "retry 60 §seconds"),
+    (VSERVER, "Router(config-slb-vserver)#", "virtual 10.1.1.10 udp §65536 service ipmobile"),
+    (VSERVER, "Router(config-slb-vserver)#", "virtual 10.1.1.10 udp 434 service §x"),
+    (VSERVER, "Router(config-slb-vserver)#", "idle ipmobile request §3"),
+    (VSERVER, "Router(config-slb-vserver)#", "client 10.1.1.0 §0.0.0.255"),
+    (DFP, "Router(config-slb-dfp)#", "agent 10.1.1.51 §0"),
     (MANAGEMENT, "Router(config-management)#", "socket /x mode §0999"),
 ];
 
@@ -58,6 +79,16 @@ fn the_caret_stands_under_the_first_bad_character() {
             "{line} changed something"
         );
     }
+}
+
+#[test]
+fn a_weight_out_of_range_is_shown_as_ios_shows_it() {
+    let mut bench = Bench::configuring(REAL);
+    let line = "weight 70000";
+    let screen = format!("{}{line}\n{}", bench.shell.prompt("Router"), bench.run(line).text);
+    let expected = "Router(config-slb-real)#weight 70000\n                               ^\n\
+                    % Invalid input detected at '^' marker.\n\n";
+    assert_eq!(screen, expected);
 }
 
 #[test]

@@ -183,9 +183,139 @@ proptest! {
     }
 
     #[test]
+    fn whatever_is_typed_what_runs_can_be_loaded(blocks in vec(block(), 0..16)) {
+        let lines = blocks.concat().join("\n");
+        fuzz_line(format!("configure terminal\n{lines}").as_bytes());
+    }
+
+    #[test]
     fn arbitrary_words_of_the_language_never_panic(words in vec(word(), 0..60)) {
         fuzz_line(words.concat().as_bytes());
     }
+}
+
+/// Entries of modes with what is typed there; `%d` is a digit, `%n` one of three names. Some are several lines.
+const BLOCKS: &[(&str, &[&str])] = &[
+    (
+        "ip slb serverfarm %n",
+        &[
+            "nat server",
+            "no nat server",
+            "nat client pool",
+            "predictor leastconns",
+            "no predictor",
+            "bindid %d",
+            "failaction purge",
+            "real 10.1.1.%d",
+            "real 10.1.1.%d",
+            "real 10.1.1.%d %d",
+            "no real 10.1.1.%d",
+            "weight %d",
+            "maxconns %d",
+            "reassign %d",
+            "no reassign",
+            "retry %d",
+            "no faildetect inband",
+            "faildetect numconns %d numclients %d",
+            "faildetect inband",
+            "inservice",
+            "inservice",
+            "no inservice",
+            "default weight",
+        ],
+    ),
+    (
+        "ip slb vserver %n",
+        &[
+            "virtual 10.1.2.%d udp 434 service ipmobile",
+            "virtual 10.1.2.%d udp 434 service ipmobile",
+            "virtual 10.1.2.%d 255.255.255.%d udp %d",
+            "virtual 10.1.2.%d tcp www",
+            "no virtual",
+            "serverfarm %n",
+            "serverfarm %n",
+            "serverfarm %n backup %n sticky",
+            "no serverfarm",
+            "client 10.%d.0.0 255.255.0.0",
+            "client 10.%d.0.0 255.255.0.0 exclude",
+            "no client 10.%d.0.0 255.255.0.0",
+            "idle ipmobile request %d",
+            "idle %d",
+            "sticky %d group %d",
+            "no sticky",
+            "synguard %d",
+            "no synguard",
+            "serverfarm %n\nvirtual 10.1.2.%d udp 434 service ipmobile\ninservice",
+            "ip slb serverfarm %n\nreal 10.1.1.%d\ninservice\nip slb vserver %n",
+            "replicate casa 10.0.0.%d 10.0.0.%d %d",
+            "home-agent strict",
+            "inservice",
+            "inservice",
+            "inservice",
+            "no inservice",
+        ],
+    ),
+    (
+        "ip slb dfp",
+        &[
+            "agent 10.1.1.%d %d %d %d %d",
+            "no agent 10.1.1.%d %d",
+            "ip slb dfp password 0 secret %d",
+            "no ip slb dfp",
+        ],
+    ),
+    (
+        "interface Ethernet%d",
+        &[
+            "device net_ring%d",
+            "device net_ring%d",
+            "no device",
+            "ip address 10.1.%d.%d 255.255.255.0",
+            "ip address 10.1.%d.%d 255.255.255.0 secondary",
+            "no ip address",
+            "shutdown",
+            "no shutdown",
+            "mtu 150%d",
+            "interface Ethernet%d.%d",
+            "encapsulation dot1q %d",
+            "no encapsulation dot1q",
+            "no interface Ethernet%d",
+        ],
+    ),
+    ("interface Loopback%d", &["ip address 10.1.2.%d 255.255.255.255", "shutdown", "description d%d"]),
+    ("dataplane", &["workers %d", "cores %d", "no workers", "no cores", "sessions 102%d", "poll always"]),
+    ("management", &["socket /tmp/%d mode 0%d", "http 127.0.0.%d:%d", "no http"]),
+    (
+        "hostname h%d",
+        &[
+            "ip route 10.%d.0.0 255.255.0.0 10.1.1.%d %d",
+            "no ip route 10.%d.0.0 255.255.0.0",
+            "arp 10.1.1.%d 0200.0000.000%d",
+            "service password-encryption",
+            "no service password-encryption",
+            "no ip slb serverfarm %n",
+            "no ip slb vserver %n",
+            "no interface Ethernet%d",
+        ],
+    ),
+];
+
+/// Whole commands, most of them good, about few objects, so that they meet.
+fn block() -> impl Strategy<Value = Vec<String>> {
+    let line = |templates: &'static [&'static str]| {
+        (select(templates), vec(0u8..10, 6), vec(select(vec!["A", "B", "c-1"]), 2)).prop_map(
+            |(template, numbers, names)| {
+                let text =
+                    numbers.iter().fold(template.to_owned(), |t, n| t.replacen("%d", &n.to_string(), 1));
+                names.iter().fold(text, |text, name| text.replacen("%n", name, 1))
+            },
+        )
+    };
+    (0..BLOCKS.len()).prop_flat_map(move |at| {
+        let (entry, body) = &BLOCKS[at];
+        (line(std::slice::from_ref(entry)), vec(line(body), 0..8))
+            .prop_map(|(entry, body)| std::iter::once(entry).chain(body).collect())
+    })
 }
 
 /// Words that lead deep into the language.
