@@ -1,0 +1,9 @@
+//! The director's rules, on a fake clock and with any number of threads.
+#![allow(missing_docs)]
+
+mod health;
+mod invariants;
+mod rig;
+mod rules;
+mod threads;
+mod turns;

@@ -1,0 +1,237 @@
+//! One virtual server over farms of home agents A, B, C..., and mobile nodes 1, 2, 3...
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use common::{
+    config::Hugepages,
+    event::SessionChange,
+    id::{FarmId, InterfaceId, PortId, RealId, VserverId, WorkerId},
+    mac::MacAddr,
+    slb::{
+        Director, FarmLive, KeySpace, Outcome, RealLive, RealSettings, RealState, Request, SessionEnd,
+        SessionKey, SlbCounter, VserverCounter, VserverLive, display_hash,
+    },
+    snapshot::{Adjacency, Farm, Predictor, Real, Snapshot, VirtualServer},
+    time::{Nanos, Tick},
+};
+
+pub const WORKER: WorkerId = WorkerId(0);
+const VSERVER: VserverId = VserverId(0);
+
+pub struct World {
+    pub director: Director,
+    pub snapshot: Snapshot,
+    pub now: Nanos,
+    pub ends: Vec<SessionEnd>,
+}
+
+impl World {
+    /// One farm with these weights, reassign 3, idle 10 s.
+    pub fn new(weights: &[u32]) -> Self {
+        Self::with_backup(weights, &[])
+    }
+
+    /// A primary and, unless empty, a backup farm; the letters go on.
+    pub fn with_backup(primary: &[u32], backup: &[u32]) -> Self {
+        Self::sized(4096, primary, backup)
+    }
+
+    pub fn sized(capacity: u32, primary: &[u32], backup: &[u32]) -> Self {
+        let mut snapshot = Snapshot { generation: 1, ..Snapshot::default() };
+        for (slot, weights) in [primary, backup].into_iter().enumerate() {
+            if !weights.is_empty() {
+                add_farm(&mut snapshot, FarmId(slot as u16), weights);
+            }
+        }
+        snapshot.vservers.push(Some(VirtualServer {
+            id: VSERVER,
+            name: "MIPSLB".into(),
+            v_index: 7,
+            address: Ipv4Addr::new(10, 1, 1, 10),
+            port: 434,
+            farm: FarmId(0),
+            backup: (!backup.is_empty()).then_some(FarmId(1)),
+            clients: Vec::new(),
+            idle: Duration::from_secs(10),
+            strict_home_agent: false,
+            live: Arc::new(VserverLive::new(4)),
+        }));
+        let director =
+            Director::new(capacity, Hugepages::Off, 4, SessionKey::new(*b"0123456789abcdef")).unwrap();
+        Self { director, snapshot, now: Nanos(1), ends: Vec::new() }
+    }
+
+    pub fn tick(&self) -> Tick {
+        self.now.tick()
+    }
+
+    pub fn advance(&mut self, seconds: f64) {
+        self.now = self.now.after(Duration::from_secs_f64(seconds));
+    }
+
+    pub fn request(&self, user: u32) -> Request {
+        let nai = format!("mwts-mip-np-user{user}@ispxyz.com");
+        Request {
+            vserver: VSERVER,
+            identity: self.director.identity(self.vserver(), KeySpace::Nai, nai.as_bytes()),
+            display_hash: display_hash(nai.as_bytes()),
+            client: Ipv4Addr::new(15, 1, 1, 51),
+            client_port: 434,
+            deregistration: false,
+            wanted: None,
+        }
+    }
+
+    pub fn handle(&mut self, request: &Request) -> Outcome {
+        let ends = &mut self.ends;
+        self.director.handle(&self.snapshot, request, self.now.tick(), WORKER, |end| ends.push(end))
+    }
+
+    /// Sends a request of `user`: the home agent's letter, or `-`.
+    pub fn send(&mut self, user: u32) -> char {
+        letter(self.handle(&self.request(user)))
+    }
+
+    /// Sends a request each of `users`.
+    pub fn send_all(&mut self, users: impl IntoIterator<Item = u32>) -> String {
+        users.into_iter().map(|user| self.send(user)).collect()
+    }
+
+    /// The same, and what happened to the session.
+    pub fn change(&mut self, user: u32) -> (char, Option<SessionChange>) {
+        let outcome = self.handle(&self.request(user));
+        let change = match outcome {
+            Outcome::Forward { change, .. } => change,
+            _ => None,
+        };
+        (letter(outcome), change)
+    }
+
+    pub fn sweep(&mut self) -> usize {
+        let (lines, now) = (self.director.lines(), self.tick());
+        let ends = &mut self.ends;
+        self.director.sweep(&self.snapshot, now, lines, |end| ends.push(end))
+    }
+
+    pub fn has(&self, user: u32) -> bool {
+        self.director.lookup(self.request(user).identity, self.tick()).is_some()
+    }
+
+    pub fn vserver(&self) -> &VirtualServer {
+        self.snapshot.vserver(VSERVER).unwrap()
+    }
+
+    pub fn vserver_mut(&mut self) -> &mut VirtualServer {
+        self.snapshot.vservers[0].as_mut().unwrap()
+    }
+
+    pub fn farm(&self) -> &Farm {
+        self.snapshot.farm(FarmId(0)).unwrap()
+    }
+
+    pub fn real(&self, name: char) -> &RealLive {
+        &self.snapshot.reals[index(name)].as_ref().unwrap().live
+    }
+
+    pub fn real_mut(&mut self, name: char) -> &mut Real {
+        self.snapshot.reals[index(name)].as_mut().unwrap()
+    }
+
+    pub fn state(&self, name: char) -> RealState {
+        self.real(name).state()
+    }
+
+    pub fn stat(&self, counter: SlbCounter) -> u64 {
+        self.director.stats().total(counter)
+    }
+
+    pub fn vstat(&self, counter: VserverCounter) -> u64 {
+        self.vserver().live.total(counter)
+    }
+
+    /// Asks until the retry limit is passed: the home agents that saw it.
+    pub fn fail_over(&mut self, user: u32) -> String {
+        (0..5).map(|_| self.send(user)).collect()
+    }
+
+    /// created = destroyed + live, and the reals' connections are the live sessions.
+    pub fn check_accounts(&self) {
+        let mut live = 0u64;
+        let mut seen = std::collections::HashSet::new();
+        // Expired sessions that nobody has touched count as live, so look at them at a time when all are.
+        let whole = self.director.sessions(Tick(0), 0, u32::MAX, |_| {});
+        assert_eq!(whole, None);
+        for now in [self.tick(), Tick(self.tick().0.wrapping_sub(1 << 20) & Tick::MASK)] {
+            self.director.sessions(now, 0, u32::MAX, |view| {
+                if seen.insert(view.session.identity) {
+                    live += 1;
+                }
+            });
+        }
+        let stats = self.director.stats();
+        let (created, destroyed) = (stats.raw(SlbCounter::Created), stats.raw(SlbCounter::Destroyed));
+        assert_eq!(created, destroyed + live, "created = destroyed + live");
+        assert_eq!(self.director.occupancy(), live);
+        assert_eq!(self.vserver().live.conns(), live);
+        let conns: u64 = self.snapshot.reals.iter().flatten().map(|real| u64::from(real.live.conns())).sum();
+        assert_eq!(conns, live, "sum of conns = live");
+    }
+}
+
+pub fn index(name: char) -> usize {
+    usize::from(name as u8 - b'A')
+}
+
+pub fn name(real: RealId) -> char {
+    char::from(b'A' + real.index as u8)
+}
+
+pub fn id(name: char) -> RealId {
+    RealId { index: index(name) as u16, generation: 1 }
+}
+
+pub fn letter(outcome: Outcome) -> char {
+    match outcome {
+        Outcome::Forward { real, .. } => name(real),
+        Outcome::NoReal => '-',
+        Outcome::Stale => '?',
+    }
+}
+
+pub fn add_farm(snapshot: &mut Snapshot, farm: FarmId, weights: &[u32]) {
+    let reals = weights.iter().map(|weight| add_real(snapshot, farm, *weight)).collect();
+    snapshot.farms.push(Some(Farm {
+        id: farm,
+        name: format!("FARM{farm}"),
+        nat_server: true,
+        predictor: Predictor::RoundRobin,
+        reals,
+        generation: 0,
+        departed: Vec::new(),
+        live: Arc::new(FarmLive::default()),
+    }));
+}
+
+pub fn add_real(snapshot: &mut Snapshot, farm: FarmId, weight: u32) -> RealId {
+    let id = RealId { index: snapshot.reals.len() as u16, generation: 1 };
+    let live = RealLive::new(RealSettings { weight, ..RealSettings::default() });
+    live.set_in_service(true);
+    snapshot.reals.push(Some(Real {
+        id,
+        address: Ipv4Addr::new(10, 1, 1, 51 + id.index as u8),
+        port: None,
+        farm,
+        reassign: Some(3),
+        purge: false,
+        adjacency: Some(Adjacency {
+            interface: InterfaceId(0),
+            port: PortId(0),
+            vlan: None,
+            source: MacAddr::default(),
+            destination: MacAddr::default(),
+            mtu: 1500,
+        }),
+        live: Arc::new(live),
+    }));
+    id
+}
