@@ -3,7 +3,7 @@
 //! `Whole` is a cell whose compare-and-swap is one step; with it the properties must hold. `Torn` is the kept mutation:
 //! the same cell with compare-and-swap split into a load and a store. With it the checker must find a violation,
 //! else these models would prove nothing.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

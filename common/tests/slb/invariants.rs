@@ -22,7 +22,7 @@ fn accounts_hold_after_a_million_random_requests() {
         // Some nodes are impatient: a tenth of them send half of the requests.
         let user = if dice & 1 == 0 { dice >> 8 & 0x1ff } else { (dice >> 8) % 6000 };
         let mut request = requests[user as usize];
-        request.deregistration = dice >> 24 & 0x3f == 0;
+        request.deregistration = (dice >> 24).is_multiple_of(64);
         match world.handle(&request) {
             Outcome::Forward { .. } => forwarded += 1,
             Outcome::NoReal => dropped += 1,

@@ -55,7 +55,7 @@ fn each_request_restarts_ten_seconds() {
 #[test]
 fn idle_ipmobile_request_300() {
     let mut world = World::new(&[1]);
-    world.vserver_mut().idle = Duration::from_secs(300);
+    world.vserver_mut().idle = Duration::from_mins(5);
     world.send(1);
     world.advance(299.0);
     assert!(world.has(1));
@@ -67,7 +67,7 @@ fn idle_ipmobile_request_300() {
 fn a_changed_idle_time_acts_at_the_next_restart() {
     let mut world = World::new(&[1]);
     world.send_all([1, 2]);
-    world.vserver_mut().idle = Duration::from_secs(60);
+    world.vserver_mut().idle = Duration::from_mins(1);
     world.send(2);
     world.advance(11.0);
     assert_eq!((world.has(1), world.has(2)), (false, true));

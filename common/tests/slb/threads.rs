@@ -181,9 +181,9 @@ fn the_accounts_hold_after_ten_million_operations() {
                     // Half of the requests are for sixteen keys.
                     let keys = if dice >> 30 & 1 == 0 { 16 } else { KEYS };
                     let mut request = requests[(dice % keys) as usize];
-                    request.deregistration = dice >> 8 & 0x1f == 0;
+                    request.deregistration = (dice >> 8).is_multiple_of(32);
                     // A tick now and then, so that sessions idle out (150 ticks) under the others' hands.
-                    if dice >> 14 & 3 == 0 {
+                    if (dice >> 14).is_multiple_of(4) {
                         clock.fetch_add(1, SeqCst);
                     }
                     let now = Tick(clock.load(SeqCst) & Tick::MASK);
@@ -192,7 +192,7 @@ fn the_accounts_hold_after_ten_million_operations() {
                         world.director.sweep(&world.snapshot, now, 64, |_| {});
                     }
                     if step % 65_536 == thread {
-                        let which = |view: &common::slb::SessionView| view.session.identity & 3 == 0;
+                        let which = |view: &common::slb::SessionView| view.session.identity.is_multiple_of(4);
                         world.director.clear(&world.snapshot, 0, u32::MAX, which, |_| {});
                     }
                     if step % 128 == thread {
