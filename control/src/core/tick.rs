@@ -1,6 +1,9 @@
 //! What happens with time: retry timers, the session sweep, purges, news from workers, the watch over workers.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, SystemTime},
+};
 
 use common::{
     event::{Event, SessionEvent},
@@ -144,14 +147,15 @@ impl Core {
     pub(super) fn print_session(&self, snapshot: &Snapshot, event: &SessionEvent) {
         let vserver = snapshot.vserver(event.vserver);
         let real = snapshot.real(event.real);
-        let (Some(vserver), Some(real)) = (vserver, real) else { return };
+        let Some(vserver) = vserver else { return };
         let line = SessionLine {
             change: event.change,
             virtual_address: vserver.address,
             virtual_port: vserver.port,
             v_index: vserver.v_index,
-            real: real.address,
-            nat_server: snapshot.farm(real.farm).is_some_and(|farm| farm.nat_server),
+            // A real that was deleted has left nothing but its sessions.
+            real: real.map_or(Ipv4Addr::UNSPECIFIED, |real| real.address),
+            nat_server: real.and_then(|real| snapshot.farm(real.farm)).is_some_and(|farm| farm.nat_server),
             client: event.client,
             client_port: event.client_port,
             hash: event.display_hash,

@@ -120,6 +120,21 @@ ip slb dfp
 }
 
 #[test]
+fn the_configurations_that_ship_load_and_round_trip() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf");
+    let mut loaded = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "conf") {
+            let once = printed(&std::fs::read_to_string(&path).unwrap());
+            assert_eq!(printed(&once), once, "{}", path.display());
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 4, "one for each example of the guide");
+}
+
+#[test]
 fn a_name_of_two_words_points_at_the_second() {
     let mut bench = Bench::new("");
     bench.run("configure terminal");

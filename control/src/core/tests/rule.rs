@@ -46,6 +46,38 @@ fn idle_ipmobile_request_sets_the_life() {
     assert_eq!(present(&mut bench), 0);
 }
 
+#[test]
+fn retries_beyond_reassign_move_a_session_and_count_one_failure_on_its_first_real() {
+    let mut bench = Bench::new(&sample("", ""));
+    let mut to = Vec::new();
+    for _ in 0..8 {
+        to.push(bench.goes_to("user1"));
+        bench.seconds(1);
+    }
+    assert_eq!(to, [51, 51, 51, 51, 52, 52, 52, 52]);
+    let detail = bench.run("show ip slb reals detail");
+    let failures: Vec<_> = detail.lines().filter(|line| line.contains("failconn count")).collect();
+    assert_eq!(
+        failures,
+        ["  failconn threshold = 8, failconn count = 1", "  failconn threshold = 8, failconn count = 0"]
+    );
+    assert_eq!((bench.real(51).1, bench.real(52).1), (0, 1));
+    bench.assert_books();
+}
+
+#[test]
+fn a_node_that_is_switched_off_and_on_has_one_session() {
+    let mut bench = Bench::new(&sample("  reassign 10\n", ""));
+    let to: Vec<u8> = (0..5)
+        .map(|_| {
+            bench.pass(Duration::from_millis(200));
+            bench.goes_to("user1")
+        })
+        .collect();
+    assert_eq!(to, [51; 5]);
+    assert_eq!(present(&mut bench), 1);
+}
+
 /// Makes real 51 fail: two nodes are silent on it until they move.
 fn fail_51(bench: &mut Bench) {
     for user in ["a", "b", "c", "d"] {
