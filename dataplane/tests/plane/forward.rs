@@ -88,6 +88,7 @@ fn the_last_hop_is_told_to_the_sender() {
         assert_eq!((error.source, error.destination), (MAC1, AGENT_MAC));
         assert_eq!(error.icmp(), Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit));
         assert_eq!(error.payload, frame[14..], "the packet as it came");
+        assert_eq!((error.ip.dscp.value(), error.ip.time_to_live), (48, 64), "internetwork control");
     }
     assert_eq!(see(&one(&mut rig, 1, &from_agent(INSIDE).ttl(2).udp(1, 2, &[])).1[0]).ip.time_to_live, 1);
 }

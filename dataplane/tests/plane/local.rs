@@ -199,6 +199,10 @@ fn fragments_and_group_frames_to_a_virtual_address_are_dropped() {
         let frame = from_agent(DISPATCHED).fragment(offset, more).udp(434, 434, &[0; 40]);
         assert_eq!(one(&mut rig, 1, &frame), (Verdict::Fragment, vec![]));
     }
+    for source in [[0, 0, 0, 0], [127, 0, 0, 1], [224, 0, 0, 1], [255; 4]] {
+        let frame = from_agent(DISPATCHED).source_ip(source).udp(434, 434, &[0; 40]);
+        assert_eq!(one(&mut rig, 1, &frame), (Verdict::Martian, vec![]), "{source:?}");
+    }
     let group = from_agent(DISPATCHED).mac(MacAddr::BROADCAST).udp(434, 434, &[0; 40]);
     assert_eq!(one(&mut rig, 1, &group).0, Verdict::Martian);
 }
