@@ -84,7 +84,8 @@ MIPSLB           UDP   10.1.1.10/32:434      OPERATIONAL    4
 
 /// Six virtual servers before it make ours the seventh, as in the guide.
 fn seventh() -> String {
-    let before: String = (1..=6).map(|n| format!("ip slb vserver V{n}\n!\n")).collect();
+    let before: String =
+        ["V1", "V2", "V3", "V4", "V5", "V6"].map(|name| format!("ip slb vserver {name}\n!\n")).concat();
     before + &DIRECTED.replace("10.1.1.10", "15.1.1.10")
 }
 

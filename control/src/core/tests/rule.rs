@@ -359,3 +359,39 @@ fn a_stopped_worker_is_seen_and_does_not_hold_up_a_purge_for_ever() {
     assert!(bench.core.health().healthy);
     assert!(bench.run("show health").starts_with("health: good\n"));
 }
+
+#[test]
+fn write_memory_keeps_the_file_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("homeward.conf");
+    let mut bench = Bench::new(&sample("", ""));
+    assert_eq!(bench.run("write memory"), "% No startup file was given\n");
+    bench.core.startup = Some(path.clone());
+    let first = bench.core.running().running_config();
+    assert_eq!(bench.run("write memory"), "Building configuration...\n[OK]\n");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+    bench.configure("ip slb vserver MIPSLB\nidle ipmobile request 300");
+    let second = bench.core.running().running_config();
+    assert_ne!(first, second);
+    bench.run("copy running-config startup-config");
+    let bak = directory.path().join("homeward.conf.bak");
+    assert_eq!(
+        (std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(bak).unwrap()),
+        (second, first)
+    );
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left");
+    bench.core.startup = Some(directory.path().join("missing/homeward.conf"));
+    assert!(bench.run("write memory").starts_with("% "));
+}
+
+#[test]
+fn what_only_a_restart_can_change_is_refused_and_nothing_else_of_it_happens() {
+    let mut bench = Bench::new(&sample("", ""));
+    let file = format!("dataplane\n workers 2\n{}{}", super::MACHINE, sample("  weight 7\n", ""));
+    let errors = bench.core.apply_file("next.conf", &file).unwrap_err();
+    assert!(errors[0].contains("restart needed"), "{errors:?}");
+    assert_eq!(bench.core.running().slb.farms[0].reals[0].weight, 1);
+    let file = format!("{}{}", super::MACHINE, sample("  weight 7\n", ""));
+    bench.core.apply_file("next.conf", &file).unwrap();
+    assert_eq!(bench.core.running().slb.farms[0].reals[0].weight, 7);
+}

@@ -13,7 +13,7 @@ mod tests;
 
 pub use dfp::{DfpAgent, DfpConfig, DfpPassword};
 pub use farm::{FarmConfig, PredictorConfig};
-pub use name::{ObjectName, ParseNameError, port_number};
+pub use name::{ObjectName, ParseNameError};
 pub use real::{FailDetect, RealConfig, Reassign};
 pub use secret::{ParseSecretError, Secret};
 pub use vserver::{

@@ -1,4 +1,4 @@
-//! Names of farms and virtual servers, and names of ports.
+//! Names of farms and virtual servers.
 
 use std::{fmt, str::FromStr};
 
@@ -40,28 +40,6 @@ impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
-}
-
-/// The number of a port that IOS knows by name (`wsp`, `www`, ...) or that we do (`mobile-ip`).
-pub fn port_number(name: &str) -> Option<u16> {
-    Some(match name.to_ascii_lowercase().as_str() {
-        "dns" => 53,
-        "ftp" => 21,
-        "https" => 443,
-        "mobile-ip" => 434,
-        "nntp" => 119,
-        "pop2" => 109,
-        "pop3" => 110,
-        "smtp" => 25,
-        "telnet" => 23,
-        "wsp" => 9200,
-        "wsp-wtp" => 9201,
-        "wsp-wtls" => 9202,
-        "wsp-wtp-wtls" => 9203,
-        "www" => 80,
-        "xot" => 1998,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

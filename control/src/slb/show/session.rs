@@ -52,7 +52,7 @@ pub struct NaiHash(pub u32);
 impl NaiHash {
     /// The hash of a key: a NAI's bytes, or the four of a home address.
     pub fn of(key: &[u8]) -> Self {
-        Self(key.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)))
+        Self(common::slb::display_hash(key))
     }
 }
 
