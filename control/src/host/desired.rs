@@ -1,0 +1,77 @@
+//! What the configuration wants of the kernel: plain values, filled in by the configuration layer.
+
+use std::net::Ipv4Addr;
+
+use common::{
+    id::{InterfaceId, PortId},
+    mac::MacAddr,
+};
+use ipnet::Ipv4Net;
+
+/// Everything that the kernel shall hold for us. Applied whole and as often as one likes: what is right already is
+/// left alone, what is ours and no longer wanted is removed, what is not ours is never touched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DesiredHost {
+    /// Layer-3 interfaces that are carried by a port, each with a shadow. Shut down ones too.
+    pub interfaces: Vec<DesiredInterface>,
+    /// Addresses of loopback interfaces that are not shut down; they go on `lo` as /32.
+    pub loopbacks: Vec<Ipv4Addr>,
+    /// `ip route`.
+    pub routes: Vec<DesiredRoute>,
+    /// `arp`.
+    pub neighbours: Vec<DesiredNeighbour>,
+}
+
+/// A layer-3 interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredInterface {
+    /// Its position in the snapshot; must stay the same for as long as the interface lives.
+    pub id: InterfaceId,
+    /// Full name, such as `GigabitEthernet6/1.15`; the kernel name is made from it.
+    pub name: String,
+    /// The port that carries it.
+    pub port: PortId,
+    /// 802.1Q VLAN of a subinterface.
+    pub vlan: Option<u16>,
+    /// The port's address.
+    pub mac: MacAddr,
+    /// Layer-3 MTU in bytes.
+    pub mtu: u16,
+    /// Not shut down.
+    pub up: bool,
+    /// The port has link. Without it the kernel does not use routes through the interface.
+    pub carrier: bool,
+    /// Addresses with their subnets, the primary first, in the order of the configuration.
+    pub addresses: Vec<Ipv4Net>,
+}
+
+/// A static route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredRoute {
+    /// Destination.
+    pub prefix: Ipv4Net,
+    /// Where to.
+    pub target: RouteTarget,
+    /// Administrative distance; the kernel's metric.
+    pub distance: u8,
+}
+
+/// Where a static route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteTarget {
+    /// A next hop, which must be on a connected subnet.
+    Gateway(Ipv4Addr),
+    /// An interface: every destination is a neighbour there.
+    Interface(InterfaceId),
+    /// `Null0`.
+    Null,
+}
+
+/// A permanent neighbour, on the interface whose subnet holds the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DesiredNeighbour {
+    /// Whose.
+    pub address: Ipv4Addr,
+    /// Its address on the link.
+    pub mac: MacAddr,
+}

@@ -1,0 +1,260 @@
+//! Keeps the link addresses of next hops known before a packet needs them. Pure: `plan` says what to ask of the
+//! kernel at `now`; `super::task` does it.
+//!
+//! Two kinds of next hop:
+//! - **wanted** ones (configured reals, gateways) are handed to the kernel as *managed* neighbours (`NTF_EXT_MANAGED`,
+//!   Linux 5.16): it resolves them, confirms them before they go stale and exempts them from garbage collection
+//!   (`NTF_EXT_LEARNED`). One that did not answer is asked for again every second. On an older kernel the same is
+//!   done from here: a stale entry is probed at once.
+//! - **demanded** ones ([`Event::Resolve`](common::event::Event::Resolve) of a worker) are asked for at once, but
+//!   no more than [`DEMANDS_A_SECOND`] new questions a second, so that a scan through a connected subnet cannot
+//!   flood the wire with ARP. While they answer they are confirmed whenever they go stale; one that fails is
+//!   forgotten.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use common::id::InterfaceId;
+use serde::Serialize;
+
+use super::state::ArpState;
+
+/// A neighbour: on which interface, which address.
+pub type NextHop = (InterfaceId, Ipv4Addr);
+
+/// Time between two questions for one next hop.
+pub const RETRY: Duration = Duration::from_secs(1);
+/// New questions on demand of workers in one second, at most.
+pub const DEMANDS_A_SECOND: u32 = 100;
+/// Next hops on demand that are followed at one time.
+pub const DEMANDS: usize = 4096;
+
+/// Something to ask of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Resolve this one and keep it resolved.
+    Manage(NextHop),
+    /// Resolve or confirm this one once.
+    Probe(NextHop),
+    /// No longer keep it resolved.
+    Release(NextHop),
+}
+
+/// A wanted next hop that has no link address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Unresolved {
+    /// On which interface.
+    pub interface: InterfaceId,
+    /// Which address.
+    pub address: Ipv4Addr,
+    /// For how long already, in milliseconds.
+    pub for_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    managed: bool,
+    asked: Option<Instant>,
+    unresolved_since: Option<Instant>,
+}
+
+/// Next hops and what was asked for them.
+#[derive(Debug)]
+pub struct Resolver {
+    wanted: BTreeMap<NextHop, Wanted>,
+    released: Vec<NextHop>,
+    demands: BTreeMap<NextHop, Option<Instant>>,
+    second: Instant,
+    this_second: u32,
+    refused: u64,
+    kernel_manages: bool,
+}
+
+impl Resolver {
+    /// Nothing wanted; the kernel is taken to know managed neighbours until [`Self::without_managed`].
+    pub fn new(now: Instant) -> Self {
+        Self {
+            wanted: BTreeMap::new(),
+            released: Vec::new(),
+            demands: BTreeMap::new(),
+            second: now,
+            this_second: 0,
+            refused: 0,
+            kernel_manages: true,
+        }
+    }
+
+    /// The kernel is older than 5.16: confirm stale entries from here.
+    pub fn without_managed(&mut self) {
+        self.kernel_manages = false;
+    }
+
+    /// Replaces the set of wanted next hops.
+    pub fn want(&mut self, hops: &BTreeSet<NextHop>) {
+        let gone: Vec<_> = self.wanted.keys().filter(|hop| !hops.contains(hop)).copied().collect();
+        for hop in gone {
+            if self.wanted.remove(&hop).is_some_and(|wanted| wanted.managed) {
+                self.released.push(hop);
+            }
+        }
+        for hop in hops {
+            self.wanted.entry(*hop).or_insert(Wanted { managed: false, asked: None, unresolved_since: None });
+        }
+    }
+
+    /// A worker needs `hop`; false if it is refused for now because there were too many questions.
+    pub fn demand(&mut self, hop: NextHop, now: Instant) -> bool {
+        if self.wanted.contains_key(&hop) || self.demands.contains_key(&hop) {
+            return true;
+        }
+        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+            (self.second, self.this_second) = (now, 0);
+        }
+        if self.this_second >= DEMANDS_A_SECOND || self.demands.len() >= DEMANDS {
+            self.refused += 1;
+            return false;
+        }
+        self.this_second += 1;
+        self.demands.insert(hop, None);
+        true
+    }
+
+    /// What to ask now. `state` is the kernel's entry of a next hop.
+    pub fn plan(&mut self, now: Instant, state: impl Fn(NextHop) -> Option<ArpState>) -> Vec<Ask> {
+        let mut asks: Vec<_> = self.released.drain(..).map(Ask::Release).collect();
+        let due =
+            |asked: Option<Instant>| asked.is_none_or(|asked| now.saturating_duration_since(asked) >= RETRY);
+        for (hop, wanted) in &mut self.wanted {
+            let is = state(*hop);
+            if is.is_some_and(ArpState::usable) {
+                wanted.unresolved_since = None;
+            } else {
+                wanted.unresolved_since.get_or_insert(now);
+            }
+            // A link that went down took the entry along, and with it the kernel's care.
+            wanted.managed &= is.is_some();
+            let ask = match is {
+                Some(ArpState::Permanent) => continue,
+                _ if self.kernel_manages && !wanted.managed => Ask::Manage(*hop),
+                None | Some(ArpState::Failed) => Ask::Probe(*hop),
+                Some(ArpState::Stale) if !self.kernel_manages => Ask::Probe(*hop),
+                Some(_) => continue,
+            };
+            if due(wanted.asked) {
+                wanted.asked = Some(now);
+                wanted.managed |= matches!(ask, Ask::Manage(_));
+                asks.push(ask);
+            }
+        }
+        let wanted = &self.wanted;
+        self.demands.retain(|hop, asked| {
+            let is = state(*hop);
+            let failed = asked.is_some() && due(*asked) && matches!(is, None | Some(ArpState::Failed));
+            let over = failed || wanted.contains_key(hop);
+            if !over && (asked.is_none() || (is == Some(ArpState::Stale) && due(*asked))) {
+                *asked = Some(now);
+                asks.push(Ask::Probe(*hop));
+            }
+            !over
+        });
+        asks
+    }
+
+    /// True if the kernel takes care of `hop` for us.
+    pub fn keeps(&self, hop: NextHop) -> bool {
+        self.kernel_manages && self.wanted.contains_key(&hop)
+    }
+
+    /// Wanted next hops without a link address, as of the last [`Self::plan`].
+    pub fn unresolved(&self, now: Instant) -> Vec<Unresolved> {
+        self.wanted
+            .iter()
+            .filter_map(|((interface, address), wanted)| {
+                let for_ms = now.saturating_duration_since(wanted.unresolved_since?).as_millis() as u64;
+                Some(Unresolved { interface: *interface, address: *address, for_ms })
+            })
+            .collect()
+    }
+
+    /// Demands that were refused because there were too many.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(last: u8) -> NextHop {
+        (InterfaceId(0), Ipv4Addr::new(10, 0, 0, last))
+    }
+
+    fn at(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn wanted_hops_are_managed_and_failures_retried_every_second() {
+        let t = Instant::now();
+        let mut resolver = Resolver::new(t);
+        resolver.want(&BTreeSet::from([hop(1)]));
+        assert_eq!(resolver.plan(t, |_| None), [Ask::Manage(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 10), |_| Some(ArpState::Incomplete)), []);
+        assert_eq!(resolver.plan(at(t, 900), |_| Some(ArpState::Failed)), []);
+        assert_eq!(resolver.plan(at(t, 1000), |_| Some(ArpState::Failed)), [Ask::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 1500), |_| Some(ArpState::Failed)), []);
+        assert_eq!(resolver.plan(at(t, 2000), |_| Some(ArpState::Failed)), [Ask::Probe(hop(1))]);
+        assert_eq!(resolver.unresolved(at(t, 2500))[0].for_ms, 2500);
+        assert_eq!(resolver.plan(at(t, 3000), |_| Some(ArpState::Reachable)), []);
+        assert_eq!(resolver.plan(at(t, 9000), |_| Some(ArpState::Stale)), [], "the kernel's care");
+        assert!(resolver.unresolved(at(t, 9000)).is_empty());
+        // The link went down: the entry is gone.
+        assert_eq!(resolver.plan(at(t, 9001), |_| None), [Ask::Manage(hop(1))]);
+        resolver.want(&BTreeSet::new());
+        assert_eq!(resolver.plan(at(t, 9002), |_| Some(ArpState::Reachable)), [Ask::Release(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 9003), |_| None), []);
+    }
+
+    #[test]
+    fn an_older_kernel_is_helped_and_permanent_entries_are_left_alone() {
+        let t = Instant::now();
+        let mut resolver = Resolver::new(t);
+        resolver.without_managed();
+        resolver.want(&BTreeSet::from([hop(1), hop(2)]));
+        let state = |(_, address): NextHop| {
+            Some(if address == hop(2).1 { ArpState::Permanent } else { ArpState::Stale })
+        };
+        assert_eq!(resolver.plan(t, state), [Ask::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 500), state), []);
+        assert_eq!(resolver.plan(at(t, 1000), state), [Ask::Probe(hop(1))]);
+    }
+
+    #[test]
+    fn demands_are_bounded_followed_and_forgotten() {
+        let t = Instant::now();
+        let mut resolver = Resolver::new(t);
+        for last in 0..DEMANDS_A_SECOND as u8 {
+            assert!(resolver.demand(hop(last), t));
+        }
+        assert!(resolver.demand(hop(0), t), "known already");
+        assert!(!resolver.demand(hop(200), t));
+        assert_eq!(resolver.refused(), 1);
+        assert_eq!(resolver.plan(t, |_| None).len(), DEMANDS_A_SECOND as usize);
+        assert!(resolver.demand(hop(200), at(t, 1000)));
+        let state = |(_, address): NextHop| {
+            Some(if address == hop(7).1 { ArpState::Stale } else { ArpState::Failed })
+        };
+        assert_eq!(resolver.plan(at(t, 1000), state), [Ask::Probe(hop(7)), Ask::Probe(hop(200))]);
+        assert_eq!(resolver.plan(at(t, 1500), state), []);
+        assert_eq!(
+            resolver.plan(at(t, 2000), state),
+            [Ask::Probe(hop(7))],
+            "only the living one is followed"
+        );
+        assert_eq!(resolver.demands.len(), 1);
+    }
+}

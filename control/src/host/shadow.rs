@@ -1,0 +1,123 @@
+//! Shadow interfaces: one TAP device in the kernel for each layer-3 interface of the dataplane.
+//!
+//! The device has the port's MAC and MTU; its addresses are put there by `apply`. It is not persistent: the kernel
+//! removes it, with its addresses, routes and neighbours, when the process ends in whatever way. IPv6 is off on
+//! it. Called by the host task; the frames are moved by the thread of `shadow_io`.
+
+use std::{io, sync::Arc};
+
+use common::mac::MacAddr;
+use nix::net::if_::if_nametoindex;
+use tun_rs::{DeviceBuilder, Layer, SyncDevice};
+
+use super::sysctl::{self, SysctlError};
+
+/// Settings of every shadow under `net.ipv4.conf`:
+/// - `arp_ignore=1`: answer ARP only for addresses of this very device, since `lo` and other shadows hold more;
+/// - `arp_announce=2`: ask with a source address of the target's subnet, never with a loopback's;
+/// - `rp_filter=2`: a source must be routable, but paths may be asymmetric, as on any router;
+/// - `promote_secondaries=1`: removing a primary address keeps the secondary ones;
+/// - `arp_notify=1`: tell the neighbours when the device comes up or has a new address on the link;
+/// - `ignore_routes_with_linkdown=1`: a route through a port without link gives way to the next best;
+/// - redirects are neither sent nor believed: the dataplane routes.
+const SETTINGS: [(&str, &str); 8] = [
+    ("arp_ignore", "1"),
+    ("arp_announce", "2"),
+    ("rp_filter", "2"),
+    ("promote_secondaries", "1"),
+    ("arp_notify", "1"),
+    ("ignore_routes_with_linkdown", "1"),
+    ("send_redirects", "0"),
+    ("accept_redirects", "0"),
+];
+
+/// A shadow could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ShadowError {
+    /// Another device has the name.
+    #[error(
+        "the kernel already has a device {device}, wanted for {interface}: is another homeward running in this \
+         network namespace? Else remove it with `ip link delete {device}`"
+    )]
+    NameInUse {
+        /// Kernel name.
+        device: String,
+        /// Interface in the configuration.
+        interface: String,
+    },
+    /// The TAP device was refused.
+    #[error("{interface}: cannot make the TAP device {device}: {source} ({hint})")]
+    Create {
+        /// Kernel name.
+        device: String,
+        /// Interface in the configuration.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A setting was refused.
+    #[error("{interface}: {source}")]
+    Setting {
+        /// Interface in the configuration.
+        interface: String,
+        /// Which.
+        source: SysctlError,
+    },
+}
+
+/// A TAP device that stands for a layer-3 interface.
+pub struct Shadow {
+    /// Kernel name.
+    pub device: String,
+    /// Kernel index.
+    pub index: u32,
+    /// The open end; the last clone that is dropped removes the device.
+    pub tap: Arc<SyncDevice>,
+}
+
+impl Shadow {
+    /// Makes the device, down and without addresses.
+    pub fn create(device: &str, interface: &str, mac: MacAddr, mtu: u16) -> Result<Self, ShadowError> {
+        if if_nametoindex(device).is_ok() {
+            return Err(ShadowError::NameInUse {
+                device: device.to_owned(),
+                interface: interface.to_owned(),
+            });
+        }
+        let (tap, index) = open(device, mac, mtu).map_err(|source| ShadowError::Create {
+            device: device.to_owned(),
+            interface: interface.to_owned(),
+            hint: hint(&source),
+            source,
+        })?;
+        let setting = |source| ShadowError::Setting { interface: interface.to_owned(), source };
+        sysctl::set("ipv6", device, "disable_ipv6", "1").map_err(setting)?;
+        for (key, value) in SETTINGS {
+            sysctl::set("ipv4", device, key, value).map_err(setting)?;
+        }
+        Ok(Self { device: device.to_owned(), index, tap: Arc::new(tap) })
+    }
+}
+
+fn open(device: &str, mac: MacAddr, mtu: u16) -> io::Result<(SyncDevice, u32)> {
+    let tap = DeviceBuilder::new()
+        .name(device)
+        .layer(Layer::L2)
+        .mac_addr(mac.0)
+        .mtu(mtu)
+        .enable(false)
+        .build_sync()?;
+    tap.set_nonblocking(true)?;
+    let index = tap.if_index()?;
+    Ok((tap, index))
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "run with CAP_NET_ADMIN",
+        io::ErrorKind::NotFound => "load the kernel module: modprobe tun",
+        _ => "see `ip link` and the kernel log",
+    }
+}

@@ -1,0 +1,585 @@
+//! What the kernel holds, kept up to date from netlink messages, and the view of it that the publisher needs.
+//!
+//! No I/O: `netlink` feeds it, tests feed it too.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use common::{
+    id::InterfaceId,
+    mac::MacAddr,
+    snapshot::{AddressHash, Route},
+};
+use ipnet::Ipv4Net;
+use prefix_trie::PrefixMap;
+use rtnetlink::packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressHeaderFlags, AddressMessage},
+    link::{LinkAttribute, LinkFlags, LinkMessage},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
+    route::{
+        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHopFlags, RouteType,
+    },
+};
+use serde::Serialize;
+
+/// The kernel as the publisher and the shows see it. Cheap to clone: the large parts are shared.
+#[derive(Clone, Debug, Default)]
+pub struct HostState {
+    /// Rises when links, addresses, routes or link addresses of neighbours change: all that a snapshot is built of.
+    pub generation: u64,
+    /// Shadows that exist, with their state.
+    pub links: BTreeMap<InterfaceId, ShadowLink>,
+    /// Every IPv4 address of the kernel, on devices of ours or not, by device and in the kernel's order.
+    pub addresses: Vec<KernelAddress>,
+    /// Main table: for each prefix what the best route says.
+    pub routes: Arc<PrefixMap<Ipv4Net, Route>>,
+    /// All routes of the main table with what `show ip route` needs, by prefix, best first.
+    pub table: Arc<Vec<RouteEntry>>,
+    /// Neighbours on shadows whose link address is known.
+    pub neighbours: HashMap<(InterfaceId, Ipv4Addr), MacAddr, AddressHash>,
+    /// All neighbours on shadows, resolved or not, by interface and address.
+    pub arp: Vec<ArpEntry>,
+}
+
+impl HostState {
+    fn forwards_as(&self, other: &Self) -> bool {
+        self.links == other.links
+            && self.addresses == other.addresses
+            && Arc::ptr_eq(&self.routes, &other.routes)
+            && self.neighbours == other.neighbours
+    }
+}
+
+/// A shadow in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShadowLink {
+    /// Kernel name.
+    pub device: String,
+    /// Kernel index.
+    pub index: u32,
+    /// Not shut down.
+    pub up: bool,
+    /// Up and with carrier.
+    pub running: bool,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Its address.
+    pub mac: MacAddr,
+}
+
+/// An address that the kernel holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelAddress {
+    /// Kernel name of the device.
+    pub device: String,
+    /// The interface, if the device is a shadow.
+    pub interface: Option<InterfaceId>,
+    /// Address with its subnet.
+    pub net: Ipv4Net,
+    /// Second or later of its subnet.
+    pub secondary: bool,
+}
+
+/// A route of the main table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteEntry {
+    /// Destination.
+    pub prefix: Ipv4Net,
+    /// `kernel`, `static`, `homeward`, `bgp`...
+    pub protocol: u8,
+    /// Lower is better.
+    pub metric: u32,
+    /// Next hop.
+    pub gateway: Option<Ipv4Addr>,
+    /// Kernel name of the device.
+    pub device: Option<String>,
+    /// The interface, if the device is a shadow.
+    pub interface: Option<InterfaceId>,
+    /// Discarded or refused.
+    pub null: bool,
+    /// It is the one in use for its prefix.
+    pub best: bool,
+}
+
+/// A neighbour on a shadow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArpEntry {
+    /// On which interface.
+    pub interface: InterfaceId,
+    /// Whose.
+    pub address: Ipv4Addr,
+    /// Its link address, where it is known and holds.
+    pub mac: Option<MacAddr>,
+    /// What the kernel thinks of it.
+    pub state: ArpState,
+}
+
+/// State of a neighbour (`ip neigh`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArpState {
+    /// Being asked for, for the first time.
+    Incomplete,
+    /// Confirmed a short while ago.
+    Reachable,
+    /// Not confirmed of late; still used.
+    Stale,
+    /// Being confirmed; still used.
+    Probe,
+    /// Did not answer.
+    Failed,
+    /// Configured.
+    Permanent,
+}
+
+impl ArpState {
+    fn of(state: NeighbourState) -> Option<Self> {
+        Some(match state {
+            NeighbourState::Incomplete => Self::Incomplete,
+            NeighbourState::Reachable => Self::Reachable,
+            NeighbourState::Stale => Self::Stale,
+            NeighbourState::Delay | NeighbourState::Probe => Self::Probe,
+            NeighbourState::Failed => Self::Failed,
+            NeighbourState::Permanent | NeighbourState::Noarp => Self::Permanent,
+            _ => return None,
+        })
+    }
+
+    /// True if the link address may be used.
+    pub fn usable(self) -> bool {
+        !matches!(self, Self::Incomplete | Self::Failed)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    pub(crate) up: bool,
+    /// As the device says; `running` follows up to a second later, with the routes.
+    pub(crate) carrier: bool,
+    pub(crate) running: bool,
+    pub(crate) mtu: u32,
+    pub(crate) mac: MacAddr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) net: Ipv4Net,
+    pub(crate) secondary: bool,
+    pub(crate) label: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) gateway: Gateway,
+    pub(crate) index: u32,
+    usable: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gateway {
+    None,
+    V4(Ipv4Addr),
+    /// IPv6 next hop (RFC 5549): the kernel's own matter.
+    Other,
+}
+
+/// A route as the kernel told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KernelRoute {
+    pub(crate) metric: u32,
+    pub(crate) protocol: u8,
+    pub(crate) kind: RouteType,
+    pub(crate) hops: Vec<Hop>,
+}
+
+impl KernelRoute {
+    fn same_place(&self, other: &Self) -> bool {
+        let place = |route: &Self| -> Vec<(u32, Gateway)> {
+            route.hops.iter().map(|hop| (hop.index, hop.gateway)).collect()
+        };
+        self.metric == other.metric
+            && self.kind == other.kind
+            && self.protocol == other.protocol
+            && place(self) == place(other)
+    }
+}
+
+/// What a message changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// Anything at all.
+    pub(crate) any: bool,
+    /// The kernel removes routes without a word when a link or an address goes: they must be read anew.
+    pub(crate) routes_doubtful: bool,
+}
+
+const NOTHING: Changed = Changed { any: false, routes_doubtful: false };
+
+/// The kernel's tables, IPv4 only.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) links: BTreeMap<u32, Link>,
+    pub(crate) addresses: BTreeMap<u32, Vec<Address>>,
+    pub(crate) routes: BTreeMap<Ipv4Net, Vec<KernelRoute>>,
+    pub(crate) neighbours: BTreeMap<(u32, Ipv4Addr), (ArpState, Option<MacAddr>)>,
+    routes_dirty: bool,
+    shared_routes: Arc<PrefixMap<Ipv4Net, Route>>,
+    shared_table: Arc<Vec<RouteEntry>>,
+    shadows_then: BTreeMap<u32, InterfaceId>,
+}
+
+impl Tables {
+    /// Takes one notification or dump entry. `replace`: the header says that a route replaces another.
+    pub(crate) fn apply(&mut self, message: &RouteNetlinkMessage, replace: bool) -> Changed {
+        match message {
+            RouteNetlinkMessage::NewLink(link) => self.new_link(link),
+            RouteNetlinkMessage::DelLink(link) => self.del_link(link),
+            RouteNetlinkMessage::NewAddress(address) => self.new_address(address),
+            RouteNetlinkMessage::DelAddress(address) => self.del_address(address),
+            RouteNetlinkMessage::NewRoute(route) => self.new_route(route, replace),
+            RouteNetlinkMessage::DelRoute(route) => self.del_route(route),
+            RouteNetlinkMessage::NewNeighbour(neighbour) => self.new_neighbour(neighbour),
+            RouteNetlinkMessage::DelNeighbour(neighbour) => self.del_neighbour(neighbour),
+            _ => NOTHING,
+        }
+    }
+
+    /// Forgets all routes; a dump follows.
+    pub(crate) fn clear_routes(&mut self) {
+        self.routes.clear();
+        self.routes_dirty = true;
+    }
+
+    /// Forgets all but the routes; a dump follows.
+    pub(crate) fn clear_devices(&mut self) {
+        self.links.clear();
+        self.addresses.clear();
+        self.neighbours.clear();
+    }
+
+    fn new_link(&mut self, message: &LinkMessage) -> Changed {
+        // Bridges and wireless send link messages of other families about parts of a device.
+        if message.header.interface_family != AddressFamily::Unspec {
+            return NOTHING;
+        }
+        let mut link = self.links.get(&message.header.index).cloned().unwrap_or_default();
+        let before = (link.up, link.running);
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Address(bytes) => {
+                    if let Ok(mac) = bytes.as_slice().try_into() {
+                        link.mac = MacAddr(mac);
+                    }
+                }
+                _ => {}
+            }
+        }
+        link.up = message.header.flags.contains(LinkFlags::Up);
+        link.carrier = link.up && message.header.flags.contains(LinkFlags::LowerUp);
+        link.running = link.up && message.header.flags.contains(LinkFlags::Running);
+        let routes_doubtful = before != (link.up, link.running);
+        if routes_doubtful && !link.up {
+            self.neighbours.retain(|(index, _), (state, _)| {
+                *index != message.header.index || *state == ArpState::Permanent
+            });
+        }
+        self.links.insert(message.header.index, link);
+        Changed { any: true, routes_doubtful }
+    }
+
+    fn del_link(&mut self, message: &LinkMessage) -> Changed {
+        let index = message.header.index;
+        if message.header.interface_family != AddressFamily::Unspec {
+            return NOTHING;
+        }
+        self.links.remove(&index);
+        self.addresses.remove(&index);
+        self.neighbours.retain(|(of, _), _| *of != index);
+        Changed { any: true, routes_doubtful: true }
+    }
+
+    fn new_address(&mut self, message: &AddressMessage) -> Changed {
+        let Some(address) = read_address(message) else { return NOTHING };
+        let list = self.addresses.entry(message.header.index).or_default();
+        match list.iter_mut().find(|known| known.net == address.net) {
+            Some(known) => *known = address,
+            None => list.push(address),
+        }
+        Changed { any: true, routes_doubtful: false }
+    }
+
+    fn del_address(&mut self, message: &AddressMessage) -> Changed {
+        let Some(address) = read_address(message) else { return NOTHING };
+        if let Some(list) = self.addresses.get_mut(&message.header.index) {
+            list.retain(|known| known.net != address.net);
+        }
+        Changed { any: true, routes_doubtful: true }
+    }
+
+    fn new_route(&mut self, message: &RouteMessage, replace: bool) -> Changed {
+        let Some((prefix, route)) = read_route(message) else { return NOTHING };
+        let list = self.routes.entry(prefix).or_default();
+        if let Some(known) = list.iter_mut().find(|known| known.same_place(&route)) {
+            *known = route;
+        } else if let Some(known) = list.iter_mut().find(|known| replace && known.metric == route.metric) {
+            *known = route;
+        } else {
+            let at = list.iter().position(|known| known.metric > route.metric).unwrap_or(list.len());
+            list.insert(at, route);
+        }
+        self.routes_dirty = true;
+        Changed { any: true, routes_doubtful: false }
+    }
+
+    fn del_route(&mut self, message: &RouteMessage) -> Changed {
+        let Some((prefix, route)) = read_route(message) else { return NOTHING };
+        if let Some(list) = self.routes.get_mut(&prefix) {
+            list.retain(|known| !known.same_place(&route));
+            if list.is_empty() {
+                self.routes.remove(&prefix);
+            }
+        }
+        self.routes_dirty = true;
+        Changed { any: true, routes_doubtful: false }
+    }
+
+    fn new_neighbour(&mut self, message: &NeighbourMessage) -> Changed {
+        let Some((key, mac)) = read_neighbour(message) else { return NOTHING };
+        match ArpState::of(message.header.state) {
+            Some(state) => {
+                let value = (state, mac.filter(|_| state.usable()));
+                let any = self.neighbours.insert(key, value) != Some(value);
+                Changed { any, routes_doubtful: false }
+            }
+            None => self.forget_neighbour(key),
+        }
+    }
+
+    fn del_neighbour(&mut self, message: &NeighbourMessage) -> Changed {
+        read_neighbour(message).map_or(NOTHING, |(key, _)| self.forget_neighbour(key))
+    }
+
+    fn forget_neighbour(&mut self, key: (u32, Ipv4Addr)) -> Changed {
+        Changed { any: self.neighbours.remove(&key).is_some(), routes_doubtful: false }
+    }
+
+    /// The view for the publisher, `shadows` being our devices by kernel index and `last` the view before.
+    pub(crate) fn view(&mut self, shadows: &BTreeMap<u32, InterfaceId>, last: &HostState) -> HostState {
+        if self.routes_dirty || *shadows != self.shadows_then {
+            self.routes_dirty = false;
+            self.shadows_then.clone_from(shadows);
+            let (routes, table) = self.view_routes(shadows);
+            if routes != *self.shared_routes {
+                self.shared_routes = Arc::new(routes);
+            }
+            if table != *self.shared_table {
+                self.shared_table = Arc::new(table);
+            }
+        }
+        let mut neighbours = HashMap::default();
+        let mut arp = Vec::new();
+        for ((index, address), (state, mac)) in &self.neighbours {
+            let Some(interface) = shadows.get(index).copied() else { continue };
+            if let Some(mac) = mac {
+                neighbours.insert((interface, *address), *mac);
+            }
+            arp.push(ArpEntry { interface, address: *address, mac: *mac, state: *state });
+        }
+        arp.sort_by_key(|entry| (entry.interface, entry.address));
+        let mut view = HostState {
+            generation: last.generation,
+            links: self.view_links(shadows),
+            addresses: self.view_addresses(shadows),
+            routes: Arc::clone(&self.shared_routes),
+            table: Arc::clone(&self.shared_table),
+            neighbours,
+            arp,
+        };
+        if !view.forwards_as(last) {
+            view.generation += 1;
+        }
+        view
+    }
+
+    fn view_links(&self, shadows: &BTreeMap<u32, InterfaceId>) -> BTreeMap<InterfaceId, ShadowLink> {
+        let known = |(index, id): (&u32, &InterfaceId)| {
+            let link = self.links.get(index)?;
+            let view = ShadowLink {
+                device: link.name.clone(),
+                index: *index,
+                up: link.up,
+                running: link.running,
+                mtu: link.mtu,
+                mac: link.mac,
+            };
+            Some((*id, view))
+        };
+        shadows.iter().filter_map(known).collect()
+    }
+
+    fn view_addresses(&self, shadows: &BTreeMap<u32, InterfaceId>) -> Vec<KernelAddress> {
+        let of_device = |(index, list): (&u32, &Vec<Address>)| {
+            let device = self.links.get(index).map_or_else(|| format!("if{index}"), |link| link.name.clone());
+            let interface = shadows.get(index).copied();
+            list.iter()
+                .map(|address| KernelAddress {
+                    device: device.clone(),
+                    interface,
+                    net: address.net,
+                    secondary: address.secondary,
+                })
+                .collect::<Vec<_>>()
+        };
+        self.addresses.iter().flat_map(of_device).collect()
+    }
+
+    fn view_routes(
+        &self,
+        shadows: &BTreeMap<u32, InterfaceId>,
+    ) -> (PrefixMap<Ipv4Net, Route>, Vec<RouteEntry>) {
+        let mut map = PrefixMap::new();
+        let mut table = Vec::new();
+        for (prefix, list) in &self.routes {
+            for route in list {
+                let leads = decide(route, shadows);
+                let best = leads.is_some() && map.get(prefix).is_none();
+                if let (true, Some(leads)) = (best, leads) {
+                    map.insert(*prefix, leads);
+                }
+                let hop = route.hops.first();
+                let index = hop.map(|hop| hop.index);
+                table.push(RouteEntry {
+                    prefix: *prefix,
+                    protocol: route.protocol,
+                    metric: route.metric,
+                    gateway: match hop.map(|hop| hop.gateway) {
+                        Some(Gateway::V4(gateway)) => Some(gateway),
+                        _ => None,
+                    },
+                    device: index.and_then(|index| self.links.get(&index)).map(|link| link.name.clone()),
+                    interface: index.and_then(|index| shadows.get(&index)).copied(),
+                    null: leads == Some(Route::Null),
+                    best,
+                });
+            }
+        }
+        (map, table)
+    }
+
+    /// Kernel index of the device called `name`.
+    pub(crate) fn index_of(&self, name: &str) -> Option<u32> {
+        self.links.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
+    }
+}
+
+/// Where a route leads a packet; `None` if it does not apply (its link is down, or it says "look further").
+/// Of several next hops the first usable one through a shadow is taken.
+fn decide(route: &KernelRoute, shadows: &BTreeMap<u32, InterfaceId>) -> Option<Route> {
+    match route.kind {
+        RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit => return Some(Route::Null),
+        RouteType::Unicast => {}
+        RouteType::Throw => return None,
+        _ => return Some(Route::Punt),
+    }
+    let usable = || route.hops.iter().filter(|hop| hop.usable);
+    let ours = usable().find_map(|hop| {
+        let interface = *shadows.get(&hop.index)?;
+        match hop.gateway {
+            Gateway::None => Some(Route::Connected(interface)),
+            Gateway::V4(gateway) => Some(Route::Via(interface, gateway)),
+            Gateway::Other => None,
+        }
+    });
+    ours.or_else(|| usable().next().map(|_| Route::Punt))
+}
+
+fn read_address(message: &AddressMessage) -> Option<Address> {
+    let mut local = None;
+    let mut peer = None;
+    let mut label = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(IpAddr::V4(address)) => local = Some(*address),
+            AddressAttribute::Address(IpAddr::V4(address)) => peer = Some(*address),
+            AddressAttribute::Label(text) => label = Some(text.clone()),
+            _ => {}
+        }
+    }
+    let net = Ipv4Net::new(local.or(peer)?, message.header.prefix_len).ok()?;
+    Some(Address { net, secondary: message.header.flags.contains(AddressHeaderFlags::Secondary), label })
+}
+
+fn read_route(message: &RouteMessage) -> Option<(Ipv4Net, KernelRoute)> {
+    let header = &message.header;
+    let mut table = u32::from(header.table);
+    let mut destination = Ipv4Addr::UNSPECIFIED;
+    let mut metric = 0;
+    let dead = header.flags.intersects(RouteFlags::Dead | RouteFlags::Linkdown);
+    let mut single = Hop { gateway: Gateway::None, index: 0, usable: !dead };
+    let mut hops = Vec::new();
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Table(value) => table = *value,
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = *address,
+            RouteAttribute::Priority(value) => metric = *value,
+            RouteAttribute::Oif(index) => single.index = *index,
+            RouteAttribute::MultiPath(list) => {
+                hops.extend(list.iter().map(|hop| Hop {
+                    gateway: gateway(&hop.attributes),
+                    index: hop.interface_index,
+                    usable: !hop.flags.intersects(RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown),
+                }));
+            }
+            _ => {}
+        }
+    }
+    if header.address_family != AddressFamily::Inet
+        || table != u32::from(RouteHeader::RT_TABLE_MAIN)
+        || header.tos != 0
+        || header.flags.contains(RouteFlags::Cloned)
+    {
+        return None;
+    }
+    single.gateway = gateway(&message.attributes);
+    if hops.is_empty() && single.index != 0 {
+        hops.push(single);
+    }
+    let prefix = Ipv4Net::new(destination, header.destination_prefix_length).ok()?.trunc();
+    Some((prefix, KernelRoute { metric, protocol: header.protocol.into(), kind: header.kind, hops }))
+}
+
+fn gateway(attributes: &[RouteAttribute]) -> Gateway {
+    attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(Gateway::V4(*address)),
+            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => Some(Gateway::Other),
+            _ => None,
+        })
+        .unwrap_or(Gateway::None)
+}
+
+fn read_neighbour(message: &NeighbourMessage) -> Option<((u32, Ipv4Addr), Option<MacAddr>)> {
+    let mut address = None;
+    let mut mac = None;
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(value)) => address = Some(*value),
+            NeighbourAttribute::LinkLayerAddress(bytes) => {
+                mac = bytes.as_slice().try_into().ok().map(MacAddr);
+            }
+            _ => {}
+        }
+    }
+    if message.header.family != AddressFamily::Inet {
+        return None;
+    }
+    Some(((message.header.ifindex, address?), mac))
+}

@@ -1,0 +1,404 @@
+//! The host task: one tokio task that owns the mirror, the shadows and the resolver.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use common::{
+    id::InterfaceId,
+    ring::{FrameReceiver, FrameSender},
+};
+use rtnetlink::{
+    packet_core::{NLM_F_CREATE, NLM_F_REPLACE},
+    packet_route::{
+        RouteNetlinkMessage,
+        neighbour::{NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourState},
+    },
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval, sleep_until},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    HostError,
+    apply::{self, Pending, Step},
+    desired::{DesiredHost, DesiredInterface},
+    name::device_name,
+    netlink::{self, Listener, Notice, Requests},
+    resolve::{Ask, NextHop, Resolver, Unresolved},
+    shadow::Shadow,
+    shadow_io::{ShadowIo, Tap},
+    state::{ArpState, HostState, Tables},
+};
+
+/// Changes within this time are told as one.
+const COALESCE: Duration = Duration::from_millis(2);
+/// Time between looks at what waits: retries of the resolver, pending lines.
+const TICK: Duration = Duration::from_millis(250);
+/// Time between looks at pending lines that no event has moved.
+const RETRY_PENDING: Duration = Duration::from_secs(1);
+/// Most rounds in which the kernel is compared and changed before the rest is left to the next event.
+const PASSES: usize = 4;
+/// Time between complete readings, which find what the kernel removed without a word.
+const RESYNC: Duration = Duration::from_mins(1);
+/// Present where the kernel keeps managed neighbours resolved.
+const MANAGED_MARK: &str = "/proc/sys/net/ipv4/neigh/default/interval_probe_time_ms";
+
+pub(super) enum Command {
+    Apply(Box<DesiredHost>, oneshot::Sender<Result<Vec<Pending>, HostError>>),
+    Want(BTreeSet<NextHop>),
+    Resolve(NextHop),
+    Unresolved(oneshot::Sender<Vec<Unresolved>>),
+    Resync,
+    Shutdown(oneshot::Sender<()>),
+}
+
+struct Kept {
+    id: InterfaceId,
+    vlan: Option<u16>,
+    shadow: Shadow,
+}
+
+pub(super) struct Task {
+    requests: Requests,
+    listener: Listener,
+    tables: Tables,
+    /// By full name.
+    shadows: BTreeMap<String, Kept>,
+    io: ShadowIo,
+    desired: DesiredHost,
+    permanent: BTreeSet<(u32, std::net::Ipv4Addr)>,
+    resolver: Resolver,
+    pending: Vec<Pending>,
+    pending_at: Instant,
+    resync_at: Instant,
+    state: watch::Sender<HostState>,
+    due: Option<Instant>,
+    reconcile: bool,
+    routes_doubtful: bool,
+    resync: bool,
+}
+
+impl Task {
+    /// Connects, reads the kernel's tables, and removes what a killed process left behind.
+    pub(super) async fn start(
+        punts: Vec<FrameReceiver>,
+        injects: Vec<FrameSender>,
+        state: watch::Sender<HostState>,
+    ) -> Result<Self, HostError> {
+        let (requests, listener) = netlink::connect()?;
+        let io = ShadowIo::start(punts, injects).map_err(HostError::Thread)?;
+        let now = Instant::now();
+        let mut resolver = Resolver::new(now);
+        if !Path::new(MANAGED_MARK).exists() {
+            resolver.without_managed();
+        }
+        let mut task = Self {
+            requests,
+            listener,
+            tables: Tables::default(),
+            shadows: BTreeMap::new(),
+            io,
+            desired: DesiredHost::default(),
+            permanent: BTreeSet::new(),
+            resolver,
+            pending: Vec::new(),
+            pending_at: now,
+            resync_at: now + RESYNC,
+            state,
+            due: None,
+            reconcile: true,
+            routes_doubtful: false,
+            resync: true,
+        };
+        task.settle().await?;
+        Ok(task)
+    }
+
+    pub(super) fn io(&self) -> &ShadowIo {
+        &self.io
+    }
+
+    /// Runs until told to stop or until nobody can tell any more; then everything of ours is removed.
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let done = loop {
+            let due = self.due;
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Shutdown(done)) => break Some(done),
+                    Some(command) => self.obey(command).await,
+                    None => break None,
+                },
+                notice = self.listener.next() => {
+                    let Some(notice) = notice else {
+                        warn!("the netlink connection ended: the kernel's changes are not seen any more");
+                        break None;
+                    };
+                    self.take_all(notice);
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    if let Err(error) = self.settle().await {
+                        warn!("{error}; trying again");
+                        self.resync = true;
+                        self.due = Some(Instant::now() + RETRY_PENDING);
+                    }
+                }
+                _ = tick.tick() => self.ticked().await,
+            }
+        };
+        self.remove_all().await;
+        if let Some(done) = done {
+            let _ = done.send(());
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Apply(desired, reply) => {
+                let result = self.apply(*desired).await;
+                let _ = reply.send(result);
+            }
+            Command::Want(hops) => {
+                self.resolver.want(&hops);
+                self.ask().await;
+            }
+            Command::Resolve(hop) => {
+                if self.resolver.demand(hop, Instant::now()) {
+                    self.soon();
+                }
+            }
+            Command::Unresolved(reply) => {
+                let _ = reply.send(self.resolver.unresolved(Instant::now()));
+            }
+            Command::Resync => {
+                self.resync = true;
+                self.soon();
+            }
+            // Handled by the loop.
+            Command::Shutdown(_) => {}
+        }
+    }
+
+    async fn ticked(&mut self) {
+        let now = Instant::now();
+        if now >= self.resync_at {
+            self.resync = true;
+            self.soon();
+        }
+        if !self.pending.is_empty() && now >= self.pending_at {
+            self.reconcile = true;
+            self.soon();
+        }
+        self.ask().await;
+    }
+
+    fn soon(&mut self) {
+        self.due.get_or_insert_with(|| Instant::now() + COALESCE);
+    }
+
+    fn take_all(&mut self, first: Notice) {
+        let mut next = Some(first);
+        while let Some(notice) = next {
+            self.take(&notice);
+            next = self.listener.ready();
+        }
+    }
+
+    fn take(&mut self, notice: &Notice) {
+        let Notice::Message { message, replace } = notice else {
+            info!("netlink notifications were lost; reading everything anew");
+            self.resync = true;
+            return self.soon();
+        };
+        let changed = self.tables.apply(message, *replace);
+        self.routes_doubtful |= changed.routes_doubtful;
+        self.reconcile |= changed.any
+            && matches!(
+                **message,
+                RouteNetlinkMessage::NewLink(_)
+                    | RouteNetlinkMessage::DelLink(_)
+                    | RouteNetlinkMessage::NewAddress(_)
+                    | RouteNetlinkMessage::DelAddress(_)
+                    | RouteNetlinkMessage::DelRoute(_)
+                    | RouteNetlinkMessage::DelNeighbour(_)
+            );
+        if changed.any {
+            self.soon();
+        }
+    }
+
+    /// Brings tables, kernel and watchers to one state.
+    async fn settle(&mut self) -> Result<(), HostError> {
+        self.due = None;
+        if std::mem::take(&mut self.resync) {
+            self.resync_at = Instant::now() + RESYNC;
+            self.routes_doubtful = true;
+            self.reconcile = true;
+        }
+        if std::mem::take(&mut self.reconcile) {
+            // A step can undo what another relies on: an address that goes takes routes along.
+            for _ in 0..PASSES {
+                self.read_devices().await?;
+                if std::mem::take(&mut self.routes_doubtful) {
+                    self.read_routes().await?;
+                }
+                if !self.make_equal().await {
+                    break;
+                }
+                self.routes_doubtful = true;
+            }
+        }
+        if std::mem::take(&mut self.routes_doubtful) {
+            self.read_devices().await?;
+            self.read_routes().await?;
+        }
+        self.ask().await;
+        self.publish();
+        Ok(())
+    }
+
+    /// Reads links, addresses and neighbours anew.
+    async fn read_devices(&mut self) -> Result<(), HostError> {
+        let tables = &mut self.tables;
+        tables.clear_devices();
+        self.requests
+            .dump_devices(|message| {
+                tables.apply(message, false);
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Reads the routes anew.
+    async fn read_routes(&mut self) -> Result<(), HostError> {
+        let tables = &mut self.tables;
+        tables.clear_routes();
+        self.requests
+            .dump_routes(|message| {
+                tables.apply(message, false);
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Takes the steps that are missing; true if one of them was taken.
+    async fn make_equal(&mut self) -> bool {
+        let (steps, pending) = apply::plan(&self.desired, &self.tables, &self.indexes(), &self.permanent);
+        self.pending = pending;
+        let mut changed = false;
+        for step in steps {
+            let (message, flags) = step.message();
+            match self.requests.transact(message, flags).await {
+                Ok(()) => {
+                    changed = true;
+                    debug!(?step, "host");
+                    if let Step::SetNeighbour(index, address, _) = step {
+                        self.permanent.insert((index, address));
+                    } else if let Step::DeleteNeighbour(index, address) = step {
+                        self.permanent.remove(&(index, address));
+                    }
+                }
+                Err(errno) => self.pending.extend(step.refused(errno)),
+            }
+        }
+        self.pending_at = Instant::now() + RETRY_PENDING;
+        changed
+    }
+
+    fn publish(&mut self) {
+        let shadows = self.shadows.values().map(|kept| (kept.shadow.index, kept.id)).collect();
+        let view = self.tables.view(&shadows, &self.state.borrow());
+        self.state.send_replace(view);
+    }
+
+    fn indexes(&self) -> BTreeMap<InterfaceId, u32> {
+        self.shadows.values().map(|kept| (kept.id, kept.shadow.index)).collect()
+    }
+
+    /// Makes and removes shadows, then the rest. On error nothing has changed.
+    async fn apply(&mut self, desired: DesiredHost) -> Result<Vec<Pending>, HostError> {
+        let fresh = self.create_shadows(&desired.interfaces)?;
+        let wanted: BTreeSet<&str> = desired.interfaces.iter().map(|i| i.name.as_str()).collect();
+        self.shadows.retain(|name, _| wanted.contains(name.as_str()));
+        self.shadows.extend(fresh);
+        for interface in &desired.interfaces {
+            if let Some(kept) = self.shadows.get_mut(&interface.name) {
+                (kept.id, kept.vlan) = (interface.id, interface.vlan);
+            }
+        }
+        self.io.serve(
+            self.shadows
+                .values()
+                .map(|kept| Tap { interface: kept.id, vlan: kept.vlan, device: kept.shadow.tap.clone() })
+                .collect(),
+        );
+        self.desired = desired;
+        self.reconcile = true;
+        self.routes_doubtful = true;
+        self.settle().await?;
+        Ok(self.pending.clone())
+    }
+
+    fn create_shadows(&self, interfaces: &[DesiredInterface]) -> Result<BTreeMap<String, Kept>, HostError> {
+        let mut taken: BTreeSet<String> =
+            self.shadows.values().map(|kept| kept.shadow.device.clone()).collect();
+        let mut fresh = BTreeMap::new();
+        for interface in interfaces.iter().filter(|interface| !self.shadows.contains_key(&interface.name)) {
+            let device = device_name(&interface.name, &taken);
+            let shadow = Shadow::create(&device, &interface.name, interface.mac, interface.mtu)?;
+            info!("{}: shadow {device} has kernel index {}", interface.name, shadow.index);
+            taken.insert(device);
+            let kept = Kept { id: interface.id, vlan: interface.vlan, shadow };
+            fresh.insert(interface.name.clone(), kept);
+        }
+        Ok(fresh)
+    }
+
+    /// Carries out what the resolver plans.
+    async fn ask(&mut self) {
+        let indexes = self.indexes();
+        let tables = &self.tables;
+        let state = |(interface, address): NextHop| -> Option<ArpState> {
+            let index = indexes.get(&interface)?;
+            tables.neighbours.get(&(*index, address)).map(|(state, _)| *state)
+        };
+        for ask in self.resolver.plan(Instant::now(), state) {
+            let (Ask::Manage(hop) | Ask::Probe(hop) | Ask::Release(hop)) = ask;
+            let Some(index) = indexes.get(&hop.0) else { continue };
+            let mut message = apply::neighbour_message(*index, hop.1);
+            message.header.state = NeighbourState::None;
+            if let Ask::Manage(_) = ask {
+                message.header.flags = NeighbourFlags::ExtLearned;
+                message.attributes.push(NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed));
+            } else {
+                message.header.flags = NeighbourFlags::Use;
+                if self.resolver.keeps(hop) {
+                    message.header.flags |= NeighbourFlags::ExtLearned;
+                    message.attributes.push(NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed));
+                }
+            }
+            let request = RouteNetlinkMessage::NewNeighbour(message);
+            if let Err(errno) = self.requests.transact(request, NLM_F_CREATE | NLM_F_REPLACE).await {
+                // A link that is down refuses; the next turn asks again.
+                debug!("{ask:?}: {errno}");
+            }
+        }
+    }
+
+    async fn remove_all(&mut self) {
+        self.desired = DesiredHost::default();
+        self.io.serve(Vec::new());
+        self.shadows.clear();
+        self.routes_doubtful = true;
+        self.reconcile = true;
+        if let Err(error) = self.settle().await {
+            warn!("{error}: addresses on lo and routes of protocol {} may remain", apply::PROTOCOL);
+        }
+    }
+}

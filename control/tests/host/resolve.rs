@@ -1,0 +1,68 @@
+//! Next hops are resolved by the kernel's ARP through the rings.
+
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+use control::host::state::ArpState;
+
+use crate::support::*;
+
+/// Answers the kernel's next question for `address`.
+async fn answer(rig: &mut Rig, address: Ipv4Addr) {
+    let question = rig.frame(|_, frame| is_arp(frame, 1, address)).await;
+    assert_eq!(question[22..28], PORT_MAC.0);
+    assert_eq!(question[28..32], HOST.octets());
+    assert!(rig.punt.send(ETHERNET0, &arp(PORT_MAC, 2, (PEER_MAC, address), (PORT_MAC, HOST))));
+}
+
+#[test]
+fn a_wanted_next_hop_is_asked_for_resolved_and_kept() {
+    in_namespace(|| async {
+        let mut rig = Rig::with_ethernet0().await;
+        let deaf = Ipv4Addr::new(10, 1, 1, 66);
+        rig.host.want(BTreeSet::from([(ETHERNET0, PEER), (ETHERNET0, deaf)]));
+        answer(&mut rig, PEER).await;
+        let state = rig.state("the neighbour", |s| s.neighbours.contains_key(&(ETHERNET0, PEER))).await;
+        assert_eq!(state.neighbours[&(ETHERNET0, PEER)], PEER_MAC);
+        assert!(!state.neighbours.contains_key(&(ETHERNET0, deaf)));
+        let unresolved = rig.host.unresolved().await.unwrap();
+        assert_eq!(unresolved.iter().map(|u| u.address).collect::<Vec<_>>(), [deaf]);
+        let entry = ip("neigh show 10.1.1.2");
+        assert!(entry.contains("managed"), "{entry}");
+
+        // The kernel gives up after three questions; they go on.
+        rig.state("a failure", |s| s.arp.iter().any(|e| e.address == deaf && e.state == ArpState::Failed))
+            .await;
+        answer(&mut rig, deaf).await;
+        rig.state("the late one", |s| s.neighbours.contains_key(&(ETHERNET0, deaf))).await;
+
+        // A link that went down forgets; it is asked for again at once.
+        let mut desired = one_interface();
+        desired.interfaces[0].up = false;
+        rig.host.apply(desired).await.unwrap();
+        rig.state("nothing", |s| s.neighbours.is_empty()).await;
+        rig.host.apply(one_interface()).await.unwrap();
+        answer(&mut rig, PEER).await;
+        rig.state("the neighbour again", |s| s.neighbours.contains_key(&(ETHERNET0, PEER))).await;
+
+        rig.host.want(BTreeSet::new());
+        assert_eq!(rig.host.unresolved().await.unwrap(), []);
+        let entry = ip("neigh show 10.1.1.2");
+        assert!(entry.contains("02:00:5e:00:00:02") && !entry.contains("managed"), "{entry}");
+        rig.host.shutdown().await;
+    });
+}
+
+#[test]
+fn a_worker_that_needs_a_neighbour_gets_it() {
+    in_namespace(|| async {
+        let mut rig = Rig::with_ethernet0().await;
+        rig.host.resolve(ETHERNET0, PEER);
+        answer(&mut rig, PEER).await;
+        rig.state("the neighbour", |s| s.neighbours.get(&(ETHERNET0, PEER)) == Some(&PEER_MAC)).await;
+        // Gone stale, it is confirmed without a packet of anybody: by a question to the neighbour alone.
+        ip("neigh replace 10.1.1.2 lladdr 02:00:5e:00:00:02 dev Et0 nud stale");
+        let question = rig.frame(|_, frame| is_arp(frame, 1, PEER)).await;
+        assert_eq!(question[..6], PEER_MAC.0);
+        rig.host.shutdown().await;
+    });
+}
