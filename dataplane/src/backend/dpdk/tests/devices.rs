@@ -1,7 +1,8 @@
-//! The virtual devices that a configuration may name: each starts with two workers, and those that can be joined in
-//! one process carry a frame.
+//! The virtual devices that a configuration may name: each starts, and those that another process can
+//! serve carry a frame.
 
 use std::{
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -23,27 +24,6 @@ fn started(device: &str) -> (String, u16, u16) {
     (info.driver, info.rx_queues, info.tx_queues)
 }
 
-/// Starts both devices and sends on each until the other has received; peers find each other in their own time.
-fn joined(devices: &[&str; 2]) {
-    let mut started = start(&config(devices)).unwrap_or_else(|error| panic!("{error}"));
-    let mut queues = started.queues().remove(0);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    for (from, to) in [(0, 1), (1, 0)] {
-        let mut received: Burst<DpdkFrame> = Burst::new();
-        while received.is_empty() {
-            assert!(Instant::now() < deadline, "nothing came from {} to {}", devices[from], devices[to]);
-            let mut frame = queues[from].allocate().unwrap();
-            frame.append(300).unwrap().fill(from as u8 + 1);
-            let mut out: Burst<_> = std::iter::once(frame).collect();
-            queues[from].transmit(&mut out);
-            queues[to].receive(&mut received);
-            // What a device on the way still does is not ours.
-            received.retain(|frame| frame.data() == [from as u8 + 1; 300]);
-            thread::yield_now();
-        }
-    }
-}
-
 #[test]
 fn tap() {
     unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
@@ -59,16 +39,87 @@ fn express_data_path() {
 }
 
 #[test]
-fn memif() {
-    let name = format!("socket=homeward-test-{}", std::process::id());
-    joined(&[&format!("net_memif0,role=server,{name}"), &format!("net_memif1,role=client,{name}")]);
-}
-
-#[test]
 fn vhost() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vhost.sock");
     assert_eq!(started(&format!("net_vhost0,iface={}", path.display())), ("net_vhost".to_owned(), 2, 2));
+}
+
+/// A process of testpmd that ends with the test.
+struct TestPmd(Child);
+
+impl TestPmd {
+    /// Serves the socket `path` with the device `vdev` and sends every frame back with its addresses exchanged.
+    fn new(vdev: &str, path: &str) -> Self {
+        let prefix = format!("homeward-test-{}", std::process::id());
+        let eal = ["--no-pci", "--no-huge", "--no-telemetry", "--no-shconf", "-m", "256", "-l", "0,1"];
+        let child = Command::new("dpdk-testpmd")
+            .args(eal)
+            .args([
+                "--file-prefix",
+                &prefix,
+                "--vdev",
+                vdev,
+                "--",
+                "-i",
+                "--auto-start",
+                "--forward-mode=macswap",
+            ])
+            .args(["--total-num-mbufs=4096"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dpdk-testpmd is installed");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !std::fs::exists(path).unwrap() {
+            assert!(Instant::now() < deadline, "testpmd serves {path}");
+            thread::yield_now();
+        }
+        Self(child)
+    }
+}
+
+impl Drop for TestPmd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        // Killed, it leaves its runtime directory.
+        let _ = std::fs::remove_dir(format!("/var/run/dpdk/homeward-test-{}", std::process::id()));
+    }
+}
+
+/// Sends on `device` until testpmd, which serves `path` with `vdev`, has sent back.
+fn carries(device: &str, vdev: &str, path: &str) {
+    let _peer = TestPmd::new(vdev, path);
+    let mut started = start(&config(&[device])).unwrap_or_else(|error| panic!("{error}"));
+    let mut queue = started.queues().remove(0).remove(0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut received: Burst<DpdkFrame> = Burst::new();
+    while received.is_empty() {
+        assert!(Instant::now() < deadline, "testpmd sends back");
+        let mut frame = queue.allocate().unwrap();
+        frame.append(64).unwrap().copy_from_slice(&[&[2; 6][..], &[4; 6], &[0x88, 0xb5], &[9; 50]].concat());
+        let mut out: Burst<_> = std::iter::once(frame).collect();
+        queue.transmit(&mut out);
+        queue.receive(&mut received);
+        thread::yield_now();
+    }
+    assert_eq!(received[0].data()[..14], [4, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 2, 0x88, 0xb5]);
+    assert_eq!(received[0].total_len(), 64);
+}
+
+#[test]
+fn virtio_user_to_the_vhost_of_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vhost.sock").display().to_string();
+    carries(&format!("net_virtio_user0,path={path}"), &format!("net_vhost0,iface={path}"), &path);
+}
+
+#[test]
+fn memif() {
+    let name = format!("socket=homeward-test-{}", std::process::id());
+    assert_eq!(started(&format!("net_memif0,role=server,{name}")), ("net_memif".to_owned(), 2, 2));
 }
 
 /// The other side of `virtio_user` must be there first; DPDK's words about it are shown.
