@@ -10,7 +10,10 @@ use super::{
 use crate::configuration::Configuration;
 
 /// Largest file, in bytes.
-pub const FILE_LIMIT: usize = 16 * 1024 * 1024;
+pub const FILE_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Most lines of a file; twice what the most farms, reals, virtual servers and routes take.
+pub const FILE_LINES: usize = 131_072;
 
 /// Most errors that are listed.
 const ERRORS: usize = 20;
@@ -39,6 +42,9 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Vec<FileError>> {
     };
     if text.len() > FILE_LIMIT {
         return Err(vec![error(0, "", Problem::Unreadable(format!("larger than {FILE_LIMIT} bytes")))]);
+    }
+    if text.lines().nth(FILE_LINES).is_some() {
+        return Err(vec![error(0, "", Problem::Unreadable(format!("more than {FILE_LINES} lines")))]);
     }
     let mut loaded = Loaded::default();
     let mut position = Position::default();

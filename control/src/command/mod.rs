@@ -42,7 +42,7 @@ mod tests;
 
 pub use builtin::{INERT, language};
 pub use error::{ConfigError, ErrorId, ExecError, Failure, FileError, Problem};
-pub use file::{FILE_LIMIT, Loaded, load};
+pub use file::{FILE_LIMIT, FILE_LINES, Loaded, load};
 pub use fuzz::fuzz_line;
 pub use help::Choice;
 pub use interface_name::{InterfaceKind, InterfaceName, ParseInterfaceError};
