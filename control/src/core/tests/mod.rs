@@ -17,7 +17,7 @@ use common::{
     link::{WorkerEnd, link},
     mac::MacAddr,
     slb::{Director, KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, display_hash},
-    snapshot::{Interface, PortView, Route},
+    snapshot::{Interface, PortView, Route, Snapshot},
     time::Nanos,
 };
 
@@ -97,6 +97,11 @@ impl Bench {
     pub fn send(&mut self, vip: [u8; 4], nai: &str, deregistration: bool) -> Outcome {
         let snapshot = self.worker.snapshot.load_full();
         self.worker.stats.generation.store(snapshot.generation, std::sync::atomic::Ordering::Relaxed);
+        self.send_by(&snapshot, vip, nai, deregistration)
+    }
+
+    /// As a worker that still runs `snapshot` does.
+    pub fn send_by(&mut self, snapshot: &Snapshot, vip: [u8; 4], nai: &str, deregistration: bool) -> Outcome {
         let Some(vip) = snapshot.vips.get(&Ipv4Addr::from(vip)) else { return Outcome::NoReal };
         let vserver = snapshot.vserver(vip.vservers[0]).unwrap();
         let request = Request {
@@ -112,7 +117,7 @@ impl Bench {
         let ended = |end: SessionEnd| {
             let _ = events.push(common::event::Event::Session(end.into()));
         };
-        self.worker.director.handle(&snapshot, &request, self.now.tick(), WorkerId(0), ended)
+        self.worker.director.handle(snapshot, &request, self.now.tick(), WorkerId(0), ended)
     }
 
     /// Last octet of the real that a request of `nai` to 10.1.1.10 goes to; 0: nobody.

@@ -395,3 +395,20 @@ fn what_only_a_restart_can_change_is_refused_and_nothing_else_of_it_happens() {
     bench.core.apply_file("next.conf", &file).unwrap();
     assert_eq!(bench.core.running().slb.farms[0].reals[0].weight, 7);
 }
+
+#[test]
+fn a_session_that_a_worker_makes_from_the_snapshot_before_ends_too() {
+    let mut bench = Bench::new(&sample("", " idle ipmobile request 300\n"));
+    bench.goes_to("user1");
+    let before = bench.worker.snapshot.load_full();
+    bench.configure("ip slb vserver MIPSLB\nno inservice");
+    // The worker is in the middle of a burst.
+    bench.send_by(&before, [10, 1, 1, 10], "late", false);
+    bench.pass(Duration::from_millis(500));
+    assert!(!bench.core.purges.is_empty(), "the worker has not come by yet");
+    bench.send_by(&before, [10, 1, 1, 10], "later", false);
+    bench.settle();
+    assert_eq!(present(&mut bench), 0);
+    assert!(bench.core.purges.is_empty());
+    bench.assert_books();
+}
