@@ -90,7 +90,11 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
                 return outcome;
             }
         }
-        // Others keep changing this key's session: no reason to hold up a burst.
+        self.bystand()
+    }
+
+    /// Others keep changing this key's session: no reason to hold up a burst. Follows the session as it is.
+    fn bystand(&self) -> Outcome {
         self.director.stats.count(self.worker, SlbCounter::Contended);
         let session = self.director.table.find(self.request.identity).and_then(|(_, word)| word.session());
         match session.filter(|session| self.snapshot.real(session.real).is_some()) {
@@ -240,10 +244,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
                 }
                 Some(outcome)
             }
-            Insert::Contended => {
-                director.stats.count(self.worker, SlbCounter::Contended);
-                Some(self.packet())
-            }
+            Insert::Contended => Some(self.bystand()),
         }
     }
 
