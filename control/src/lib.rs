@@ -13,5 +13,6 @@ pub mod health;
 pub mod host;
 pub mod machine;
 pub mod manage;
+pub mod places;
 pub mod publish;
 pub mod slb;

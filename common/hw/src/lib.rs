@@ -58,6 +58,17 @@ pub enum Want {
     Plain,
 }
 
+impl Want {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Huge => "huge pages",
+            Self::Transparent => "transparent huge pages",
+            Self::Plain => "small pages",
+        }
+    }
+}
+
 /// A fixed, zeroed, shared slice in its own pages; unmapped when dropped.
 #[derive(Debug)]
 pub struct PageSlice<T: Zeroed> {

@@ -6,6 +6,7 @@
 
 mod apply;
 mod exec;
+mod machine;
 mod network;
 mod tick;
 mod trace;
@@ -28,7 +29,7 @@ use common::{
 };
 use rtrb::Consumer;
 
-pub use self::{network::NetworkView, tick::TICK};
+pub use self::{machine::Machine, network::NetworkView, tick::TICK};
 use crate::{
     command::{Commands, ExecSpec, Reply, Shell},
     configuration::Configuration,
@@ -84,6 +85,7 @@ pub struct Core {
     publisher: Publisher,
     supervisor: Supervisor,
     network: NetworkView,
+    machine: Machine,
     slb: SlbState,
     hops: BTreeSet<NextHop>,
     purges: Vec<apply::Purge>,
@@ -112,6 +114,7 @@ impl Core {
             events: link.events,
             publisher: Publisher::new(link.snapshot),
             network: NetworkView::default(),
+            machine: Machine::default(),
             slb: SlbState::new(workers),
             hops: BTreeSet::new(),
             purges: Vec::new(),
@@ -125,9 +128,9 @@ impl Core {
         }
     }
 
-    /// The EXEC commands that act on a core; the binary adds the machine's and builds [`Commands`] of them all.
+    /// The EXEC commands: the balancer's and the machine's.
     pub fn exec_specs() -> Vec<ExecSpec<Self>> {
-        exec::specs()
+        [exec::specs(), machine::specs()].concat()
     }
 
     /// A shell over `commands`.
@@ -179,6 +182,16 @@ impl Core {
         &self.network
     }
 
+    /// What the daemon knows beside the balancer; it keeps this fresh.
+    pub fn machine_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// Ports, interfaces, the kernel.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     /// Time of the last [`Core::tick`].
     pub fn now(&self) -> Nanos {
         self.now
@@ -193,6 +206,7 @@ impl Core {
     pub fn health(&self) -> Health {
         let mut checks = self.supervisor.checks(self.now);
         checks.push(table_check("sessions", self.director.occupancy(), self.director.capacity().into()));
+        checks.extend(self.machine.checks.iter().cloned());
         Health::of(checks)
     }
 }

@@ -1,0 +1,215 @@
+//! The loop: ticks, news from the kernel, and what the core wants done outside.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use common::{port::PortControl, time::Nanos};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::{Director, announce::gratuitous_arp};
+use crate::{
+    core::{Effects, TICK},
+    host::{Guard, Host, HostError, HostState},
+    machine::{LoggingLevel, Management},
+    manage::operator::{Check, Shared, lock},
+    places::{Places, PortState},
+};
+
+/// How often ports are looked at: link, rates, pools.
+const LOOK: Duration = Duration::from_secs(1);
+/// Longest wait for the kernel's first word on what it was given at start.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// Tasks that must live, by name.
+#[derive(Debug, Default)]
+pub(super) struct Tasks(Vec<(&'static str, JoinHandle<()>)>);
+
+impl Tasks {
+    pub(super) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push((name, tokio::spawn(task)));
+    }
+
+    fn checks(&self) -> impl Iterator<Item = Check> {
+        self.0.iter().map(|(name, task)| {
+            let healthy = !task.is_finished();
+            let reason = if healthy { "runs" } else { "has ended" };
+            Check { name: (*name).into(), healthy, reason: reason.into() }
+        })
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|(_, task)| task.abort());
+    }
+}
+
+/// What the loop holds.
+pub(super) struct Task {
+    pub core: Shared<Director>,
+    pub host: Host,
+    pub ports: Arc<dyn PortControl>,
+    pub guards: Vec<Guard>,
+    pub clock: Box<dyn Fn() -> Nanos + Send>,
+    pub set_level: Box<dyn Fn(LoggingLevel) + Send>,
+    pub alive: Box<dyn Fn() + Send>,
+    pub management: Management,
+    pub tasks: Tasks,
+}
+
+impl Task {
+    /// Runs until `stop`; management ends with it.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut state = self.host.state();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => self.tick().await,
+                _ = looks.tick() => self.look().await,
+                changed = state.changed() => match changed {
+                    Ok(()) => {
+                        let host = state.borrow_and_update().clone();
+                        self.host_changed(host);
+                    }
+                    Err(_) => {
+                        tracing::error!("the host task has ended: addresses, routes and neighbours stand still");
+                        return self.without_host(stop).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Goes on forwarding and managing without news from the kernel; health says so.
+    async fn without_host(mut self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(TICK);
+        while !stop.is_cancelled() {
+            ticks.tick().await;
+            self.tick().await;
+        }
+    }
+
+    /// Waits for the kernel to take what it was given at start, so that the first snapshot workers see is whole.
+    pub async fn settle(&mut self) {
+        let mut state = self.host.state();
+        let _ = tokio::time::timeout(SETTLE, state.wait_for(|state| state.generation > 0)).await;
+        let host = state.borrow().clone();
+        self.host_changed(host);
+    }
+
+    async fn tick(&mut self) {
+        let effects = {
+            let mut director = lock(&self.core);
+            director.core_mut().tick((self.clock)(), SystemTime::now());
+            director.core_mut().take_effects()
+        };
+        self.perform(effects).await;
+    }
+
+    async fn perform(&mut self, effects: Effects) {
+        for announcement in effects.announcements {
+            let (interface, address) = announcement.hop;
+            self.host.inject(interface, gratuitous_arp(announcement.mac, address));
+        }
+        for (interface, address) in effects.resolve {
+            self.host.resolve(interface, address);
+        }
+        if effects.machine_changed
+            && let Err(error) = self.machine_changed().await
+        {
+            tracing::error!("{error}");
+        }
+        if effects.hops_changed {
+            let hops = lock(&self.core).core_mut().next_hops().clone();
+            self.host.want(hops);
+        }
+    }
+
+    /// Once a second: links, rates, pools, tasks.
+    async fn look(&mut self) {
+        let now = (self.clock)();
+        let infos = self.ports.ports();
+        let counters = infos.iter().map(|info| self.ports.counters(info.id)).collect();
+        let pools = self.ports.pools();
+        let links_changed = {
+            let mut director = lock(&self.core);
+            let core = director.core_mut();
+            let stats = core.worker_stats().to_vec();
+            let machine = core.machine_mut();
+            machine.sampler.sample(now, counters, &stats, &pools);
+            machine.shadows = self.host.totals();
+            let violations = self.guards.iter().flat_map(|guard| guard.violations(&machine.host));
+            let wire = violations.map(|reason| Check { name: "one listener".into(), healthy: false, reason });
+            machine.checks = self.tasks.checks().chain(wire).collect();
+            if core.health().healthy {
+                (self.alive)();
+            }
+            let known = core.network().ports.iter().map(|port| port.link_up);
+            !known.eq(infos.iter().map(|info| self.ports.link(info.id).up))
+        };
+        if links_changed {
+            if let Err(error) = self.machine_changed().await {
+                tracing::error!("{error}");
+            }
+            let host = self.host.state().borrow().clone();
+            self.host_changed(host);
+        }
+    }
+
+    /// The machine part of the configuration, or a link, changed: ports, the kernel, logging.
+    pub async fn machine_changed(&mut self) -> Result<(), HostError> {
+        let running = Arc::clone(lock(&self.core).core_mut().running());
+        let machine = &running.machine;
+        (self.set_level)(machine.logging.level);
+        {
+            let mut director = lock(&self.core);
+            director.core_mut().log().set_capacity(machine.logging.buffered.into());
+            director.core_mut().machine_mut().places.place(machine);
+        }
+        if machine.management != self.management {
+            tracing::warn!("management: socket and http take effect at the next start");
+        }
+        for (port, interface, _) in machine.ports() {
+            for result in [self.ports.set_up(port, !interface.shutdown), self.ports.set_mtu(port, interface.mtu)] {
+                if let Err(error) = result {
+                    tracing::error!("{error}");
+                }
+            }
+            if let Some(mac) = interface.mac
+                && let Err(error) = self.ports.set_mac(port, mac)
+            {
+                tracing::error!("{error}");
+            }
+        }
+        let places = self.places();
+        let desired = places.desired(machine, &PortState::all(self.ports.as_ref()));
+        for pending in self.host.apply(desired).await? {
+            tracing::warn!("{pending}");
+        }
+        let host = self.host.state().borrow().clone();
+        self.host_changed(host);
+        Ok(())
+    }
+
+    fn places(&self) -> Places {
+        lock(&self.core).core_mut().machine().places.clone()
+    }
+
+    fn host_changed(&self, host: HostState) {
+        let ports = PortState::all(self.ports.as_ref());
+        let mut director = lock(&self.core);
+        let core = director.core_mut();
+        let running = Arc::clone(core.running());
+        let network = core.machine().places.network(&running.machine, &ports, &host);
+        core.machine_mut().host = host;
+        core.host_changed(network);
+    }
+}
