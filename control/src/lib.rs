@@ -9,6 +9,7 @@
 pub mod command;
 pub mod configuration;
 pub mod core;
+pub mod daemon;
 pub mod health;
 pub mod host;
 pub mod machine;

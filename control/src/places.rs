@@ -106,13 +106,18 @@ impl Places {
         let count = self.ids.values().map(|id| id.index() + 1).max().unwrap_or(0);
         let mut view = NetworkView {
             interfaces: (0..count).map(|at| vacant(InterfaceId(at as u16))).collect(),
-            ports: ports.iter().map(|port| PortView { link_up: port.link.up, ..PortView::default() }).collect(),
+            ports: ports
+                .iter()
+                .map(|port| PortView { link_up: port.link.up, ..PortView::default() })
+                .collect(),
             fib: (*host.routes).clone(),
             neighbours: host.neighbours.clone(),
             ..NetworkView::default()
         };
         for interface in &machine.interfaces {
-            let (Some(id), Some(port)) = (self.id(&interface.name), machine.port_of(interface)) else { continue };
+            let (Some(id), Some(port)) = (self.id(&interface.name), machine.port_of(interface)) else {
+                continue;
+            };
             let held = host.addresses.iter().filter(|address| address.interface == Some(id));
             view.interfaces[id.index()] = Interface {
                 id,
@@ -162,7 +167,12 @@ fn is_up(machine: &MachineConfig, interface: &machine::Interface) -> bool {
 }
 
 /// Its own address if one is configured, else the port's.
-fn mac(machine: &MachineConfig, interface: &machine::Interface, port: PortId, ports: &[PortState]) -> MacAddr {
+fn mac(
+    machine: &MachineConfig,
+    interface: &machine::Interface,
+    port: PortId,
+    ports: &[PortState],
+) -> MacAddr {
     let parent = interface.name.parent().and_then(|name| machine.interface(&name));
     interface
         .mac

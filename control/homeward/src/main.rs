@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
+mod logging;
+mod run;
 mod shell;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -46,7 +49,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Shell { socket, commands } => shell::run(&socket, &commands),
-        Command::Run { .. } | Command::Check { .. } => Ok(ExitCode::FAILURE),
+        Command::Run { config } => run::run(&config),
+        Command::Check { file } => check::run(&file),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("homeward: {error:#}");

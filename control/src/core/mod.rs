@@ -15,7 +15,12 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use arc_swap::ArcSwap;
 use common::{
@@ -180,6 +185,11 @@ impl Core {
     /// The network as last told.
     pub fn network(&self) -> &NetworkView {
         &self.network
+    }
+
+    /// The file that `write memory` writes.
+    pub fn startup(&self) -> Option<&Path> {
+        self.startup.as_deref()
     }
 
     /// What the daemon knows beside the balancer; it keeps this fresh.

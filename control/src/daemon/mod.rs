@@ -9,11 +9,7 @@ mod task;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use common::{
-    link::ControlEnd,
-    port::PortControl,
-    time::Nanos,
-};
+use common::{link::ControlEnd, port::PortControl, time::Nanos};
 use tokio_util::sync::CancellationToken;
 
 pub use self::operator::Director;

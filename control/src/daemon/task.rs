@@ -171,14 +171,16 @@ impl Task {
         (self.set_level)(machine.logging.level);
         {
             let mut director = lock(&self.core);
-            director.core_mut().log().set_capacity(machine.logging.buffered.into());
+            director.core_mut().log().set_capacity(machine.logging.buffered as usize);
             director.core_mut().machine_mut().places.place(machine);
         }
         if machine.management != self.management {
             tracing::warn!("management: socket and http take effect at the next start");
         }
         for (port, interface, _) in machine.ports() {
-            for result in [self.ports.set_up(port, !interface.shutdown), self.ports.set_mtu(port, interface.mtu)] {
+            for result in
+                [self.ports.set_up(port, !interface.shutdown), self.ports.set_mtu(port, interface.mtu)]
+            {
                 if let Err(error) = result {
                     tracing::error!("{error}");
                 }

@@ -10,8 +10,8 @@ pub mod show;
 
 pub use command::commands;
 pub use config::{
-    DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop, StaticNeighbour,
-    StaticRoute, Workers,
+    DEFAULT_MTU, DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop,
+    StaticNeighbour, StaticRoute, Workers,
 };
 
 #[cfg(test)]

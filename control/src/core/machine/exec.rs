@@ -19,7 +19,10 @@ pub fn specs() -> Vec<ExecSpec<Core>> {
     vec![
         show(
             "show interfaces [<name:interface>]",
-            &[("interfaces", "Ports, VLANs and loopbacks with their state and counters"), ("<name>", "Only this one")],
+            &[
+                ("interfaces", "Ports, VLANs and loopbacks with their state and counters"),
+                ("<name>", "Only this one"),
+            ],
             show_interfaces,
         ),
         show("show ip arp", &[("arp", "Neighbours on our interfaces")], |core, _, _| {

@@ -88,9 +88,24 @@ impl Core {
         for worker in view.workers {
             let labels = || vec![("worker", worker.worker.to_string())];
             facts.counter("homeward_worker_received", "Packets received", labels(), worker.received);
-            facts.counter("homeward_worker_events_lost", "News lost on the way to control", labels(), worker.events_lost);
-            facts.gauge("homeward_worker_busy_ratio", "Share of busy cycles", labels(), worker.busy_percent / 100.0);
-            facts.gauge("homeward_worker_snapshot", "Snapshot generation in use", labels(), worker.generation as f64);
+            facts.counter(
+                "homeward_worker_events_lost",
+                "News lost on the way to control",
+                labels(),
+                worker.events_lost,
+            );
+            facts.gauge(
+                "homeward_worker_busy_ratio",
+                "Share of busy cycles",
+                labels(),
+                worker.busy_percent / 100.0,
+            );
+            facts.gauge(
+                "homeward_worker_snapshot",
+                "Snapshot generation in use",
+                labels(),
+                worker.generation as f64,
+            );
         }
         facts.gauge("homeward_snapshot", "Snapshot generation published", Vec::new(), view.generation as f64);
         let memory = self.memory_view();
@@ -134,8 +149,18 @@ impl Core {
             let labels = || vec![("farm", real.farm.clone()), ("real", real.real.to_string())];
             facts.gauge("homeward_real_weight", "Operational weight", labels(), real.weight.into());
             facts.gauge("homeward_real_conns", "Live sessions", labels(), real.conns.into());
-            facts.counter("homeward_real_established", "Sessions since start", labels(), real.total_established);
-            facts.counter("homeward_real_failures", "Sessions that moved away unanswered", labels(), real.total_failures);
+            facts.counter(
+                "homeward_real_established",
+                "Sessions since start",
+                labels(),
+                real.total_established,
+            );
+            facts.counter(
+                "homeward_real_failures",
+                "Sessions that moved away unanswered",
+                labels(),
+                real.total_failures,
+            );
             let state = [labels(), vec![("state", real.state.clone())]].concat();
             facts.gauge("homeward_real_state", "1 for the state that it is in", state, 1.0);
         }

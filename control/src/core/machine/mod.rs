@@ -38,6 +38,9 @@ pub struct Machine {
 
 impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machine").field("places", &self.places).field("checks", &self.checks).finish_non_exhaustive()
+        f.debug_struct("Machine")
+            .field("places", &self.places)
+            .field("checks", &self.checks)
+            .finish_non_exhaustive()
     }
 }

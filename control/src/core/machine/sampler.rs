@@ -55,7 +55,13 @@ pub struct Sampler {
 
 impl Sampler {
     /// Takes a sample; to be called once a second.
-    pub fn sample(&mut self, now: Nanos, ports: Vec<PortCounters>, workers: &[Arc<WorkerStats>], pools: &[PoolInfo]) {
+    pub fn sample(
+        &mut self,
+        now: Nanos,
+        ports: Vec<PortCounters>,
+        workers: &[Arc<WorkerStats>],
+        pools: &[PoolInfo],
+    ) {
         let workers = workers
             .iter()
             .map(|stats| Totals {
@@ -83,7 +89,9 @@ impl Sampler {
     /// Rates of a port.
     pub fn rates(&self, port: usize) -> Rates {
         let Some((old, new, time)) = self.window() else { return Rates::default() };
-        let (Some(old), Some(new)) = (old.ports.get(port), new.ports.get(port)) else { return Rates::default() };
+        let (Some(old), Some(new)) = (old.ports.get(port), new.ports.get(port)) else {
+            return Rates::default();
+        };
         let rate = |old: u64, new: u64| (new.saturating_sub(old) as f64 / time.as_secs_f64()) as u64;
         Rates {
             rx_packets: rate(old.rx_packets, new.rx_packets),
@@ -130,7 +138,8 @@ mod tests {
         for second in 0..20_u64 {
             // 10 packets a second, then 100.
             let packets = if second < 10 { second * 10 } else { 100 + (second - 10) * 100 };
-            let port = PortCounters { rx_packets: packets, rx_bytes: packets * 100, ..PortCounters::default() };
+            let port =
+                PortCounters { rx_packets: packets, rx_bytes: packets * 100, ..PortCounters::default() };
             stats[0].received.store(packets, Relaxed);
             stats[0].bursts.store(packets / 10, Relaxed);
             stats[0].busy_cycles.store(packets * 50, Relaxed);

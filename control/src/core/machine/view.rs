@@ -24,7 +24,8 @@ impl Core {
     /// All interfaces in the order of the configuration, or the one called `only`.
     pub(super) fn interface_views(&self, only: Option<&str>) -> Vec<InterfaceView> {
         let machine = &self.running.machine;
-        let wanted = machine.interfaces.iter().filter(|at| only.is_none_or(|name| at.name.to_string() == name));
+        let wanted =
+            machine.interfaces.iter().filter(|at| only.is_none_or(|name| at.name.to_string() == name));
         wanted.map(|interface| self.interface_view(interface)).collect()
     }
 
@@ -33,7 +34,8 @@ impl Core {
         let id = machine.places.id(&interface.name);
         let shown = id.and_then(|id| self.network.interfaces.get(id.index()));
         let link = id.and_then(|id| machine.host.links.get(&id));
-        let carrier = shown.and_then(|at| self.network.ports.get(at.port.index())).is_none_or(|port| port.link_up);
+        let carrier =
+            shown.and_then(|at| self.network.ports.get(at.port.index())).is_none_or(|port| port.link_up);
         let up = shown.map_or(!interface.shutdown, |at| at.up);
         let port = interface.device.as_ref().and_then(|device| {
             let ports = machine.ports.as_ref()?;

@@ -35,6 +35,12 @@ pub use host::{Started, start};
 pub use hosted::{Step, WorkerLoop};
 pub use queue::DpdkQueue;
 
+/// The library in use, such as `DPDK 22.11.11`.
+pub fn version() -> String {
+    // SAFETY: returns a constant C string.
+    unsafe { CStr::from_ptr(capsule_ffi::rte_version()) }.to_string_lossy().into_owned()
+}
+
 /// What DPDK calls the error: negative results are error numbers, -1 means `rte_errno`.
 fn error_text(result: c_int) -> String {
     // SAFETY: reads a thread-local integer.

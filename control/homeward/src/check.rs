@@ -1,0 +1,42 @@
+//! `homeward check FILE`.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context;
+use control::{command, configuration::Configuration};
+
+/// Reads a configuration file; what is wrong with it is on stderr, each with its line and a caret.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn load(path: &Path) -> anyhow::Result<Option<Configuration>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let loaded = match command::load(&path.display().to_string(), &text) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("{error}"));
+            return Ok(None);
+        }
+    };
+    loaded.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    match loaded.configuration.check() {
+        Ok(warnings) => {
+            warnings.iter().for_each(|warning| eprintln!("{}: {warning}", path.display()));
+            Ok(Some(loaded.configuration))
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("{}: {error}", path.display()));
+            Ok(None)
+        }
+    }
+}
+
+/// Exits 0 if the file can be run.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let Some(_) = load(path)? else { return Ok(ExitCode::FAILURE) };
+    println!("{}: good", path.display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,150 @@
+//! `homeward run`: the workers on capsule's threads, control on tokio's, signals on control.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use anyhow::Context;
+use common::{
+    link::link,
+    slb::{Director, SessionKey},
+};
+use control::{
+    configuration::Configuration,
+    daemon::{self, Daemon, Parts},
+    machine::LoggingLevel,
+    manage::log::LogBook,
+};
+use dataplane::{backend::dpdk, clock::TscClock};
+use sd_notify::NotifyState;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tracing::level_filters::LevelFilter;
+
+use crate::{check, logging};
+
+/// Threads of the control core.
+const CONTROL_THREADS: usize = 2;
+
+/// Runs until SIGTERM or SIGINT; 0 after a drain.
+pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let log = LogBook::new(4096);
+    let level = logging::start(&log)?;
+    let Some(configuration) = check::load(path)? else { return Ok(ExitCode::FAILURE) };
+    let set_level = move |wanted| {
+        let filter = match wanted {
+            LoggingLevel::Error => LevelFilter::ERROR,
+            LoggingLevel::Warning => LevelFilter::WARN,
+            LoggingLevel::Informational => LevelFilter::INFO,
+            LoggingLevel::Debugging => LevelFilter::DEBUG,
+        };
+        // Fails only once the subscriber is gone, and with it the log.
+        let _ = level.reload(filter);
+    };
+    let path = std::path::absolute(path)?;
+    Program { path, configuration, log, set_level: Box::new(set_level) }.run()
+}
+
+struct Program {
+    path: PathBuf,
+    configuration: Configuration,
+    log: LogBook,
+    set_level: Box<dyn Fn(LoggingLevel) + Send>,
+}
+
+impl Program {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let machine = self.configuration.machine.dataplane_config();
+        // A short-lived runtime: EAL must start before the threads of the lasting one.
+        let guards = single()?.block_on(daemon::guard(&self.configuration))?;
+        let director =
+            Director::new(machine.sessions, machine.hugepages, machine.workers, SessionKey::random())?;
+        let mut dataplane = dpdk::start(&machine)?;
+        let (workers, control) = link(machine.workers, machine.ports.len(), director);
+        let clock = TscClock::calibrate();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("homeward-control")
+            .enable_all()
+            .build()?;
+        let parts = Parts {
+            link: control,
+            ports: dataplane.control(),
+            configuration: self.configuration,
+            file: self.path,
+            library: dpdk::version(),
+            clock: Box::new(move || clock.now()),
+            log: self.log,
+            set_level: self.set_level,
+            alive: Box::new(|| drop(sd_notify::notify(&[NotifyState::Watchdog]))),
+        };
+        let daemon = Arc::new(runtime.block_on(Daemon::start(parts, guards))?);
+        let stop = Arc::new(AtomicBool::new(false));
+        spawn_signals(&runtime, Arc::clone(&daemon), Arc::clone(&stop))?;
+        // capsule takes the signals over; what they mean is decided by the task above.
+        dataplane.on_signal(|_| {});
+        tracing::info!(
+            "{} workers on CPUs {:?}, {} sessions, {}",
+            machine.workers,
+            dataplane.worker_cpus(),
+            machine.sessions,
+            dpdk::version()
+        );
+        notify(NotifyState::Ready);
+        let ended = dataplane.run_workers(Arc::clone(&stop), workers, machine.poll, clock);
+        stop.store(true, Relaxed);
+        notify(NotifyState::Stopping);
+        if let Ok(daemon) = Arc::try_unwrap(daemon) {
+            runtime.block_on(daemon.end());
+        }
+        runtime.shutdown_background();
+        ended?;
+        tracing::info!("ended");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn single() -> anyhow::Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Tells systemd, if it started us.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("systemd is not told: {error}");
+    }
+}
+
+/// SIGHUP reloads; SIGTERM and SIGINT drain, then stop the workers.
+fn spawn_signals(runtime: &Runtime, daemon: Arc<Daemon>, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+    let _inside = runtime.enter();
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = hangup.recv() => {
+                    if stop.load(Relaxed) {
+                        return;
+                    }
+                    daemon.reload();
+                }
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        tracing::info!("draining");
+        daemon.drain().await;
+        drop(daemon);
+        stop.store(true, Relaxed);
+    });
+    Ok(())
+}
