@@ -32,6 +32,7 @@ use nix::{
     sys::time::TimeSpec,
 };
 use serde::Serialize;
+use tokio::sync::oneshot;
 use tun_rs::SyncDevice;
 
 /// Frames taken of one ring or device before the next has its turn.
@@ -110,7 +111,7 @@ pub struct Tap {
 }
 
 enum Order {
-    Serve(Vec<Tap>),
+    Serve(Vec<Tap>, oneshot::Sender<()>),
     Inject(InterfaceId, Vec<u8>),
 }
 
@@ -164,10 +165,14 @@ impl ShadowIo {
         Ok(Self { injector: Some(Injector(sender)), counters, stop, thread: Some(thread) })
     }
 
-    /// Replaces the set of shadows that are served.
-    pub fn serve(&self, taps: Vec<Tap>) {
-        if let Some(Injector(sender)) = &self.injector {
-            let _ = sender.send(Order::Serve(taps));
+    /// Replaces the set of shadows that are served; on return the thread has let go of the former ones.
+    pub async fn serve(&self, taps: Vec<Tap>) {
+        let (done, served) = oneshot::channel();
+        if let Some(Injector(sender)) = &self.injector
+            && sender.send(Order::Serve(taps, done)).is_ok()
+        {
+            // A thread that has ended holds no shadow.
+            let _ = served.await;
         }
     }
 
@@ -244,10 +249,11 @@ impl Mover {
     fn obey(&mut self) -> Result<bool, TryRecvError> {
         for done in 0..BATCH {
             match self.orders.try_recv() {
-                Ok(Order::Serve(taps)) => {
+                Ok(Order::Serve(taps, done)) => {
                     self.places =
                         taps.iter().enumerate().map(|(place, tap)| (tap.interface, place)).collect();
                     self.taps = taps;
+                    let _ = done.send(());
                 }
                 Ok(Order::Inject(interface, frame)) => self.inject(interface, &frame),
                 Err(TryRecvError::Empty) => return Ok(done > 0),

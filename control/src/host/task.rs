@@ -45,8 +45,8 @@ const RETRY_PENDING: Duration = Duration::from_secs(1);
 const PASSES: usize = 4;
 /// Time between complete readings, which find what the kernel removed without a word.
 const RESYNC: Duration = Duration::from_mins(1);
-/// Present where the kernel keeps managed neighbours resolved.
-const MANAGED_MARK: &str = "/proc/sys/net/ipv4/neigh/default/interval_probe_time_ms";
+/// Present where the kernel keeps managed neighbours resolved (`neigh/default` is missing in inner namespaces).
+const MANAGED_MARK: &str = "/proc/sys/net/ipv4/neigh/lo/interval_probe_time_ms";
 
 pub(super) enum Command {
     Apply(Box<DesiredHost>, oneshot::Sender<Result<Vec<Pending>, HostError>>),
@@ -332,12 +332,8 @@ impl Task {
                 (kept.id, kept.vlan) = (interface.id, interface.vlan);
             }
         }
-        self.io.serve(
-            self.shadows
-                .values()
-                .map(|kept| Tap { interface: kept.id, vlan: kept.vlan, device: kept.shadow.tap.clone() })
-                .collect(),
-        );
+        let tap = |kept: &Kept| Tap { interface: kept.id, vlan: kept.vlan, device: kept.shadow.tap.clone() };
+        self.io.serve(self.shadows.values().map(tap).collect()).await;
         self.desired = desired;
         self.reconcile = true;
         self.routes_doubtful = true;
@@ -393,8 +389,8 @@ impl Task {
 
     async fn remove_all(&mut self) {
         self.desired = DesiredHost::default();
-        self.io.serve(Vec::new());
         self.shadows.clear();
+        self.io.serve(Vec::new()).await;
         self.routes_doubtful = true;
         self.reconcile = true;
         if let Err(error) = self.settle().await {
