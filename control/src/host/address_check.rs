@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use super::state::HostState;
+use super::view::HostState;
 
 /// A virtual address is also an address of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +32,7 @@ pub fn held(state: &HostState, virtual_addresses: &BTreeSet<Ipv4Addr>) -> Vec<Vi
 
 #[cfg(test)]
 mod tests {
-    use super::{super::state::KernelAddress, *};
+    use super::{super::view::KernelAddress, *};
 
     #[test]
     fn a_virtual_address_in_the_kernel_is_named_with_its_device() {

@@ -27,7 +27,8 @@ use rtnetlink::{
 
 use super::{
     desired::{DesiredHost, DesiredInterface, DesiredNeighbour, DesiredRoute, RouteTarget},
-    state::{Address, ArpState, Gateway, KernelRoute, Tables},
+    state::{Address, Gateway, KernelRoute, Tables},
+    view::ArpState,
 };
 
 /// Protocol number of our routes and permanent neighbours (`ip route show proto 72`); not assigned to another

@@ -21,8 +21,8 @@ use rtnetlink::{LinkUnspec, packet_route::RouteNetlinkMessage};
 
 use super::{
     netlink::{self, NetlinkError},
-    state::HostState,
     sysctl::{self, SysctlError},
+    view::HostState,
 };
 
 const SETTINGS: [(&str, &str, &str); 4] = [

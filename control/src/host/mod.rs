@@ -11,10 +11,11 @@
 //! | [`shadow`] | makes TAP devices | host task |
 //! | [`shadow_io`] | moves frames between rings and shadows | thread `homeward-shadow` |
 //! | `netlink` | sockets, dumps, notifications | host task |
-//! | [`state`] | tables of the kernel, the view for the publisher | pure |
+//! | `state`, [`view`] | tables of the kernel, the view for the publisher | pure |
 //! | [`desired`], [`apply`] | kernel equal to the configuration | pure; sent by the host task |
 //! | [`resolve`] | next hops resolved before they are needed | pure; asked by the host task |
 //! | [`guard`] | silences the kernel device under a port | caller, at start |
+//! | [`layout`] | configuration to [`DesiredHost`], [`HostState`] to what workers read | pure |
 //! | [`address_check`] | no virtual address in the kernel | pure |
 //!
 //! [`Host::start`] starts the host task on the current tokio runtime, in the network namespace of the calling
@@ -26,14 +27,16 @@ pub mod address_check;
 pub mod apply;
 pub mod desired;
 pub mod guard;
+pub mod layout;
 pub mod name;
 mod netlink;
 pub mod resolve;
 pub mod shadow;
 pub mod shadow_io;
-pub mod state;
+mod state;
 mod sysctl;
 mod task;
+pub mod view;
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
@@ -47,12 +50,13 @@ pub use self::{
     apply::Pending,
     desired::{DesiredHost, DesiredInterface, DesiredNeighbour, DesiredRoute, RouteTarget},
     guard::{Guard, GuardError},
+    layout::{Layout, PortState},
     netlink::NetlinkError,
     resolve::{NextHop, Unresolved},
     shadow::ShadowError,
     shadow_io::{Injector, ShadowTotals},
-    state::HostState,
     sysctl::SysctlError,
+    view::HostState,
 };
 use self::{
     shadow_io::ShadowCounters,

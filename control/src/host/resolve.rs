@@ -20,7 +20,7 @@ use std::{
 use common::id::InterfaceId;
 use serde::Serialize;
 
-use super::state::ArpState;
+use super::view::ArpState;
 
 /// A neighbour: on which interface, which address.
 pub type NextHop = (InterfaceId, Ipv4Addr);

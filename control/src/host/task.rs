@@ -32,7 +32,8 @@ use super::{
     resolve::{Ask, NextHop, Resolver, Unresolved},
     shadow::Shadow,
     shadow_io::{ShadowIo, Tap},
-    state::{ArpState, HostState, Tables},
+    state::Tables,
+    view::{ArpState, HostState},
 };
 
 /// Changes within this time are told as one.

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use common::{mac::MacAddr, snapshot::Route};
-use control::host::{HostState, address_check, state::ArpState};
+use control::host::{HostState, address_check, view::ArpState};
 use ipnet::Ipv4Net;
 
 use crate::support::*;
@@ -86,11 +86,10 @@ fn neighbours_and_addresses_follow() {
 fn ten_thousand_routes_arrive_and_a_forced_reading_agrees() {
     in_namespace(|| async {
         let rig = Rig::with_ethernet0().await;
-        let lines: String = (0..10_000)
-            .map(|i| format!("route add 30.{}.{}.0/24 via 10.1.1.254\n", i / 250, i % 250))
-            .collect();
+        let line = |i| format!("route add 30.{}.{}.0/24 via 10.1.1.254", i / 250, i % 250);
+        let lines: Vec<String> = (0..10_000).map(line).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), lines).unwrap();
+        std::fs::write(file.path(), lines.join("\n")).unwrap();
         // The current-thread runtime does not run meanwhile: the listening socket has to hold it all, or overrun.
         ip(&format!("-batch {}", file.path().display()));
         let state = rig.state("all routes", |s| s.routes.len() == 10_001).await;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use control::host::state::ArpState;
+use control::host::view::ArpState;
 
 use crate::support::*;
 

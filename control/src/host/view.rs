@@ -1,0 +1,146 @@
+//! The view of the kernel that the publisher and the shows are given.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
+    sync::Arc,
+};
+
+use common::{
+    id::InterfaceId,
+    mac::MacAddr,
+    snapshot::{AddressHash, Route},
+};
+use ipnet::Ipv4Net;
+use prefix_trie::PrefixMap;
+use rtnetlink::packet_route::neighbour::NeighbourState;
+use serde::Serialize;
+
+/// The kernel as the publisher and the shows see it. Cheap to clone: the large parts are shared.
+#[derive(Clone, Debug, Default)]
+pub struct HostState {
+    /// Rises when links, addresses, routes or link addresses of neighbours change: all that a snapshot is built of.
+    pub generation: u64,
+    /// Shadows that exist, with their state.
+    pub links: BTreeMap<InterfaceId, ShadowLink>,
+    /// Every IPv4 address of the kernel, on devices of ours or not, by device and in the kernel's order.
+    pub addresses: Vec<KernelAddress>,
+    /// Main table: for each prefix what the best route says.
+    pub routes: Arc<PrefixMap<Ipv4Net, Route>>,
+    /// All routes of the main table with what `show ip route` needs, by prefix, best first.
+    pub table: Arc<Vec<RouteEntry>>,
+    /// Neighbours on shadows whose link address is known.
+    pub neighbours: HashMap<(InterfaceId, Ipv4Addr), MacAddr, AddressHash>,
+    /// All neighbours on shadows, resolved or not, by interface and address.
+    pub arp: Vec<ArpEntry>,
+}
+
+impl HostState {
+    pub(super) fn forwards_as(&self, other: &Self) -> bool {
+        self.links == other.links
+            && self.addresses == other.addresses
+            && Arc::ptr_eq(&self.routes, &other.routes)
+            && self.neighbours == other.neighbours
+    }
+}
+
+/// A shadow in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShadowLink {
+    /// Kernel name.
+    pub device: String,
+    /// Kernel index.
+    pub index: u32,
+    /// Not shut down.
+    pub up: bool,
+    /// Up and with carrier.
+    pub running: bool,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Its address.
+    pub mac: MacAddr,
+}
+
+/// An address that the kernel holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelAddress {
+    /// Kernel name of the device.
+    pub device: String,
+    /// The interface, if the device is a shadow.
+    pub interface: Option<InterfaceId>,
+    /// Address with its subnet.
+    pub net: Ipv4Net,
+    /// Second or later of its subnet.
+    pub secondary: bool,
+}
+
+/// A route of the main table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteEntry {
+    /// Destination.
+    pub prefix: Ipv4Net,
+    /// `kernel`, `static`, `homeward`, `bgp`...
+    pub protocol: u8,
+    /// Lower is better.
+    pub metric: u32,
+    /// Next hop.
+    pub gateway: Option<Ipv4Addr>,
+    /// Kernel name of the device.
+    pub device: Option<String>,
+    /// The interface, if the device is a shadow.
+    pub interface: Option<InterfaceId>,
+    /// Discarded or refused.
+    pub null: bool,
+    /// It is the one in use for its prefix.
+    pub best: bool,
+}
+
+/// A neighbour on a shadow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArpEntry {
+    /// On which interface.
+    pub interface: InterfaceId,
+    /// Whose.
+    pub address: Ipv4Addr,
+    /// Its link address, where it is known and holds.
+    pub mac: Option<MacAddr>,
+    /// What the kernel thinks of it.
+    pub state: ArpState,
+}
+
+/// State of a neighbour (`ip neigh`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArpState {
+    /// Being asked for, for the first time.
+    Incomplete,
+    /// Confirmed a short while ago.
+    Reachable,
+    /// Not confirmed of late; still used.
+    Stale,
+    /// Being confirmed; still used.
+    Probe,
+    /// Did not answer.
+    Failed,
+    /// Configured.
+    Permanent,
+}
+
+impl ArpState {
+    pub(super) fn of(state: NeighbourState) -> Option<Self> {
+        Some(match state {
+            NeighbourState::Incomplete => Self::Incomplete,
+            NeighbourState::Reachable => Self::Reachable,
+            NeighbourState::Stale => Self::Stale,
+            NeighbourState::Delay | NeighbourState::Probe => Self::Probe,
+            NeighbourState::Failed => Self::Failed,
+            NeighbourState::Permanent | NeighbourState::Noarp => Self::Permanent,
+            _ => return None,
+        })
+    }
+
+    /// True if the link address may be used.
+    pub fn usable(self) -> bool {
+        !matches!(self, Self::Incomplete | Self::Failed)
+    }
+}
