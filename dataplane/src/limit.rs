@@ -34,18 +34,24 @@ impl Bucket {
     }
 }
 
-/// What a worker answers on its own, limited so that it cannot be made a weapon.
+/// What a worker answers on its own or has the kernel do, limited so that it cannot be made a weapon.
 #[derive(Clone, Copy, Debug)]
 pub struct Answers {
     /// ICMP errors and TCP resets: 1000 a second and worker, 50 at once.
     pub errors: Bucket,
     /// Echo replies: 10 000 a second and worker, 500 at once.
     pub echoes: Bucket,
+    /// Transit packets for the kernel to route: 2000 a second and worker, 200 at once.
+    pub slow_path: Bucket,
 }
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { errors: Bucket::new(1000, 50), echoes: Bucket::new(10_000, 500) }
+        Self {
+            errors: Bucket::new(1000, 50),
+            echoes: Bucket::new(10_000, 500),
+            slow_path: Bucket::new(2000, 200),
+        }
     }
 }
 

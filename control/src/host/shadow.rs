@@ -19,14 +19,16 @@ use super::sysctl::{self, SysctlError};
 /// - `promote_secondaries=1`: removing a primary address keeps the secondary ones;
 /// - `arp_notify=1`: tell the neighbours when the device comes up or has a new address on the link;
 /// - `ignore_routes_with_linkdown=1`: a route through a port without link gives way to the next best;
+/// - `forwarding=1`: the kernel routes between shadows what the dataplane hands it for want of a neighbour;
 /// - redirects are neither sent nor believed: the dataplane routes.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
     ("arp_ignore", "1"),
     ("arp_announce", "2"),
     ("rp_filter", "2"),
     ("promote_secondaries", "1"),
     ("arp_notify", "1"),
     ("ignore_routes_with_linkdown", "1"),
+    ("forwarding", "1"),
     ("send_redirects", "0"),
     ("accept_redirects", "0"),
 ];

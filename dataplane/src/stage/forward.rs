@@ -1,7 +1,8 @@
 //! Transit IPv4, by the mirrored routing table; and the last steps of everything that is sent on.
 //!
-//! A packet larger than the egress MTU without Don't Fragment is dropped as `too_big`: the dataplane does not
-//! fragment, and the kernel, which could, does not route between the shadows.
+//! The kernel, which routes between the shadows too, is the slow path: it gets a packet whose next hop is not resolved
+//! yet (and holds it until the answer comes) and one that must be fragmented; at a bounded rate, beyond which they are
+//! dropped as `no_neighbour` and `too_big`.
 
 use std::net::Ipv4Addr;
 
@@ -49,7 +50,7 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
     }
     let Some(destination) = snapshot.neighbours.get(&(interface, hop)) else {
         cx.news.resolve(interface, hop, cx.now);
-        return Next::Drop(Verdict::NoNeighbour);
+        return slow_path(cx, packet, Verdict::NoNeighbour);
     };
     let adjacency = Adjacency {
         interface,
@@ -60,6 +61,11 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
         mtu: egress.mtu,
     };
     through(cx, frame, packet, &adjacency, Readdress::default(), Verdict::Routed)
+}
+
+/// To the kernel while the rate allows, else dropped for `reason`.
+fn slow_path(cx: &mut Context<'_>, packet: &Packet, reason: Verdict) -> Next {
+    if packet.ttl > 1 && cx.answers.slow_path.take(cx.now) { Next::Punt } else { Next::Drop(reason) }
 }
 
 /// What directed mode changes beside what every hop changes.
@@ -88,7 +94,12 @@ pub fn through<F: Frame>(
             let error = Error::FragmentationNeeded { mtu: adjacency.mtu };
             return answer::error(cx, frame, packet, error, Verdict::TooBig);
         }
-        return Next::Drop(Verdict::TooBig);
+        // The kernel does not know virtual addresses.
+        return if verdict == Verdict::Routed {
+            slow_path(cx, packet, Verdict::TooBig)
+        } else {
+            Next::Drop(Verdict::TooBig)
+        };
     }
     let up = cx.snapshot.interfaces.get(adjacency.interface.index()).is_some_and(|interface| interface.up)
         && cx.snapshot.ports.get(adjacency.port.index()).is_some_and(|port| port.link_up);

@@ -111,7 +111,9 @@ fn no_route_and_too_big_are_told_to_the_sender() {
         see(&sent[0]).icmp(),
         Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1000 })
     );
-    assert_eq!(one(&mut rig, 1, &big(973, false)), (Verdict::TooBig, vec![]));
+    assert_eq!(one(&mut rig, 1, &big(973, false)), (Verdict::Punted, vec![]), "the kernel fragments");
+    let flood = (0..300).map(|_| one(&mut rig, 1, &big(973, false)).0);
+    assert_eq!(flood.filter(|verdict| *verdict == Verdict::TooBig).count(), 101, "199 more were punted");
     assert_eq!(one(&mut rig, 1, &big(972, true)).0, Verdict::Routed);
 }
 
@@ -130,9 +132,12 @@ fn a_tag_that_the_device_stripped_comes_back_in_the_error() {
 fn a_neighbour_that_is_not_resolved_is_asked_for_once_a_second() {
     let mut rig = Rig::new(1);
     let frame = from_agent([10, 1, 1, 99].into()).udp(1, 2, &[]);
-    for _ in 0..10 {
-        assert_eq!(one(&mut rig, 1, &frame), (Verdict::NoNeighbour, vec![]));
+    let expired = from_agent([10, 1, 1, 99].into()).ttl(1).udp(1, 2, &[]);
+    assert_eq!(one(&mut rig, 1, &expired).0, Verdict::NoNeighbour);
+    for _ in 0..200 {
+        assert_eq!(one(&mut rig, 1, &frame), (Verdict::Punted, vec![]), "the kernel holds it");
     }
+    assert_eq!(one(&mut rig, 1, &frame), (Verdict::NoNeighbour, vec![]), "at a bounded rate");
     let mut asked = || match rig.control.events[0].pop() {
         Ok(Event::Resolve { interface, address }) => Some((interface, address)),
         _ => None,
