@@ -14,6 +14,5 @@ pub mod health;
 pub mod host;
 pub mod machine;
 pub mod manage;
-pub mod places;
 pub mod publish;
 pub mod slb;

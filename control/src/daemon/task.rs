@@ -6,17 +6,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{port::PortControl, time::Nanos};
+use common::{
+    port::{PortControl, PortInfo},
+    time::Nanos,
+};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{Director, announce::gratuitous_arp};
 use crate::{
     core::{Effects, TICK},
-    host::{Guard, Host, HostError, HostState},
+    host::{Guard, Host, HostError, HostState, layout::PortState},
     machine::{LoggingLevel, Management},
     manage::operator::{Check, Shared, lock},
-    places::{Places, PortState},
 };
 
 /// How often ports are looked at: link, rates, pools.
@@ -169,11 +171,7 @@ impl Task {
         let running = Arc::clone(lock(&self.core).core_mut().running());
         let machine = &running.machine;
         (self.set_level)(machine.logging.level);
-        {
-            let mut director = lock(&self.core);
-            director.core_mut().log().set_capacity(machine.logging.buffered as usize);
-            director.core_mut().machine_mut().places.place(machine);
-        }
+        lock(&self.core).core_mut().log().set_capacity(machine.logging.buffered as usize);
         if machine.management != self.management {
             tracing::warn!("management: socket and http take effect at the next start");
         }
@@ -191,8 +189,12 @@ impl Task {
                 tracing::error!("{error}");
             }
         }
-        let places = self.places();
-        let desired = places.desired(machine, &PortState::all(self.ports.as_ref()));
+        let desired = {
+            let mut director = lock(&self.core);
+            let state = director.core_mut().machine_mut();
+            state.desired = state.layout.desired(machine, &self.port_states());
+            state.desired.clone()
+        };
         for pending in self.host.apply(desired).await? {
             tracing::warn!("{pending}");
         }
@@ -201,17 +203,19 @@ impl Task {
         Ok(())
     }
 
-    fn places(&self) -> Places {
-        lock(&self.core).core_mut().machine().places.clone()
-    }
-
     fn host_changed(&self, host: HostState) {
-        let ports = PortState::all(self.ports.as_ref());
+        let ports = self.port_states();
         let mut director = lock(&self.core);
         let core = director.core_mut();
-        let running = Arc::clone(core.running());
-        let network = core.machine().places.network(&running.machine, &ports, &host);
-        core.machine_mut().host = host;
+        let machine = core.machine_mut();
+        let network = machine.layout.network(&machine.desired, &host, &ports);
+        machine.host = host;
         core.host_changed(network);
+    }
+
+    fn port_states(&self) -> Vec<PortState> {
+        let state =
+            |info: PortInfo| PortState { mac: info.mac, mtu: info.mtu, link_up: self.ports.link(info.id).up };
+        self.ports.ports().into_iter().map(state).collect()
     }
 }

@@ -10,8 +10,8 @@ pub mod show;
 
 pub use command::commands;
 pub use config::{
-    DEFAULT_MTU, DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop,
-    StaticNeighbour, StaticRoute, Workers,
+    DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop, StaticNeighbour,
+    StaticRoute, Workers,
 };
 
 #[cfg(test)]

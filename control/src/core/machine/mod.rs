@@ -12,9 +12,8 @@ use common::port::PortControl;
 pub(super) use self::exec::specs;
 pub use self::sampler::Sampler;
 use crate::{
-    host::{HostState, ShadowTotals},
+    host::{DesiredHost, HostState, ShadowTotals, layout::Layout},
     manage::operator::Check,
-    places::Places,
 };
 
 /// What the daemon knows beside the balancer.
@@ -23,7 +22,9 @@ pub struct Machine {
     /// Ports, once the dataplane runs.
     pub ports: Option<Arc<dyn PortControl>>,
     /// Which interface has which id.
-    pub places: Places,
+    pub layout: Layout,
+    /// What the kernel was last told to hold.
+    pub desired: DesiredHost,
     /// The kernel.
     pub host: HostState,
     /// Frames between the dataplane and the kernel.
@@ -39,7 +40,7 @@ pub struct Machine {
 impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine")
-            .field("places", &self.places)
+            .field("layout", &self.layout)
             .field("checks", &self.checks)
             .finish_non_exhaustive()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use common::{slb::Director, verdict::Verdict};
+use common::{id::InterfaceId, slb::Director, verdict::Verdict};
 
 use super::Machine;
 use crate::{
@@ -31,7 +31,7 @@ impl Core {
 
     fn interface_view(&self, interface: &Interface) -> InterfaceView {
         let (machine, configuration) = (&self.machine, &self.running.machine);
-        let id = machine.places.id(&interface.name);
+        let id = machine.layout.id(&interface.name.to_string());
         let shown = id.and_then(|id| self.network.interfaces.get(id.index()));
         let link = id.and_then(|id| machine.host.links.get(&id));
         let carrier =
@@ -78,7 +78,7 @@ impl Core {
             address: entry.address,
             mac: entry.mac,
             state: format!("{:?}", entry.state).to_lowercase(),
-            interface: machine.places.name(entry.interface).map(ToString::to_string).unwrap_or_default(),
+            interface: self.interface_name(entry.interface).unwrap_or_default(),
         });
         let mut list: Vec<_> = own.chain(known).collect();
         list.sort_by_key(|entry| entry.address);
@@ -95,13 +95,17 @@ impl Core {
                 source: Source::of(route.protocol, route.gateway.is_some(), PROTOCOL),
                 distance: route.metric,
                 gateway: route.gateway,
-                interface: match route.interface.and_then(|id| machine.places.name(id)) {
-                    Some(name) => name.to_string(),
+                interface: match route.interface.and_then(|id| self.interface_name(id)) {
+                    Some(name) => name,
                     None if route.null => "Null0".into(),
                     None => route.device.clone().unwrap_or_default(),
                 },
             })
             .collect()
+    }
+
+    fn interface_name(&self, id: InterfaceId) -> Option<String> {
+        self.network.interfaces.get(id.index()).map(|interface| interface.name.clone())
     }
 
     /// Workers and verdicts.
