@@ -2,7 +2,8 @@
 
 import re
 
-from netlab import wait_until
+from judge import who_has
+from netlab import PDSN, wait_until
 
 FARM, SERVER = "HAFARM", "MIPSLB"
 
@@ -81,8 +82,16 @@ def start(lab, *, ready=True, **options):
     return director
 
 
+def acquaint(lab, director):
+    """Lets the director know the pdsn's hardware address: like any router it drops a packet that has to wait for ARP."""
+    gateway, known = ("10.1.1.1", "10.1.1.61") if lab.pdsn.address == "10.1.1.61" else ("15.1.1.1", PDSN)
+    lab.pdsn.send(who_has(lab, gateway, source=known))
+    wait_until(lambda: known in director.show("show ip arp"), 5, f"{known} in show ip arp")
+
+
 def usable(director, deadline=10):
-    """Waits until every real is OPERATIONAL."""
+    """Waits until every real is OPERATIONAL and the pdsn known."""
+    acquaint(director.lab, director)
     wait_until(lambda: all(real["state"] == "OPERATIONAL" for real in reals(director).values()), deadline,
                f"every real OPERATIONAL\n{director.show('show ip slb reals')}")
 

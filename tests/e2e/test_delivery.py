@@ -5,7 +5,7 @@ import pathlib
 
 import mobileip
 import pytest
-from judge import IP, UDP, Ether, checksums_right, decode, mobile_ip, payload, request_frame, requests, tshark
+from judge import IP, UDP, Dot1Q, Ether, checksums_right, decode, mobile_ip, payload, request_frame, requests, tshark
 from netlab import PDSN, wait_until
 from scapy.layers.inet import IPOption_RR
 from scenario import (arrivals, farm, machine, management, reals, register, start, still, user, verdicts,
@@ -204,7 +204,7 @@ def test_vlan_in_and_out(labs):
 
     def seen(inwards, kind):
         packets = [decode(frame) for way, frame in frames if way == inwards]
-        return [(packet["802.1Q"].vlan, packet.src, packet.dst) for packet in packets
+        return [(packet[Dot1Q].vlan, packet.src, packet.dst) for packet in packets
                 if UDP in packet and packet[UDP].payload and bytes(packet[UDP].payload)[0] == kind]
     mac, home = lab.hosts["director"].mac("inside"), lab.homes[0].mac
     assert seen(False, 1) == [(20, lab.pdsn.mac, mac)]
