@@ -21,7 +21,7 @@ import time
 import mobileip
 
 ETH_P_ALL = 3
-SOL_PACKET, PACKET_AUXDATA, PACKET_OUTGOING = 263, 8, 4
+SOL_PACKET, PACKET_AUXDATA, PACKET_OTHERHOST, PACKET_OUTGOING = 263, 8, 3, 4
 TP_STATUS_VLAN_VALID = 0x10
 SO_RCVBUFFORCE = 33
 KEEP = 200_000
@@ -30,16 +30,17 @@ KEEP = 200_000
 class Tap:
     """All frames of an interface, both ways, as bytes; the VLAN tag that the kernel took out is put back."""
 
-    def __init__(self, iface):
+    def __init__(self, iface, ignore=(PACKET_OUTGOING,)):
+        self.ignore = ignore
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self.socket.bind((iface, ETH_P_ALL))
 
     def receive(self):
-        """The next frame that came in, or None for one that this host sent."""
+        """The next frame that came in, or None for one to ignore: sent by this host, or flooded to it."""
         frame, auxiliary, _, source = self.socket.recvmsg(65536, 128)
-        if source[2] == PACKET_OUTGOING:
+        if source[2] in self.ignore:
             return None
         for level, kind, data in auxiliary:
             if level == SOL_PACKET and kind == PACKET_AUXDATA:
@@ -65,7 +66,7 @@ class Actor:
 
     def __init__(self, iface, address):
         self.iface, self.address = iface, address
-        self.tap = Tap(iface)
+        self.tap = Tap(iface, (PACKET_OUTGOING, PACKET_OTHERHOST))
         self.frames = collections.deque(maxlen=KEEP)
         self.lock = threading.Lock()
         self.sockets = {self.tap.socket: self.on_tap}

@@ -205,6 +205,8 @@ class Director:
 
     def launch(self, environment=None):
         """Starts it without waiting."""
+        self.said("")
+        self.notices.clear()
         with open(self.log_file, "ab") as log:
             self.process = self.host.spawn(
                 str(self.program), "run", "--config", str(self.file), stdout=log, stderr=log, stdin=subprocess.DEVNULL,

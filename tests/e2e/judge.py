@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from scapy.layers.inet import ICMP, IP, UDP
-from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.l2 import ARP, Ether
 from scapy.layers.mobileip import MobileIP, MobileIPRRQ
 from scapy.packet import Raw
 from scapy.utils import wrpcap

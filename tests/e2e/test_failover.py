@@ -134,6 +134,18 @@ def test_out_of_service_drains_and_moves(lab):
     assert A in one_by_one(lab, [user(5), user(6)])
 
 
+def test_failaction_purge_deletes_the_sessions_of_a_failed_home_agent(lab):
+    director = start(lab, farm_lines=["failaction purge"],
+                     each=["weight 6", "reassign 1", "faildetect numconns 2 numclients 2", "retry 3600"])
+    assert one_by_one(lab, [user(number) for number in range(1, 6)]) == [A] * 5
+    lab.homes[0].ask("deaf", deaf=True)
+    for number in (1, 2):
+        push(lab, [user(number)] * 2, sum(arrivals(lab)) + 2)
+    wait_until(lambda: state(director, A) == "FAILED", 3, "FAILED")
+    wait_until(lambda: [row[3] for row in sessions(director)] == [B, B], 3, "only the moved sessions left")
+    assert reals(director)[A]["conns"] == 0
+
+
 def test_a_neighbour_that_does_not_answer_arp_takes_no_sessions(lab):
     director = start(lab, ready=False, reals={A: [], "10.1.1.77": []})
     wait_until(lambda: state(director, A) == "OPERATIONAL", 10, "OPERATIONAL")

@@ -5,9 +5,9 @@ import socket
 import mobileip
 from judge import (ICMP, IP, UDP, Ether, Raw, arps, decode, echo_replies, echo_request, payload, request_frame, requests,
                    to_director, who_has)
-from netlab import OUTSIDE, PDSN, inside, wait_until
-from scapy.layers.inet import fragment
-from scenario import arrivals, register, start, still, user, verdicts
+from netlab import OUTSIDE, PDSN, Director, inside, wait_until
+from scapy.layers.inet import TCP, fragment
+from scenario import arrivals, configuration, register, start, still, user, verdicts
 
 
 def fenced_echo(lab, destination, number, **options):
@@ -113,6 +113,23 @@ def test_port_unreachable_from_a_virtual_address(lab):
     assert len(errors()) == 1
 
 
+def test_a_tcp_connection_to_a_virtual_address_is_reset(lab):
+    director = start(lab)
+    segment = IP(src=PDSN, dst=lab.vip) / TCP(sport=40000, dport=434, flags="S", seq=1000)
+    lab.pdsn.send(to_director(lab) / segment)
+    packets = wait_until(lambda: [packet for packet in map(decode, lab.pdsn.frames()) if TCP in packet], 5, "a reset")
+    assert len(packets) == 1
+    reset = packets[0]
+    assert (reset[IP].src, reset[TCP].sport, reset[TCP].dport) == (lab.vip, 434, 40000)
+    assert (str(reset[TCP].flags), reset[TCP].ack) == ("RA", 1001)
+    again = IP(bytes(reset[IP]))
+    written = again.chksum, again[TCP].chksum
+    del again.chksum, again[TCP].chksum
+    fresh = IP(bytes(again))
+    assert written == (fresh.chksum, fresh[TCP].chksum)
+    assert verdicts(director)["tcp_reset"] == 1
+
+
 def test_fragments_to_a_virtual_address_are_dropped_by_name(lab):
     director = start(lab)
     whole = decode(request_frame(lab, mobileip.request("n" * 200 + "@x", 1)))
@@ -180,8 +197,6 @@ def test_a_frame_for_another_station_is_dropped_by_name(lab):
 
 
 def test_a_device_with_an_address_is_refused(lab):
-    from netlab import Director
-    from scenario import configuration
     lab.hosts["director"].ip("addr add 192.0.2.1/24 dev outside")
     director = Director(lab, configuration(lab)).launch()
     assert director.process.wait(20) not in (0, None)
