@@ -6,7 +6,9 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
     },
+    thread,
 };
 
 use anyhow::Context;
@@ -83,7 +85,7 @@ impl Program {
             clock: Box::new(move || clock.now()),
             log: self.log,
             set_level: self.set_level,
-            alive: Box::new(|| drop(sd_notify::notify(&[NotifyState::Watchdog]))),
+            alive: watchdog()?,
         };
         let daemon = Arc::new(runtime.block_on(Daemon::start(parts, guards))?);
         let stop = Arc::new(AtomicBool::new(false));
@@ -113,6 +115,21 @@ impl Program {
 
 fn single() -> anyhow::Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Pats systemd's watchdog, if it keeps one, from a thread of its own: the socket blocks while nobody reads it.
+fn watchdog() -> anyhow::Result<Box<dyn Fn() + Send>> {
+    if sd_notify::watchdog_enabled().is_none() {
+        return Ok(Box::new(|| {}));
+    }
+    let (pats, due) = mpsc::sync_channel::<()>(1);
+    thread::Builder::new().name("homeward-watch".into()).spawn(move || {
+        while due.recv().is_ok() {
+            notify(NotifyState::Watchdog);
+        }
+    })?;
+    // A pat that still waits stands for this one too.
+    Ok(Box::new(move || drop(pats.try_send(()))))
 }
 
 /// Tells systemd, if it started us.

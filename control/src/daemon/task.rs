@@ -141,6 +141,7 @@ impl Task {
         let infos = self.ports.ports();
         let counters = infos.iter().map(|info| self.ports.counters(info.id)).collect();
         let pools = self.ports.pools();
+        let healthy;
         let links_changed = {
             let mut director = lock(&self.core);
             let core = director.core_mut();
@@ -151,12 +152,13 @@ impl Task {
             let violations = self.guards.iter().flat_map(|guard| guard.violations(&machine.host));
             let wire = violations.map(|reason| Check { name: "one listener".into(), healthy: false, reason });
             machine.checks = self.tasks.checks().chain(wire).collect();
-            if core.health().healthy {
-                (self.alive)();
-            }
+            healthy = core.health().healthy;
             let known = core.network().ports.iter().map(|port| port.link_up);
             !known.eq(infos.iter().map(|info| self.ports.link(info.id).up))
         };
+        if healthy {
+            (self.alive)();
+        }
         if links_changed {
             if let Err(error) = self.machine_changed().await {
                 tracing::error!("{error}");
