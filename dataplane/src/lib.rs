@@ -7,7 +7,6 @@
 
 pub mod backend;
 pub mod batch;
-mod checksum;
 pub mod clock;
 pub mod counts;
 pub mod fuzz;

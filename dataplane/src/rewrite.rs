@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use common::{mac::MacAddr, verdict::Verdict};
+use common::{mac::MacAddr, verdict::Verdict, wire::checksum::Delta};
 
 use crate::{backend::Frame, batch::Packet};
 
@@ -107,11 +107,8 @@ fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta,
     }
     if packet.protocol == TCP {
         delta.apply(bytes, at);
-    } else if bytes[at..at + 2] != [0, 0] {
-        delta.apply(bytes, at);
-        if bytes[at..at + 2] == [0, 0] {
-            bytes[at..at + 2].fill(0xff);
-        }
+    } else {
+        delta.apply_udp(bytes, at);
     }
 }
 
@@ -142,38 +139,9 @@ pub fn relink<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Resu
     Ok(())
 }
 
-/// A change of 16-bit words as RFC 1624 adds it to a checksum: the sum of `~old + new`.
-#[derive(Clone, Copy, Debug, Default)]
-struct Delta(u32);
-
-impl Delta {
-    /// Overwrites an even number of bytes at an even offset of the checksummed data.
-    fn replace(&mut self, bytes: &mut [u8], at: usize, new: &[u8]) {
-        for (old, new) in bytes[at..at + new.len()].chunks_exact_mut(2).zip(new.chunks_exact(2)) {
-            let was = u16::from_be_bytes([old[0], old[1]]);
-            self.0 += u32::from(!was) + u32::from(u16::from_be_bytes([new[0], new[1]]));
-            old.copy_from_slice(new);
-        }
-    }
-
-    /// Adds the change to the checksum at `at`.
-    fn apply(self, bytes: &mut [u8], at: usize) {
-        let was = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let sum = fold(self.0 + u32::from(!was));
-        bytes[at..at + 2].copy_from_slice(&(!sum).to_be_bytes());
-    }
-}
-
 /// Changes the 16-bit word at `at` and the checksum at `sum_at` with it (an ICMP type, say).
 pub fn replace_word(bytes: &mut [u8], at: usize, new: [u8; 2], sum_at: usize) {
     let mut delta = Delta::default();
     delta.replace(bytes, at, &new);
     delta.apply(bytes, sum_at);
-}
-
-fn fold(mut sum: u32) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
 }

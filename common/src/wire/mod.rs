@@ -1,3 +1,37 @@
 //! Bytes on the wire: total decoders and encoders, no policy.
+//!
+//! Fixed headers are `zerocopy` views, valid at any alignment: `parse` gives the header and what follows it, and
+//! refuses only bytes that cannot be such a header at all. Mobile IP messages are in [`mobile_ip`].
 
+pub mod arp;
+pub mod checksum;
+pub mod ethernet;
+pub mod icmp;
+pub mod ipv4;
 pub mod mobile_ip;
+pub mod udp;
+
+/// The bytes are not such a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// Fewer bytes than the header has.
+    #[error("{header}: {got} bytes, {need} needed")]
+    Short {
+        /// Which header.
+        header: &'static str,
+        /// Bytes that it has.
+        need: usize,
+        /// Bytes that are there.
+        got: usize,
+    },
+    /// A field that must have another value.
+    #[error("{header}: {field} is {value}")]
+    Field {
+        /// Which header.
+        header: &'static str,
+        /// Which field.
+        field: &'static str,
+        /// What it says.
+        value: u32,
+    },
+}

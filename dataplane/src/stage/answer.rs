@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use common::{mac::MacAddr, snapshot::Interface, verdict::Verdict};
+use common::{mac::MacAddr, snapshot::Interface, verdict::Verdict, wire::checksum};
 
 use super::{
     Context,
@@ -16,7 +16,6 @@ use super::{
 use crate::{
     backend::Frame,
     batch::{Next, Packet},
-    checksum,
     rewrite::{Change, DOT1Q, ETHERNET, Link, TAG, Ttl, replace_word, rewrite},
 };
 

@@ -7,13 +7,13 @@ use common::{
     mac::MacAddr,
     snapshot::{Interface, Snapshot},
     verdict::Verdict,
+    wire::checksum,
 };
 
 use super::Context;
 use crate::{
     backend::Frame,
     batch::{Batch, Next, Packet},
-    checksum,
     rewrite::{DOT1Q, ETHERNET, TAG},
 };
 

@@ -1,5 +1,14 @@
-//! Mobile IPv4 messages (RFC 5944): the balancer's walk.
+//! Mobile IPv4 messages (RFC 5944): the balancer's walk, and whole messages for those that make or answer them.
 
+pub mod auth;
+mod code;
+mod extension;
+mod message;
+mod shape;
 mod walk;
 
+pub use code::{Code, Flags};
+pub use extension::{AuthKind, CHALLENGE, Extension, GENERALISED, MN_AAA, Vendor};
+pub use message::{DecodeError, EncodeError, Message, RRP, RRP_FIXED, Reply, Request};
+pub use shape::{Extensions, Located};
 pub use walk::{Key, RRQ, RRQ_FIXED, Rrq, WalkError, walk};

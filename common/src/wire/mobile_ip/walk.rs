@@ -4,6 +4,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::shape::{DYNAMIC_HA, NAI, PAD, Shape, is_long_dynamic_ha, shape};
 use crate::verdict::Verdict;
 
 /// Bytes of an RRQ before its extensions (RFC 5944, section 3.3).
@@ -11,10 +12,6 @@ pub const RRQ_FIXED: usize = 24;
 
 /// Message type of a registration request.
 pub const RRQ: u8 = 1;
-
-const PAD: u8 = 0;
-const NAI: u8 = 131;
-const DYNAMIC_HA: u8 = 139;
 
 /// What the balancer reads of an RRQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,24 +90,6 @@ impl From<WalkError> for Verdict {
     }
 }
 
-/// How an extension's length is written (RFC 5944, sections 1.8 to 1.11).
-enum Shape {
-    /// type, length, data.
-    Short,
-    /// type, sub-type or reserved, 16-bit length, data.
-    Long,
-    /// A type below 128 that is not known here: perhaps short.
-    Unknown,
-}
-
-fn shape(kind: u8) -> Shape {
-    match kind {
-        36 | 37 | 38 | 40..=43 | 47 | 48 | 50 | 127 => Shape::Long,
-        32..=34 | 44..=46 | 49 | 128.. => Shape::Short,
-        _ => Shape::Unknown,
-    }
-}
-
 /// Reads a UDP payload sent to a virtual server's port 434: at most `payload.len() - 24` steps, no allocation.
 pub fn walk(payload: &[u8]) -> Result<Rrq<'_>, WalkError> {
     match payload.first() {
@@ -160,7 +139,7 @@ pub fn walk(payload: &[u8]) -> Result<Rrq<'_>, WalkError> {
 /// Bytes of an extension's header and of its data; `None` if the header is incomplete.
 fn measure(rest: &[u8], kind: u8, rrq: &mut Rrq<'_>, opaque: &mut bool) -> Option<(usize, usize)> {
     // RFC 4433 gave the skippable type 139 the long shape; the common short reading derails on it.
-    if kind == DYNAMIC_HA && matches!(rest, [_, 1 | 2, 0, 4, ..]) {
+    if kind == DYNAMIC_HA && is_long_dynamic_ha(rest) {
         return Some((4, 4));
     }
     let short = |rest: &[u8]| Some((2, usize::from(*rest.get(1)?)));

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn records() -> Vec<Value> {
-    let file: Value = serde_json::from_str(include_str!("data/mobile_ip_requests.json")).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../data/mobile_ip_requests.json")).unwrap();
     file["requests"].as_array().unwrap().clone()
 }
 

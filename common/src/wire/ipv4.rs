@@ -1,0 +1,139 @@
+//! The IPv4 header (RFC 791), options kept as bytes.
+
+use std::net::Ipv4Addr;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, network_endian::U16};
+
+use super::{HeaderError, checksum};
+
+/// Protocol number of ICMP.
+pub const ICMP: u8 = 1;
+/// Protocol number of TCP.
+pub const TCP: u8 = 6;
+/// Protocol number of UDP.
+pub const UDP: u8 = 17;
+/// Bytes of the header without options.
+pub const LENGTH: usize = 20;
+/// Initial time to live of what we send (RFC 1700).
+pub const TTL: u8 = 64;
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const OFFSET: u16 = 0x1fff;
+
+/// The fixed part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Ipv4 {
+    version_and_words: u8,
+    /// Type of service.
+    pub tos: u8,
+    length: U16,
+    identification: U16,
+    fragment: U16,
+    /// Time to live.
+    pub ttl: u8,
+    /// What the payload is.
+    pub protocol: u8,
+    checksum: U16,
+    source: [u8; 4],
+    destination: [u8; 4],
+}
+
+const _: () = assert!(size_of::<Ipv4>() == LENGTH);
+
+/// A packet taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Parsed<'a> {
+    /// The fixed part.
+    pub header: &'a Ipv4,
+    /// Options, a multiple of 4 bytes.
+    pub options: &'a [u8],
+    /// As the total length says; what follows it is padding.
+    pub payload: &'a [u8],
+    /// The header's checksum is right.
+    pub checksum_ok: bool,
+}
+
+impl Ipv4 {
+    /// A header without options, checksum filled in, for `payload` bytes. Don't Fragment is set, so the
+    /// identification may have any value (RFC 6864).
+    pub fn new(
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        protocol: u8,
+        payload: u16,
+        identification: u16,
+    ) -> Self {
+        let mut header = Self {
+            version_and_words: 0x45,
+            tos: 0,
+            length: U16::new(LENGTH as u16 + payload),
+            identification: U16::new(identification),
+            fragment: U16::new(DONT_FRAGMENT),
+            ttl: TTL,
+            protocol,
+            checksum: U16::ZERO,
+            source: source.octets(),
+            destination: destination.octets(),
+        };
+        header.checksum = U16::new(checksum::of(&[header.as_bytes()]));
+        header
+    }
+
+    /// From whom.
+    pub fn source(&self) -> Ipv4Addr {
+        self.source.into()
+    }
+
+    /// To whom.
+    pub fn destination(&self) -> Ipv4Addr {
+        self.destination.into()
+    }
+
+    /// Bytes of header and payload.
+    pub fn total_length(&self) -> u16 {
+        self.length.get()
+    }
+
+    /// Tells fragments of different packets apart.
+    pub fn identification(&self) -> u16 {
+        self.identification.get()
+    }
+
+    /// True for every part of a packet that was cut.
+    pub fn is_fragment(&self) -> bool {
+        self.fragment.get() & (MORE_FRAGMENTS | OFFSET) != 0
+    }
+
+    /// Bytes of the packet's payload that lie before this part.
+    pub fn fragment_offset(&self) -> u32 {
+        u32::from(self.fragment.get() & OFFSET) * 8
+    }
+
+    /// It must not be cut on its way.
+    pub fn dont_fragment(&self) -> bool {
+        self.fragment.get() & DONT_FRAGMENT != 0
+    }
+}
+
+/// Takes a packet apart. The checksum is looked at and left to the caller to judge.
+pub fn parse(bytes: &[u8]) -> Result<Parsed<'_>, HeaderError> {
+    let short = |need| HeaderError::Short { header: "ipv4", need, got: bytes.len() };
+    let field = |field, value: u32| HeaderError::Field { header: "ipv4", field, value };
+    let (header, _) = Ipv4::ref_from_prefix(bytes).map_err(|_| short(LENGTH))?;
+    let (version, words) = (header.version_and_words >> 4, usize::from(header.version_and_words & 0x0f));
+    if version != 4 {
+        return Err(field("version", version.into()));
+    }
+    if words * 4 < LENGTH {
+        return Err(field("header length", words as u32 * 4));
+    }
+    let total = usize::from(header.length.get());
+    if total < words * 4 {
+        return Err(field("total length", total as u32));
+    }
+    let packet = bytes.get(..total).ok_or_else(|| short(total))?;
+    let (head, payload) = packet.split_at(words * 4);
+    Ok(Parsed { header, options: &head[LENGTH..], payload, checksum_ok: checksum::verify(head) })
+}

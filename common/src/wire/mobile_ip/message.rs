@@ -1,0 +1,283 @@
+//! Registration requests and replies with their extensions (RFC 5944, sections 3.3 and 3.4).
+//!
+//! ```text
+//! request: 1 | SBDMGrTx | lifetime (2) | home address (4) | home agent (4) | care-of (4) | identification (8) | ...
+//! reply:   3 | code     | lifetime (2) | home address (4) | home agent (4) | identification (8) | ...
+//! ```
+//!
+//! Decoding judges form only: what a message means, and whether it is authentic, is for its reader to say.
+
+use std::net::Ipv4Addr;
+
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
+    network_endian::{U16, U64},
+};
+
+use super::{
+    code::{Code, Flags},
+    extension::Extension,
+    shape::Extensions,
+    walk::{RRQ, RRQ_FIXED},
+};
+
+/// Message type of a registration reply.
+pub const RRP: u8 = 3;
+/// Bytes of a reply before its extensions.
+pub const RRP_FIXED: usize = 20;
+
+/// Why bytes are not a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Shorter than the fixed part.
+    #[error("{got} bytes, {need} needed")]
+    Short {
+        /// Bytes of the fixed part.
+        need: usize,
+        /// Bytes that are there.
+        got: usize,
+    },
+    /// Neither a request nor a reply.
+    #[error("message type {kind}")]
+    Kind {
+        /// Its type.
+        kind: u8,
+    },
+    /// An extension's header is incomplete.
+    #[error("extension {kind}: header truncated")]
+    ExtTruncated {
+        /// Its type.
+        kind: u8,
+    },
+    /// An extension's data runs past the message.
+    #[error("extension {kind}: data runs past the message")]
+    ExtOverrun {
+        /// Its type.
+        kind: u8,
+    },
+    /// An unknown type below 128: the whole message is to be discarded in silence (RFC 5944, section 1.8).
+    #[error("extension {kind} is unknown and may not be skipped")]
+    UnknownNonSkippable {
+        /// Its type.
+        kind: u8,
+    },
+    /// An authenticator without room for its SPI.
+    #[error("extension {kind}: too short for an SPI")]
+    AuthTooShort {
+        /// Its type.
+        kind: u8,
+    },
+}
+
+/// Why a message has no bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// More data than the length field can say.
+    #[error("extension {kind}: {length} bytes are too many")]
+    TooLong {
+        /// Its type.
+        kind: u8,
+        /// Bytes of its data.
+        length: usize,
+    },
+    /// The type has another shape, or a layout of its own.
+    #[error("extension {kind} is not written this way")]
+    Shape {
+        /// Its type.
+        kind: u8,
+    },
+}
+
+/// A registration request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// S B D M G r T x.
+    pub flags: Flags,
+    /// Seconds; 0 deregisters, 0xFFFF is infinite.
+    pub lifetime: u16,
+    /// 0.0.0.0: please assign.
+    pub home_address: Ipv4Addr,
+    /// 0.0.0.0 or 255.255.255.255: any.
+    pub home_agent: Ipv4Addr,
+    /// Where the tunnel ends.
+    pub care_of: Ipv4Addr,
+    /// Timestamp or nonce.
+    pub identification: u64,
+    /// In the order of the message.
+    pub extensions: Vec<Extension>,
+}
+
+/// A registration reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Accepted, or why not.
+    pub code: Code,
+    /// Seconds granted; without meaning when denied.
+    pub lifetime: u16,
+    /// The node's.
+    pub home_address: Ipv4Addr,
+    /// Who answers.
+    pub home_agent: Ipv4Addr,
+    /// That of the request; the upper half is the home agent's clock if that was the reason for a denial.
+    pub identification: u64,
+    /// In the order of the message.
+    pub extensions: Vec<Extension>,
+}
+
+/// Either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Type 1.
+    Request(Request),
+    /// Type 3.
+    Reply(Reply),
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct RequestHead {
+    kind: u8,
+    flags: u8,
+    lifetime: U16,
+    home_address: [u8; 4],
+    home_agent: [u8; 4],
+    care_of: [u8; 4],
+    identification: U64,
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct ReplyHead {
+    kind: u8,
+    code: u8,
+    lifetime: U16,
+    home_address: [u8; 4],
+    home_agent: [u8; 4],
+    identification: U64,
+}
+
+const _: () = assert!(size_of::<RequestHead>() == RRQ_FIXED && size_of::<ReplyHead>() == RRP_FIXED);
+
+fn expect(kind: u8, message: &[u8], need: usize) -> Result<(), DecodeError> {
+    match message.first() {
+        Some(&got) if got != kind => Err(DecodeError::Kind { kind: got }),
+        _ if message.len() < need => Err(DecodeError::Short { need, got: message.len() }),
+        _ => Ok(()),
+    }
+}
+
+fn read<H: FromBytes + KnownLayout + Immutable + Unaligned>(
+    kind: u8,
+    message: &[u8],
+) -> Result<(&H, Vec<Extension>), DecodeError> {
+    let need = size_of::<H>();
+    expect(kind, message, need)?;
+    let short = DecodeError::Short { need, got: message.len() };
+    let (head, _) = H::ref_from_prefix(message).map_err(|_| short)?;
+    let extensions = Extensions::new(message, need).map(|located| Extension::decode(&located?));
+    Ok((head, extensions.collect::<Result<_, _>>()?))
+}
+
+fn append(head: &[u8], extensions: &[Extension]) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Vec::with_capacity(128);
+    out.extend_from_slice(head);
+    for extension in extensions {
+        extension.encode(&mut out)?;
+    }
+    Ok(out)
+}
+
+fn nai(extensions: &[Extension]) -> Option<&[u8]> {
+    extensions.iter().find_map(|extension| match extension {
+        Extension::Nai(nai) if !nai.is_empty() => Some(nai.as_slice()),
+        _ => None,
+    })
+}
+
+impl Request {
+    /// Reads a UDP payload.
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        let (head, extensions) = read::<RequestHead>(RRQ, message)?;
+        Ok(Self {
+            flags: Flags(head.flags),
+            lifetime: head.lifetime.get(),
+            home_address: head.home_address.into(),
+            home_agent: head.home_agent.into(),
+            care_of: head.care_of.into(),
+            identification: head.identification.get(),
+            extensions,
+        })
+    }
+
+    /// Writes a UDP payload, authenticators as they are; [`super::auth::Association::sign`] appends one.
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        let head = RequestHead {
+            kind: RRQ,
+            flags: self.flags.0,
+            lifetime: self.lifetime.into(),
+            home_address: self.home_address.octets(),
+            home_agent: self.home_agent.octets(),
+            care_of: self.care_of.octets(),
+            identification: self.identification.into(),
+        };
+        append(head.as_bytes(), &self.extensions)
+    }
+
+    /// The first NAI that is not empty.
+    pub fn nai(&self) -> Option<&[u8]> {
+        nai(&self.extensions)
+    }
+}
+
+impl Reply {
+    /// Reads a UDP payload.
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        let (head, extensions) = read::<ReplyHead>(RRP, message)?;
+        Ok(Self {
+            code: Code(head.code),
+            lifetime: head.lifetime.get(),
+            home_address: head.home_address.into(),
+            home_agent: head.home_agent.into(),
+            identification: head.identification.get(),
+            extensions,
+        })
+    }
+
+    /// Writes a UDP payload, authenticators as they are.
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        let head = ReplyHead {
+            kind: RRP,
+            code: self.code.0,
+            lifetime: self.lifetime.into(),
+            home_address: self.home_address.octets(),
+            home_agent: self.home_agent.octets(),
+            identification: self.identification.into(),
+        };
+        append(head.as_bytes(), &self.extensions)
+    }
+
+    /// The first NAI that is not empty.
+    pub fn nai(&self) -> Option<&[u8]> {
+        nai(&self.extensions)
+    }
+}
+
+impl Message {
+    /// Reads a UDP payload.
+    pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+        match message.first() {
+            None => Err(DecodeError::Short { need: RRP_FIXED, got: 0 }),
+            Some(&RRQ) => Request::decode(message).map(Self::Request),
+            Some(&RRP) => Reply::decode(message).map(Self::Reply),
+            Some(&kind) => Err(DecodeError::Kind { kind }),
+        }
+    }
+
+    /// Writes a UDP payload.
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        match self {
+            Self::Request(request) => request.encode(),
+            Self::Reply(reply) => reply.encode(),
+        }
+    }
+}
