@@ -129,7 +129,9 @@ fn watchdog() -> anyhow::Result<Box<dyn Fn() + Send>> {
         }
     })?;
     // A pat that still waits stands for this one too.
-    Ok(Box::new(move || drop(pats.try_send(()))))
+    Ok(Box::new(move || {
+        let _ = pats.try_send(());
+    }))
 }
 
 /// Tells systemd, if it started us.
