@@ -36,7 +36,7 @@ use super::{
 /// Rounds of the worker's loop between two looks at whether to stop.
 const ROUNDS: usize = 64;
 /// Longest wait for every node to have its session.
-const WARM_UP: Duration = Duration::from_secs(60);
+const WARM_UP: Duration = Duration::from_mins(1);
 
 /// Runs the case for `seconds` after every node has its session; void unless all that came was sent to a real as the
 /// case says, and the sessions are those of the capture.
@@ -61,7 +61,7 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     let ends = Mutex::new(workers.into_iter().map(Some).collect::<Vec<Option<WorkerEnd>>>());
     started.run(stop, move |id, queues| {
         let end = ends.lock().ok().and_then(|mut ends| ends[id.index()].take());
-        let mut worker = end.map(|end| Worker::new(end, queues, Poll::Always, clock.clone()));
+        let mut worker = end.map(|end| Worker::new(end, queues, Poll::Always, clock));
         Box::new(move || {
             if let Some(worker) = &mut worker {
                 worker.step(ROUNDS);
@@ -96,11 +96,12 @@ fn watch(control: &ControlEnd, case: Case, seconds: u32) -> anyhow::Result<Measu
         rates.push((count - seen) as f64 / (now - at).as_secs_f64());
         (at, seen) = (now, count);
     }
-    books(control, case, Measured::of(rates, 0, 0))
+    let (received, sent) = books(control, case)?;
+    Ok(Measured::of(rates, received, sent))
 }
 
-/// The counters must tell the story of the case, all of it.
-fn books(control: &ControlEnd, case: Case, measured: Measured) -> anyhow::Result<Measured> {
+/// The counters must tell the story of the case, all of it; packets received and sent.
+fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
     let stats = &control.stats[0];
     let slb = control.director.stats();
     let expected = match case.mode {
@@ -120,7 +121,7 @@ fn books(control: &ControlEnd, case: Case, measured: Measured) -> anyhow::Result
     let sent = port.tx_packets.load(Relaxed);
     let received = stats.received.load(Relaxed);
     ensure!(sent <= received && sent > 0, "void: {received} received, {sent} sent");
-    Ok(Measured { received, sent, ..measured })
+    Ok((received, sent))
 }
 
 fn config(case: Case, capture: &Path) -> DataplaneConfig {
@@ -213,7 +214,7 @@ fn snapshot(mode: Mode) -> Snapshot {
         farm: FarmId(0),
         backup: None,
         clients: Vec::new(),
-        idle: Duration::from_secs(3600),
+        idle: Duration::from_hours(1),
         strict_home_agent: false,
         live: Arc::default(),
     }));

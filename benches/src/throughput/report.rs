@@ -1,5 +1,7 @@
 //! The table and its JSON.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::{
@@ -69,8 +71,10 @@ pub fn table(rows: &[Row]) -> String {
     for row in rows {
         let (ours, theirs, ratio) =
             (Row::mpps(&row.homeward).median, Row::mpps(&row.testpmd).median, row.ratio());
-        text += &format!(
-            "{:<42} {ours:>9.2} {:>8.1} {theirs:>9.2} {:>8.1} {:>6.2} ({:.2}..{:.2})\n",
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<42} {ours:>9.2} {:>8.1} {theirs:>9.2} {:>8.1} {:>6.2} ({:.2}..{:.2})",
             row.case.to_string(),
             1e3 / ours,
             1e3 / theirs,

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::{Command, Stdio},
+    str::FromStr,
 };
 
 use anyhow::{Context, bail, ensure};
@@ -43,14 +44,14 @@ fn read(text: &str) -> anyhow::Result<Measured> {
     let total = |name: &str| {
         last.lines().find_map(|line| field(line, name)).with_context(|| format!("{name} is missing"))
     };
-    let (received, sent) = (total("RX-packets:")?, total("TX-packets:")?);
-    if received != sent || received == 0.0 {
+    let (received, sent): (u64, u64) = (total("RX-packets:")?, total("TX-packets:")?);
+    if received != sent || received == 0 {
         bail!("void: {received} received, {sent} sent");
     }
-    Ok(Measured::of(rates, received as u64, sent as u64))
+    Ok(Measured::of(rates, received, sent))
 }
 
-fn field(line: &str, name: &str) -> Option<f64> {
+fn field<T: FromStr>(line: &str, name: &str) -> Option<T> {
     line.split_once(name)?.1.split_whitespace().next()?.parse().ok()
 }
 

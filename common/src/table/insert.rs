@@ -40,7 +40,7 @@ pub enum Insert {
     Full,
     /// [`Newcomer::prepare`] gave up.
     Refused,
-    /// Lost [`ATTEMPTS`] times to others.
+    /// Lost `ATTEMPTS` times to others.
     Contended,
 }
 

@@ -14,18 +14,26 @@ pub fn load(path: &Path) -> anyhow::Result<Option<Configuration>> {
     let loaded = match command::load(&path.display().to_string(), &text) {
         Ok(loaded) => loaded,
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{error}"));
+            for error in errors {
+                eprintln!("{error}");
+            }
             return Ok(None);
         }
     };
-    loaded.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    for warning in &loaded.warnings {
+        eprintln!("{warning}");
+    }
     match loaded.configuration.check() {
         Ok(warnings) => {
-            warnings.iter().for_each(|warning| eprintln!("{}: {warning}", path.display()));
+            for warning in warnings {
+                eprintln!("{}: {warning}", path.display());
+            }
             Ok(Some(loaded.configuration))
         }
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{}: {error}", path.display()));
+            for error in errors {
+                eprintln!("{}: {error}", path.display());
+            }
             Ok(None)
         }
     }

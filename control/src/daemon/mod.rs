@@ -153,11 +153,15 @@ impl Daemon {
         };
         match director.core_mut().apply_file(&path.display().to_string(), &text) {
             Ok(warnings) => {
-                warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
                 tracing::info!(mnemonic = "SYS-5-CONFIG_I", "Configured from {} by SIGHUP", path.display());
             }
             Err(errors) => {
-                errors.iter().for_each(|error| tracing::error!("{error}"));
+                for error in errors {
+                    tracing::error!("{error}");
+                }
                 tracing::error!("reload: nothing has changed");
             }
         }

@@ -76,16 +76,14 @@ impl Task {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => self.tick().await,
                 _ = looks.tick() => self.look().await,
-                changed = state.changed() => match changed {
-                    Ok(()) => {
-                        let host = state.borrow_and_update().clone();
-                        self.host_changed(host);
-                    }
-                    Err(_) => {
+                changed = state.changed() => {
+                    if changed.is_err() {
                         tracing::error!("the host task has ended: addresses, routes and neighbours stand still");
                         return self.without_host(stop).await;
                     }
-                },
+                    let host = state.borrow_and_update().clone();
+                    self.host_changed(host);
+                }
             }
         }
     }
