@@ -57,7 +57,7 @@ impl Forms {
 pub struct Spec<R> {
     /// The modes it belongs to.
     pub modes: &'static [Mode],
-    /// Its words and arguments, see [`super::pattern`].
+    /// Its words and arguments, see `pattern`.
     pub pattern: &'static str,
     /// Help for its keywords (`"weight"`) and arguments (`"<weight>"`); common keywords have theirs already.
     pub help: &'static [(&'static str, &'static str)],

@@ -4,10 +4,10 @@
 //!   in the frame is taken off.
 //! - shadow -> inject ring of worker 0, with the tag of a VLAN subinterface pushed. Only if worker 0 is gone, the
 //!   next one serves.
-//! - [`ShadowIo::inject`]: frames that control made itself, likewise tagged.
+//! - [`Injector::inject`]: frames that control made itself, likewise tagged.
 //!
 //! The thread waits in `ppoll` on the TAP devices. The rings have no descriptor, so the wait is bounded: 50
-//! microseconds while frames flow, 1 ms once it was quiet for 10 ms. Each turn takes at most [`BATCH`] frames of
+//! microseconds while frames flow, 1 ms once it was quiet for 10 ms. Each turn takes at most `BATCH` frames of
 //! each ring and device, so none starves the others. A frame that does not fit is dropped and counted.
 
 use std::{
@@ -245,7 +245,7 @@ impl Mover {
         }
     }
 
-    /// Carries out at most [`BATCH`] orders; true if there was one.
+    /// Carries out at most `BATCH` orders; true if there was one.
     fn obey(&mut self) -> Result<bool, TryRecvError> {
         for done in 0..BATCH {
             match self.orders.try_recv() {
