@@ -5,9 +5,10 @@ import pathlib
 
 import mobileip
 import pytest
-from judge import IP, UDP, Dot1Q, Ether, checksums_right, decode, mobile_ip, payload, request_frame, requests, tshark
+from judge import IP, UDP, Ether, checksums_right, decode, mobile_ip, payload, request_frame, requests, tshark
 from netlab import PDSN, wait_until
 from scapy.layers.inet import IPOption_RR
+from scapy.layers.l2 import Dot1Q
 from scenario import (arrivals, farm, machine, management, reals, register, start, still, user, verdicts,
                       vserver)
 
