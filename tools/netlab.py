@@ -190,8 +190,8 @@ class Director:
         self.file.write_text(configuration.replace("@SOCKET@", str(self.socket)))
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.notify_path))
-        self.notify.setblocking(False)
         self.notices = []
+        threading.Thread(target=self.listen, daemon=True).start()
         self.process = None
         lab.directors.append(self)
 
@@ -205,7 +205,6 @@ class Director:
 
     def launch(self, environment=None):
         """Starts it without waiting."""
-        self.said("")
         self.notices.clear()
         with open(self.log_file, "ab") as log:
             self.process = self.host.spawn(
@@ -214,13 +213,17 @@ class Director:
         self.lab.processes.append(self.process)
         return self
 
-    def said(self, word):
-        """Whether a service notification with this line has come."""
+    def listen(self):
+        """Collects service notifications, as a service manager would: nobody has to wait for us."""
         while True:
             try:
                 self.notices += self.notify.recv(4096).decode().splitlines()
-            except BlockingIOError:
-                return word in self.notices
+            except OSError:
+                return
+
+    def said(self, word):
+        """Whether a service notification with this line has come."""
+        return word in self.notices
 
     def alive(self):
         """Whether the process runs."""
@@ -411,6 +414,7 @@ class Lab:
                 if pipe:
                     pipe.close()
         for director in self.directors:
+            director.notify.shutdown(socket.SHUT_RDWR)
             director.notify.close()
         for host in self.hosts.values():
             subprocess.run(["ip", "netns", "del", host.namespace], stderr=subprocess.DEVNULL, check=False)

@@ -54,7 +54,7 @@ def test_at33_lengths_that_lie(lab):
     def changed(change):
         packet = IP(bytes(base[IP]))
         change(packet)
-        return bytes(to_director(lab)) + bytes(packet)
+        return bytes(to_director(lab))[:12] + b"\x08\x00" + bytes(packet)
 
     def udp_longer(packet):
         packet[UDP].len = 8 + len(good) + 1

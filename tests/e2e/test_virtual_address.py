@@ -7,7 +7,7 @@ from judge import (ICMP, IP, UDP, Ether, Raw, arps, decode, echo_replies, echo_r
                    to_director, who_has)
 from netlab import OUTSIDE, PDSN, Director, inside, wait_until
 from scapy.layers.inet import TCP, fragment
-from scenario import arrivals, configuration, register, start, still, user, verdicts
+from scenario import arrivals, configuration, register, start, still, usable, user, verdicts
 
 
 def fenced_echo(lab, destination, number, **options):
@@ -130,16 +130,31 @@ def test_a_tcp_connection_to_a_virtual_address_is_reset(lab):
     assert verdicts(director)["tcp_reset"] == 1
 
 
-def test_fragments_to_a_virtual_address_are_dropped_by_name(lab):
-    director = start(lab)
+def fragments(lab):
+    """A request in five pieces."""
     whole = decode(request_frame(lab, mobileip.request("n" * 200 + "@x", 1)))
     whole[IP].flags = 0
-    pieces = fragment(whole[IP], fragsize=64)
-    assert len(pieces) > 2
-    lab.pdsn.send(*(to_director(lab) / piece for piece in pieces))
-    wait_until(lambda: verdicts(director)["fragment"] == len(pieces), 5, "fragments counted")
+    pieces = [to_director(lab) / piece for piece in fragment(whole[IP], fragsize=64)]
+    assert len(pieces) == 5
+    return pieces
+
+
+def test_fragments_to_a_virtual_address_are_dropped_by_name(lab):
+    """On net_pcap: the packet sockets of net_af_packet hand over reassembled datagrams only."""
+    text = configuration(lab).replace("net_af_packet0,iface=outside", "net_pcap0,iface=outside,phy_mac=1")
+    director = lab.director(text)
+    usable(director)
+    lab.pdsn.send(*fragments(lab))
+    wait_until(lambda: verdicts(director)["fragment"] == 5, 5, "fragments counted")
     register(lab, [user(1)])
     assert sum(arrivals(lab)) == 1
+
+
+def test_net_af_packet_delivers_fragments_reassembled(lab):
+    director = start(lab)
+    lab.pdsn.send(*fragments(lab))
+    wait_until(lambda: sum(arrivals(lab)) == 1, 5, "the request, whole")
+    assert verdicts(director)["fragment"] == 0
 
 
 def test_transit_is_routed_with_the_ttl_rules(lab):
