@@ -129,7 +129,7 @@ def memory(director):
 
 
 def test_at32_a_million_random_and_malformed_frames(lab):
-    director = start(lab, workers=2, sessions=65536, idle=4)
+    director = start(lab, workers=2, sessions=65536, idle=4, each=["weight 1", "no reassign", "no faildetect inband"])
     register(lab, [user(number) for number in range(100)])
     still(director)
     free = memory(director)
