@@ -4,6 +4,7 @@
 
 mod check;
 mod logging;
+mod privileges;
 mod run;
 mod shell;
 

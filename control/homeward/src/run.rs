@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc,
     },
@@ -22,7 +22,7 @@ use control::{
     machine::LoggingLevel,
     manage::log::LogBook,
 };
-use dataplane::{backend::dpdk, clock::TscClock};
+use dataplane::{backend::dpdk, clock::TscClock, worker::Worker};
 use sd_notify::NotifyState;
 use tokio::{
     runtime::Runtime,
@@ -30,7 +30,7 @@ use tokio::{
 };
 use tracing::level_filters::LevelFilter;
 
-use crate::{check, logging};
+use crate::{check, logging, privileges};
 
 /// Threads of the control core.
 const CONTROL_THREADS: usize = 2;
@@ -70,6 +70,7 @@ impl Program {
             Director::new(machine.sessions, machine.hugepages, machine.workers, SessionKey::random())?;
         let mut dataplane = dpdk::start(&machine)?;
         let (workers, control) = link(machine.workers, machine.ports.len(), director);
+        privileges::keep_for_control();
         let clock = TscClock::calibrate();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
@@ -100,7 +101,15 @@ impl Program {
             dpdk::version()
         );
         notify(NotifyState::Ready);
-        let ended = dataplane.run_workers(Arc::clone(&stop), workers, machine.poll, clock);
+        let ends: Vec<_> = workers.into_iter().map(|end| Mutex::new(Some(end))).collect();
+        let cpus = dataplane.worker_cpus().to_vec();
+        let ended = dataplane.run(Arc::clone(&stop), move |id, queues| {
+            privileges::drop_for_worker();
+            let end = ends[id.index()].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let worker = Worker::new(end.expect("each worker is made once"), queues, machine.poll, clock);
+            worker.pinned(cpus[id.index()]);
+            Box::new(worker)
+        });
         stop.store(true, Relaxed);
         notify(NotifyState::Stopping);
         if let Ok(daemon) = Arc::try_unwrap(daemon) {
