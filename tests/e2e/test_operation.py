@@ -1,5 +1,6 @@
 """Living with a director: configuration live, reloaded and saved; errors; drain; machines that watch it."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -308,7 +309,8 @@ def test_two_shells_at_once_and_a_client_that_says_nonsense(lab):
     director = start(lab)
     rude = socket.socket(socket.AF_UNIX)
     rude.connect(str(director.socket))
-    rude.sendall(b"\xff\xfe{\n" + b"x" * 100_000 + b"\n")
+    with contextlib.suppress(BrokenPipeError):  # it may hang up on us
+        rude.sendall(b"\xff\xfe{\n" + b"x" * 100_000 + b"\n")
     shells = [subprocess.Popen([str(director.program), "shell", "--socket", str(director.socket), "-c",
                                 "show ip slb reals"], stdout=subprocess.PIPE) for _ in range(4)]
     assert {shell.wait(10) for shell in shells} == {0}

@@ -71,7 +71,7 @@ def test_at35_maxconns(lab):
     assert state(director, A) == "MAXCONNS"
     assert one_by_one(lab, [user(1)]) == [A], "a session that is there stays"
     wait_until(lambda: state(director, A) == "OPERATIONAL", 8, "OPERATIONAL after the sessions' end")
-    assert reals(director)[A]["conns"] == 0
+    wait_until(lambda: reals(director)[A]["conns"] == 0, 3, "no sessions")
 
 
 def test_at35_the_limit_holds_from_the_very_next_packet(lab):
