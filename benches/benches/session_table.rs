@@ -11,7 +11,7 @@ use common::{
     mac::MacAddr,
     slb::{
         Director, FarmLive, KeySpace, Outcome, RealLive, RealSettings, Request, SessionKey, SlbCounter,
-        VserverLive, display_hash,
+        VserverLive,
     },
     snapshot::{Adjacency, Farm, Predictor, Real, Snapshot, VirtualServer},
     time::Tick,
@@ -90,7 +90,6 @@ fn requests(director: &Director, snapshot: &Snapshot, count: u32) -> Vec<Request
         Request {
             vserver: vserver.id,
             identity: director.identity(vserver, KeySpace::Nai, nai.as_bytes()),
-            display_hash: display_hash(nai.as_bytes()),
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
@@ -109,7 +108,7 @@ fn burst(director: &Director, snapshot: &Snapshot, requests: &[Request]) {
         director.prefetch(request.identity);
     }
     for request in requests {
-        let outcome = director.handle(snapshot, black_box(request), NOW, WORKER, |_| {});
+        let outcome = director.handle(snapshot, black_box(request), &|| 7, NOW, WORKER, |_| {});
         assert!(matches!(black_box(outcome), Outcome::Forward { .. }));
     }
 }

@@ -93,12 +93,14 @@ impl Director {
 
     /// Decides what happens to a request.
     ///
+    /// `display_hash` yields the FNV-1a 32 of the key bytes ([`super::display_hash`]); only a new session needs it.
     /// `ended` is told of each session that this request found idle for too long, purged or without a real: the
     /// key's own last session, or one whose place was needed.
     pub fn handle(
         &self,
         snapshot: &Snapshot,
         request: &Request,
+        display_hash: &dyn Fn() -> u32,
         now: Tick,
         worker: WorkerId,
         ended: impl FnMut(SessionEnd),
@@ -108,7 +110,8 @@ impl Director {
             self.no_real(snapshot, request.vserver, worker);
             return Outcome::NoReal;
         };
-        let mut visit = Visit { director: self, snapshot, vserver, request, now, worker, ended };
+        let mut visit =
+            Visit { director: self, snapshot, vserver, request, display_hash, now, worker, ended };
         let outcome = visit.decide();
         if request.deregistration && outcome != Outcome::Stale {
             vserver.live.count(worker, VserverCounter::Deregistration);

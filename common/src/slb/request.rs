@@ -15,8 +15,6 @@ pub struct Request {
     pub vserver: VserverId,
     /// Keyed hash of (virtual server, key): [`super::Director::identity`].
     pub identity: u64,
-    /// FNV-1a 32 of the key bytes: [`super::display_hash`].
-    pub display_hash: u32,
     /// Source address.
     pub client: Ipv4Addr,
     /// Source port.
@@ -100,9 +98,9 @@ impl From<SessionEnd> for SessionEvent {
 }
 
 impl Request {
-    /// The cold words of its session: display hash, client address, client port and virtual server.
-    pub(super) fn cold(&self) -> [u32; 3] {
+    /// The cold words of its session behind the display hash: client address, client port and virtual server.
+    pub(super) fn cold(&self) -> [u32; 2] {
         let ports = u32::from(self.client_port) << 16 | u32::from(self.vserver.0);
-        [self.display_hash, u32::from(self.client), ports]
+        [u32::from(self.client), ports]
     }
 }

@@ -9,7 +9,7 @@ use common::{
     mac::MacAddr,
     slb::{
         Director, FarmLive, KeySpace, Outcome, RealLive, RealSettings, RealState, Request, SessionEnd,
-        SessionKey, SlbCounter, VserverCounter, VserverLive, display_hash,
+        SessionKey, SlbCounter, VserverCounter, VserverLive,
     },
     snapshot::{Adjacency, Farm, Predictor, Real, Snapshot, VirtualServer},
     time::{Nanos, Tick},
@@ -74,7 +74,6 @@ impl World {
         Request {
             vserver: VSERVER,
             identity: self.director.identity(self.vserver(), KeySpace::Nai, nai.as_bytes()),
-            display_hash: display_hash(nai.as_bytes()),
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
@@ -84,7 +83,8 @@ impl World {
 
     pub fn handle(&mut self, request: &Request) -> Outcome {
         let ends = &mut self.ends;
-        self.director.handle(&self.snapshot, request, self.now.tick(), WORKER, |end| ends.push(end))
+        self.director
+            .handle(&self.snapshot, request, &shown(request), self.now.tick(), WORKER, |end| ends.push(end))
     }
 
     /// Sends a request of `user`: the home agent's letter, or `-`.
@@ -234,4 +234,10 @@ pub fn add_real(snapshot: &mut Snapshot, farm: FarmId, weight: u32) -> RealId {
         live: Arc::new(live),
     }));
     id
+}
+
+/// Stands for the hash that is shown: the table only keeps it.
+pub fn shown(request: &Request) -> impl Fn() -> u32 {
+    let value = request.identity as u32;
+    move || value
 }

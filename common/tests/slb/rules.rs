@@ -46,7 +46,7 @@ fn each_request_restarts_ten_seconds() {
     assert!(!world.has(1), "10.2 s after it");
     assert_eq!(world.sweep(), 1);
     assert_eq!(world.ends[0].change, TimedOut);
-    assert_eq!(world.ends[0].session.display_hash, world.request(1).display_hash);
+    assert_eq!(world.ends[0].session.display_hash, world.request(1).identity as u32);
     assert_eq!(world.real('A').conns(), 0);
     assert_eq!((world.stat(SlbCounter::Destroyed), world.stat(SlbCounter::TimedOut)), (1, 1));
     world.check_accounts();
@@ -202,7 +202,7 @@ fn the_client_is_that_of_the_last_request() {
     world.handle(&roamed);
     let view = world.director.lookup(roamed.identity, world.tick()).unwrap();
     assert_eq!((view.client, view.client_port), (Ipv4Addr::new(15, 1, 2, 7), 40_000));
-    assert_eq!((view.vserver.0, view.display_hash, view.session.retry), (0, roamed.display_hash, 1));
+    assert_eq!((view.vserver.0, view.display_hash, view.session.retry), (0, roamed.identity as u32, 1));
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn an_older_snapshot_that_lacks_the_real_is_stale() {
     let request = world.request(1);
     let tick = world.tick();
     let director: &Director = &world.director;
-    director.handle(&newer, &request, tick, crate::rig::WORKER, |_| {});
+    director.handle(&newer, &request, &|| 7, tick, crate::rig::WORKER, |_| {});
     world.snapshot.reals[0] = None;
     assert_eq!(world.handle(&request), Outcome::Stale);
     world.snapshot.generation = 2;

@@ -11,7 +11,7 @@ use common::{
     time::{Nanos, Tick},
 };
 
-use crate::rig::{World, name};
+use crate::rig::{World, name, shown};
 
 const THREADS: u32 = 4;
 
@@ -34,7 +34,14 @@ fn send_from_threads(world: &World, from: u32, count: u32, at: Option<(u32, &(dy
                     }
                     let Some(request) = requests.get(turn as usize) else { return };
                     let worker = WorkerId(thread as u8);
-                    let outcome = world.director.handle(&world.snapshot, request, Tick(1), worker, |_| {});
+                    let outcome = world.director.handle(
+                        &world.snapshot,
+                        request,
+                        &shown(request),
+                        Tick(1),
+                        worker,
+                        |_| {},
+                    );
                     assert!(matches!(outcome, Outcome::Forward { .. }));
                 }
             });
@@ -139,7 +146,14 @@ fn one_key_from_all_workers_is_one_session() {
                         .map(|user| {
                             let request = world.request(user);
                             let worker = WorkerId(thread as u8);
-                            match world.director.handle(&world.snapshot, &request, Tick(1), worker, |_| {}) {
+                            match world.director.handle(
+                                &world.snapshot,
+                                &request,
+                                &shown(&request),
+                                Tick(1),
+                                worker,
+                                |_| {},
+                            ) {
                                 Outcome::Forward { real, .. } => name(real),
                                 other => panic!("{other:?}"),
                             }
@@ -187,7 +201,14 @@ fn the_accounts_hold_after_ten_million_operations() {
                         clock.fetch_add(1, SeqCst);
                     }
                     let now = Tick(clock.load(SeqCst) & Tick::MASK);
-                    world.director.handle(&world.snapshot, &request, now, WorkerId(thread as u8), |_| {});
+                    world.director.handle(
+                        &world.snapshot,
+                        &request,
+                        &shown(&request),
+                        now,
+                        WorkerId(thread as u8),
+                        |_| {},
+                    );
                     if step % 1024 == thread {
                         world.director.sweep(&world.snapshot, now, 64, |_| {});
                     }

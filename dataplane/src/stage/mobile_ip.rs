@@ -11,7 +11,7 @@ use common::{
     slb::{KeySpace, Outcome, Request, VserverCounter, display_hash},
     snapshot::{Snapshot, VirtualServer},
     verdict::Verdict,
-    wire::mobile_ip::{self, Key},
+    wire::mobile_ip::{self, Key, Rrq},
 };
 
 use super::{
@@ -95,7 +95,6 @@ fn parse<F: Frame>(
     Ok(Request {
         vserver: vserver.id,
         identity: cx.director.identity(vserver, space, key),
-        display_hash: display_hash(key),
         client: packet.source,
         client_port: u16::from_be_bytes([udp[0], udp[1]]),
         deregistration: rrq.lifetime == 0,
@@ -125,13 +124,13 @@ fn member(snapshot: &Snapshot, vserver: &VirtualServer, address: Ipv4Addr) -> Op
 }
 
 fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, request: &Request) -> Next {
-    match handle(cx, request) {
+    match handle(cx, frame, packet, request) {
         Outcome::Forward { real, change } => forward(cx, frame, packet, request, (real, change)),
         Outcome::NoReal => Next::Drop(Verdict::NoReal),
         Outcome::Stale => {
             let newest = cx.published.load();
             let mut cx = cx.with(&newest);
-            match handle(&mut cx, request) {
+            match handle(&mut cx, frame, packet, request) {
                 Outcome::Forward { real, change } => forward(&mut cx, frame, packet, request, (real, change)),
                 Outcome::NoReal | Outcome::Stale => Next::Drop(Verdict::NoReal),
             }
@@ -139,9 +138,10 @@ fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, re
     }
 }
 
-fn handle(cx: &mut Context<'_>, request: &Request) -> Outcome {
+fn handle<F: Frame>(cx: &mut Context<'_>, frame: &F, packet: &Packet, request: &Request) -> Outcome {
+    let shown = || shown_hash(frame, packet);
     let (debug, news) = (cx.snapshot.debug_sessions, &mut *cx.news);
-    cx.director.handle(cx.snapshot, request, cx.now.tick(), cx.worker, |end| {
+    cx.director.handle(cx.snapshot, request, &shown, cx.now.tick(), cx.worker, |end| {
         if debug {
             news.push(Event::Session(end.into()));
         }
@@ -164,7 +164,7 @@ fn forward<F: Frame>(
             real: id,
             client: request.client,
             client_port: request.client_port,
-            display_hash: request.display_hash,
+            display_hash: shown_hash(frame, packet),
             nai: nai(frame, packet),
         }));
     }
@@ -180,10 +180,23 @@ fn forward<F: Frame>(
     through(cx, frame, packet, adjacency, readdress, verdict)
 }
 
-/// The NAI of a request that was walked before; empty if it has none.
-fn nai<F: Frame>(frame: &F, packet: &Packet) -> Box<[u8]> {
+/// A request that was walked before.
+fn walked<'a, F: Frame>(frame: &'a F, packet: &Packet) -> Option<Rrq<'a>> {
     let udp = &frame.data()[packet.l4()..packet.end()];
     let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
-    let rrq = udp.get(UDP_HEADER..length).and_then(|payload| mobile_ip::walk(payload).ok());
-    rrq.and_then(|rrq| rrq.nai).unwrap_or_default().into()
+    mobile_ip::walk(udp.get(UDP_HEADER..length)?).ok()
+}
+
+/// The NAI of a request; empty if it has none.
+fn nai<F: Frame>(frame: &F, packet: &Packet) -> Box<[u8]> {
+    walked(frame, packet).and_then(|rrq| rrq.nai).unwrap_or_default().into()
+}
+
+/// The hash of its key that `show` prints; reading the frame anew is cheaper than to hash every request.
+fn shown_hash<F: Frame>(frame: &F, packet: &Packet) -> u32 {
+    match walked(frame, packet).as_ref().and_then(Rrq::key) {
+        Some(Key::Nai(nai)) => display_hash(nai),
+        Some(Key::HomeAddress(home)) => display_hash(&home),
+        None => 0,
+    }
 }

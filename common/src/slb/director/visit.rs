@@ -26,6 +26,7 @@ pub(super) struct Visit<'a, F> {
     pub snapshot: &'a Snapshot,
     pub vserver: &'a VirtualServer,
     pub request: &'a Request,
+    pub display_hash: &'a dyn Fn() -> u32,
     pub now: Tick,
     pub worker: WorkerId,
     pub ended: F,
@@ -319,7 +320,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     /// The client is that of the last request; written only where it differs, and never over the virtual server.
     fn touch(&self, slot: Slot) {
         let [_, client, ports] = self.director.table.cold(slot);
-        let [_, new_client, new_ports] = self.request.cold();
+        let [new_client, new_ports] = self.request.cold();
         if client.load(Relaxed) != new_client {
             client.store(new_client, Relaxed);
         }
@@ -370,7 +371,8 @@ impl<F: FnMut(SessionEnd)> Newcomer for Arrival<'_, '_, F> {
     }
 
     fn cold(&self) -> [u32; 3] {
-        self.visit.request.cold()
+        let [client, ports] = self.visit.request.cold();
+        [(self.visit.display_hash)(), client, ports]
     }
 
     fn prepare(&mut self) -> Option<Word> {

@@ -26,14 +26,13 @@ fn register(bench: &mut Bench) {
         let request = Request {
             vserver: vserver.id,
             identity: bench.core.director().identity(vserver, KeySpace::Nai, nai.as_bytes()),
-            display_hash: key,
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
             wanted: None,
         };
         let outcome =
-            bench.core.director().handle(&snapshot, &request, bench.now.tick(), WorkerId(0), |_| ());
+            bench.core.director().handle(&snapshot, &request, &|| key, bench.now.tick(), WorkerId(0), |_| ());
         assert!(matches!(outcome, Outcome::Forward { change: Some(SessionChange::Created), .. }));
     }
 }

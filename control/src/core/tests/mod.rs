@@ -107,7 +107,6 @@ impl Bench {
         let request = Request {
             vserver: vserver.id,
             identity: self.worker.director.identity(vserver, KeySpace::Nai, nai.as_bytes()),
-            display_hash: display_hash(nai.as_bytes()),
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration,
@@ -117,7 +116,14 @@ impl Bench {
         let ended = |end: SessionEnd| {
             let _ = events.push(common::event::Event::Session(end.into()));
         };
-        self.worker.director.handle(snapshot, &request, self.now.tick(), WorkerId(0), ended)
+        self.worker.director.handle(
+            snapshot,
+            &request,
+            &|| display_hash(nai.as_bytes()),
+            self.now.tick(),
+            WorkerId(0),
+            ended,
+        )
     }
 
     /// Last octet of the real that a request of `nai` to 10.1.1.10 goes to; 0: nobody.
