@@ -70,7 +70,8 @@ pub fn run(client: &Client) -> anyhow::Result<()> {
             }
             Signal::HostCommand(command) if command == HELP => {
                 let line = editor.current_buffer_contents().to_owned();
-                println!("{}{line}?", prompt.0);
+                // The editor leaves its prompt standing and takes the line away.
+                println!("\r{}{line}?", prompt.0);
                 pager::print(&client.help(&line)?.text, 0)?;
             }
             Signal::HostCommand(_) => {
@@ -98,6 +99,6 @@ fn complete(editor: &mut Reedline, prompt: &Line, line: &str, reply: &Reply) {
                 .collect::<Vec<_>>();
             editor.run_edit_commands(&commands);
         }
-        words => println!("{}{line}\n{}", prompt.0, words.join("  ")),
+        words => println!("\r{}{line}\n{}", prompt.0, words.join("  ")),
     }
 }
