@@ -1,2 +1,270 @@
-//! x
-fn main() {}
+//! `pktgen`: foreign agents and home agents on a DPDK port.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use pktgen::{
+    bundled,
+    check::{self, Problem},
+    control::{self, Socket},
+    generate::Generator,
+    pcap::{self, PcapError},
+    report::{self, Generated, Responded},
+    respond::Responder,
+    run::run,
+    scenario::{Pages, Port, Scenario},
+};
+use serde::Serialize;
+
+/// Seconds from 1900, where NTP begins, to 1970.
+const NTP: u64 = 2_208_988_800;
+
+/// Generates and receives Mobile IP registration traffic on any DPDK port.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// Plays foreign agents: sends registration requests for a population of mobile nodes, accounts for the replies.
+    ///
+    /// Answers ARP and ping for the foreign agents' addresses and finds out the next hop by ARP. Ends when all is sent
+    /// and answered, or on Ctrl-C; then prints the result.
+    Generate(Generate),
+    /// Plays home agents: answers registration requests that come dispatched or directed.
+    ///
+    /// Answers ARP and ping for the home agents' real addresses, never for virtual ones. Takes commands, one a line,
+    /// from standard input and from --control: `deaf NAME`, `hear NAME` (NAME is a home agent or `all`), `status`,
+    /// `stop`. Ends when told, or on Ctrl-C; then prints the result.
+    Respond(Respond),
+    /// Writes requests as a capture file for net_pcap, the same bytes for the same scenario.
+    WritePcap(WritePcap),
+    /// Reads a scenario and says what is wrong with it.
+    Check {
+        /// Scenario file (TOML), or the name of a bundled one.
+        scenario: PathBuf,
+    },
+    /// Lists the bundled scenarios, or prints one.
+    Scenarios {
+        /// Which to print.
+        name: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Scenario file (TOML), or the name of a bundled one (see `pktgen scenarios`).
+    scenario: PathBuf,
+    /// DPDK device (PCI address or device string such as net_af_packet0,iface=eth0), instead of the scenario's.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Huge pages: auto, required or off, instead of the scenario's.
+    #[arg(long, value_name = "WHEN")]
+    hugepages: Option<Pages>,
+    /// Writes the result as JSON to a file, or to standard output (-) in place of the table.
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<PathBuf>,
+    /// Shows no progress.
+    #[arg(long, short)]
+    quiet: bool,
+    /// Seconds after which to end, instead of the scenario's.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+struct Generate {
+    #[command(flatten)]
+    common: Common,
+    /// Requests a second (0: as fast as possible), instead of the scenario's.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Requests in all, instead of the scenario's.
+    #[arg(long)]
+    requests: Option<u64>,
+    /// Writes the account of every mobile node, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Fails (exit status 1) unless every node is registered and no answer was wrong.
+    #[arg(long)]
+    expect_all: bool,
+}
+
+#[derive(Debug, Args)]
+struct Respond {
+    #[command(flatten)]
+    common: Common,
+    /// Unix socket that takes commands.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// Unix socket that writes the status as JSON to everybody who connects.
+    #[arg(long, value_name = "PATH")]
+    status_socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct WritePcap {
+    /// Scenario file (TOML), or the name of a bundled one; it needs `target.mac`.
+    scenario: PathBuf,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// How many, instead of the scenario's number (default: one a node).
+    #[arg(long)]
+    requests: Option<u64>,
+    /// Replaces the scenario's seed.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .init();
+    let done = match Cli::parse().mode {
+        Mode::Generate(arguments) => generate(&arguments),
+        Mode::Respond(arguments) => respond(&arguments),
+        Mode::WritePcap(arguments) => write_pcap(&arguments),
+        Mode::Check { scenario } => Scenario::load(&scenario).map(|_| ExitCode::SUCCESS).map_err(Into::into),
+        Mode::Scenarios { name } => scenarios(name.as_deref()),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("pktgen: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A problem as an error that names the file.
+fn in_file(file: &Path) -> impl Fn(Problem) -> anyhow::Error + '_ {
+    move |problem| problem.of(file).into()
+}
+
+/// The scenario with what the command line says instead.
+fn load(arguments: &Common) -> anyhow::Result<(Scenario, Port)> {
+    let mut scenario = Scenario::load(&arguments.scenario)?;
+    let port = match (&scenario.port, &arguments.device) {
+        (Some(port), Some(device)) => Port { device: device.clone(), ..port.clone() },
+        (None, Some(device)) => Port::of(device.clone()),
+        (_, None) => check::port(&scenario).map_err(in_file(&arguments.scenario))?.clone(),
+    };
+    let port = Port { hugepages: arguments.hugepages.unwrap_or(port.hugepages), ..port };
+    scenario.port = Some(port.clone());
+    Ok((scenario, port))
+}
+
+fn generate(arguments: &Generate) -> anyhow::Result<ExitCode> {
+    let common = &arguments.common;
+    let (mut scenario, port) = load(common)?;
+    let traffic = &mut scenario.traffic;
+    traffic.rate = arguments.rate.unwrap_or(traffic.rate);
+    traffic.requests = arguments.requests.or(traffic.requests);
+    traffic.duration = common.duration.or(traffic.duration);
+    check::values(&scenario).map_err(in_file(&common.scenario))?;
+    check::sending(&scenario).map_err(in_file(&common.scenario))?;
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
+    let outcome = run(&scenario, &port, control::pair(), !common.quiet, |mac| {
+        Generator::new(&scenario, mac, clock as u32).map_err(in_file(&common.scenario))
+    })?;
+    let result = Generated::of(&scenario.name, &outcome.machine, outcome.port);
+    show(common, &result, &result.table())?;
+    if let Some(path) = &arguments.ledger {
+        let file = File::create(path).with_context(|| path.display().to_string())?;
+        report::ledger(&outcome.machine, file).with_context(|| path.display().to_string())?;
+    }
+    if let Some(failure) = &result.failure {
+        anyhow::bail!("{failure}");
+    }
+    Ok(if arguments.expect_all && !result.is_clean() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn respond(arguments: &Respond) -> anyhow::Result<ExitCode> {
+    let common = &arguments.common;
+    let (mut scenario, port) = load(common)?;
+    scenario.respond.duration = common.duration.or(scenario.respond.duration);
+    check::responding(&scenario).map_err(in_file(&common.scenario))?;
+    let (commander, orders) = control::pair();
+    // Threads are started behind the port: so they stay off the worker's CPU.
+    let mut sockets = Vec::new();
+    let open = |sockets: &mut Vec<Socket>| -> anyhow::Result<()> {
+        if let Some(path) = &arguments.control {
+            sockets.push(commander.listen(path).with_context(|| path.display().to_string())?);
+        }
+        if let Some(path) = &arguments.status_socket {
+            sockets.push(commander.show_status(path).with_context(|| path.display().to_string())?);
+        }
+        commander.follow_stdin();
+        Ok(())
+    };
+    let outcome = run(&scenario, &port, (commander.clone(), orders), !common.quiet, |_| {
+        open(&mut sockets)?;
+        Responder::new(&scenario).map_err(in_file(&common.scenario))
+    })?;
+    let result = Responded::of(&scenario.name, &outcome.machine, outcome.elapsed, outcome.port);
+    show(common, &result, &result.table())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(arguments: &Common, result: &impl Serialize, table: &str) -> anyhow::Result<()> {
+    match arguments.json.as_deref() {
+        Some(path) if path == Path::new("-") => {
+            println!("{}", serde_json::to_string_pretty(result)?);
+            return Ok(());
+        }
+        Some(path) => {
+            let text = serde_json::to_string_pretty(result)? + "\n";
+            std::fs::write(path, text).with_context(|| path.display().to_string())?;
+        }
+        None => {}
+    }
+    print!("{table}");
+    Ok(())
+}
+
+fn write_pcap(arguments: &WritePcap) -> anyhow::Result<ExitCode> {
+    let mut scenario = Scenario::load(&arguments.scenario)?;
+    scenario.seed = arguments.seed.unwrap_or(scenario.seed);
+    let name = arguments.output.display().to_string();
+    let mut file = BufWriter::new(File::create(&arguments.output).with_context(|| name.clone())?);
+    let (frames, bytes) =
+        pcap::write(&scenario, arguments.requests, &mut file).map_err(|error| match error {
+            PcapError::Scenario(problem) => problem.of(&arguments.scenario).into(),
+            PcapError::Write(error) => anyhow::Error::from(error).context(name.clone()),
+        })?;
+    println!("{name}: {frames} requests, {bytes} bytes");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn scenarios(name: Option<&str>) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match name {
+        Some(name) => {
+            let text = bundled::find(name).with_context(|| format!("there is no bundled scenario {name}"))?;
+            out.write_all(text.as_bytes())?;
+        }
+        None => {
+            for (name, text) in bundled::ALL {
+                let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+                writeln!(out, "{name:<16} {about}")?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

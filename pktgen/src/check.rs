@@ -1,0 +1,150 @@
+//! What a scenario must fulfil: alone, and for each use.
+
+use std::{collections::HashMap, path::Path};
+
+use crate::{
+    scenario::{Agent, Nodes, Port, Scenario, ScenarioError, Target},
+    template,
+};
+
+/// A field and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Such as `agent[1].address`.
+    pub field: String,
+    /// For people.
+    pub reason: String,
+}
+
+impl Problem {
+    /// As an error of a file.
+    pub fn of(self, file: &Path) -> ScenarioError {
+        ScenarioError::Field { file: file.into(), field: self.field, reason: self.reason }
+    }
+}
+
+fn refuse<T>(field: impl Into<String>, reason: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem { field: field.into(), reason: reason.into() })
+}
+
+/// Most mobile nodes: the account of each is kept.
+const MOST_NODES: u32 = 64_000_000;
+
+/// Checks values, whatever the scenario is used for.
+pub fn values(scenario: &Scenario) -> Result<(), Problem> {
+    let traffic = &scenario.traffic;
+    if !(traffic.rate >= 0.0 && traffic.rate.is_finite()) {
+        return refuse("traffic.rate", "expected requests a second, 0 or more");
+    }
+    if !(0.0..=1.0).contains(&traffic.repeat) {
+        return refuse("traffic.repeat", "expected a share, 0 to 1");
+    }
+    if let Some(port) = &scenario.port
+        && !(64..=8192).contains(&port.descriptors)
+    {
+        return refuse("port.descriptors", "expected 64 to 8192");
+    }
+    if let Some(nodes) = &scenario.nodes {
+        if !(1..=MOST_NODES).contains(&nodes.count) {
+            return refuse("nodes.count", format!("expected 1 to {MOST_NODES}"));
+        }
+        let Some(last) = nodes.first.checked_add(nodes.count - 1) else {
+            return refuse("nodes.first", "the last node's number does not fit into 32 bits");
+        };
+        frame_size(scenario, nodes, last)?;
+    }
+    let mut addresses = HashMap::new();
+    let agents = scenario.agents.iter().map(|agent| ("agent", agent.address));
+    let home_agents = scenario.home_agents.iter().map(|agent| ("home_agent", agent.address));
+    for (kind, list) in [("agent", agents.collect::<Vec<_>>()), ("home_agent", home_agents.collect())] {
+        for (index, (_, address)) in list.iter().enumerate() {
+            let field = format!("{kind}[{index}].address");
+            if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+                return refuse(field, format!("{address} is not the address of a host"));
+            }
+            if let Some(other) = addresses.insert(*address, field.clone()) {
+                return refuse(field, format!("{address} is that of {other}"));
+            }
+        }
+    }
+    home_agent_names(scenario)
+}
+
+fn frame_size(scenario: &Scenario, nodes: &Nodes, last: u32) -> Result<(), Problem> {
+    let least = template::frame_length(scenario, nodes.nai.length(last));
+    let Some(size) = scenario.request.frame_size else { return Ok(()) };
+    if usize::from(size) < least {
+        return refuse("request.frame_size", format!("the longest request has {least} bytes"));
+    }
+    let most = scenario.port.as_ref().map_or(1500, |port| port.mtu) + 14;
+    if size > most {
+        return refuse("request.frame_size", format!("the port takes at most {most} bytes"));
+    }
+    Ok(())
+}
+
+fn home_agent_names(scenario: &Scenario) -> Result<(), Problem> {
+    let (mut names, mut macs) = (HashMap::new(), HashMap::new());
+    for (index, agent) in scenario.home_agents.iter().enumerate() {
+        if agent.name.is_empty() || agent.name == "all" || agent.name.contains(char::is_whitespace) {
+            return refuse(format!("home_agent[{index}].name"), "expected one word other than all");
+        }
+        if let Some(other) = names.insert(&agent.name, index) {
+            return refuse(format!("home_agent[{index}].name"), format!("is that of home_agent[{other}]"));
+        }
+        if agent.mac().is_multicast() {
+            return refuse(format!("home_agent[{index}].mac"), "a group address");
+        }
+        if let Some(other) = macs.insert(agent.mac(), index) {
+            return refuse(format!("home_agent[{index}].mac"), format!("is that of home_agent[{other}]"));
+        }
+        let virtual_too = scenario.respond.virtual_addresses.contains(&agent.address);
+        if virtual_too {
+            return refuse(
+                "respond.virtual",
+                format!("{} is the real address of {}", agent.address, agent.name),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What sending needs.
+pub struct Sending<'a> {
+    /// Foreign agents, at least one.
+    pub agents: &'a [Agent],
+    /// To whom.
+    pub target: &'a Target,
+    /// For whom.
+    pub nodes: &'a Nodes,
+}
+
+/// Checks that there is what sending needs.
+pub fn sending(scenario: &Scenario) -> Result<Sending<'_>, Problem> {
+    if scenario.agents.is_empty() {
+        return refuse("agent", "at least one foreign agent is needed to send requests");
+    }
+    let Some(target) = &scenario.target else {
+        return refuse("target", "is needed to send requests");
+    };
+    let Some(nodes) = &scenario.nodes else {
+        return refuse("nodes", "are needed to send requests");
+    };
+    Ok(Sending { agents: &scenario.agents, target, nodes })
+}
+
+/// Checks that there is what responding needs.
+pub fn responding(scenario: &Scenario) -> Result<(), Problem> {
+    if scenario.home_agents.is_empty() {
+        return refuse("home_agent", "at least one is needed to respond");
+    }
+    Ok(())
+}
+
+/// The port, which all but writing a file needs.
+pub fn port(scenario: &Scenario) -> Result<&Port, Problem> {
+    match &scenario.port {
+        Some(port) => Ok(port),
+        None => refuse("port", "is needed; or name one with --device"),
+    }
+}

@@ -1,0 +1,54 @@
+//! Both machines on simulated ports: frames go through queues and buffers.
+
+use std::time::Duration;
+
+use common::id::PortId;
+use dataplane::backend::sim::{Sizes, open};
+use pktgen::{
+    control::{self, Command},
+    engine::{Engine, Flow},
+    generate::Generator,
+    respond::Responder,
+    scenario::Port,
+};
+
+use crate::network::{CLOCK, PORT, SMALL, STEP, load};
+
+#[test]
+fn registrations_cross_two_ports_though_rings_and_pools_are_small() {
+    let scenario =
+        load(&SMALL.replace("count = 20", "count = 2000").replace("[nodes]", "[traffic]\nrate = 0\n[nodes]"));
+    let config = scenario.dataplane(&Port::of("sim0".into()));
+    let sizes = Sizes { pool: 48, receive: 16, transmit: 16, ..Sizes::default() };
+    let (mut left, left_wire) = open(&config, sizes).unwrap();
+    let (mut right, right_wire) = open(&config, sizes).unwrap();
+    let generator = Generator::new(&scenario, PORT, CLOCK).unwrap();
+    let responder = Responder::new(&scenario).unwrap();
+    let (_here, orders) = control::pair();
+    let (there, commands) = control::pair();
+    let mut agents = Engine::new(left.queues[0].remove(0), generator, orders);
+    let mut homes = Engine::new(right.queues[0].remove(0), responder, commands);
+    let mut now = Duration::ZERO;
+    let mut steps = 0;
+    while agents.step(now) != Flow::Done {
+        for frame in left_wire.sent(PortId(0)) {
+            assert!(right_wire.feed(PortId(0), 0, &frame));
+        }
+        homes.step(now);
+        for frame in right_wire.sent(PortId(0)) {
+            assert!(left_wire.feed(PortId(0), 0, &frame));
+        }
+        now += STEP;
+        steps += 1;
+        assert!(steps < 10_000);
+    }
+    let count = agents.count();
+    assert!(count.ring_full + count.no_buffer > 0, "there was always room");
+    let account = agents.machine.account();
+    assert_eq!((account.sent, account.answered, account.duplicates), (2000, 2000, 0));
+    there.tell(Command::Stop);
+    assert_eq!(homes.step(now), Flow::Done);
+    assert_eq!(homes.machine.status(now)[0].bindings, 2000);
+    drop((agents, homes));
+    assert_eq!((left_wire.free_buffers(), right_wire.free_buffers()), (48, 48));
+}

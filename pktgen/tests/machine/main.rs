@@ -1,0 +1,12 @@
+//! Foreign agents and home agents in memory, with a clock of the test's own; frames judged by tshark; the same on
+//! simulated ports.
+
+#![allow(clippy::unwrap_used)]
+
+mod account;
+mod capture;
+mod engine;
+mod generator;
+mod network;
+mod responder;
+mod scenario;
