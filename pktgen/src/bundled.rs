@@ -12,3 +12,24 @@ pub const ALL: &[(&str, &str)] = &[
 pub fn find(name: &str) -> Option<&'static str> {
     ALL.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
+
+/// The first sentence of its comment.
+pub fn about(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix("# "));
+    let comment = lines.collect::<Vec<_>>().join(" ");
+    comment.split_inclusive(['.', ';', ':']).next().unwrap_or_default().trim_end_matches([';', ':']).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_says_what_it_is() {
+        for (name, text) in ALL {
+            let about = about(text);
+            assert!((20..100).contains(&about.len()) && find(name) == Some(text), "{name}: {about}");
+        }
+        assert_eq!(about("# A thing. Another.\n#\n# Third."), "A thing.");
+    }
+}

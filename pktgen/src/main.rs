@@ -261,8 +261,7 @@ fn scenarios(name: Option<&str>) -> anyhow::Result<ExitCode> {
         }
         None => {
             for (name, text) in bundled::ALL {
-                let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
-                writeln!(out, "{name:<16} {about}")?;
+                writeln!(out, "{name:<16} {}", bundled::about(text))?;
             }
         }
     }
