@@ -46,6 +46,8 @@ pub trait Machine: Send {
     fn command(&mut self, now: Duration, command: &Command) -> String;
     /// It is to come to its end.
     fn stop(&mut self, now: Duration);
+    /// Frames bring frames: none is to be received while the ring is full, so that no answer is lost.
+    fn answers(&self) -> bool;
     /// One line for the screen.
     fn progress(&self, now: Duration) -> String;
 }
@@ -121,7 +123,11 @@ impl<Q: PortQueue, M: Machine> Engine<Q, M> {
     /// One burst in, what the machine makes of it and of the time out.
     pub fn step(&mut self, now: Duration) -> Flow {
         self.obey(now);
-        let received = self.sender.queue.receive(&mut self.burst);
+        self.sender.flush();
+        let mut received = 0;
+        if self.sender.waiting.is_empty() || !self.machine.answers() {
+            received = self.sender.queue.receive(&mut self.burst);
+        }
         self.sender.count.received += received as u64;
         for mut frame in self.burst.drain(..) {
             // A frame in several segments that cannot be made one is no frame of ours.

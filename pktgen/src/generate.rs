@@ -301,6 +301,10 @@ impl Machine for Generator {
         };
     }
 
+    fn answers(&self) -> bool {
+        false
+    }
+
     fn progress(&self, now: Duration) -> String {
         let account = &self.account;
         let phase = match self.phase {

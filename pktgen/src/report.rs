@@ -238,6 +238,9 @@ impl Responded {
             for (reason, count) in &count.discarded {
                 let _ = writeln!(text, "    discarded: {reason} {count}");
             }
+            if count.unsent > 0 {
+                let _ = writeln!(text, "    replies not sent: {}", count.unsent);
+            }
         }
         text + &port_line(&self.port)
     }

@@ -366,6 +366,10 @@ impl Machine for Responder {
         self.over = true;
     }
 
+    fn answers(&self) -> bool {
+        true
+    }
+
     fn progress(&self, now: Duration) -> String {
         let agents: Vec<String> = self
             .status(now)

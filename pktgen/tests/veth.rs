@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 
 const PKTGEN: &str = env!("CARGO_BIN_EXE_pktgen");
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const SCENARIO: &str = r#"
 [port]
 device = "set on the command line"

@@ -12,7 +12,7 @@ use pktgen::{
     scenario::Port,
 };
 
-use crate::network::{CLOCK, PORT, SMALL, STEP, load};
+use crate::network::{CLOCK, Network, PORT, SMALL, STEP, load};
 
 #[test]
 fn registrations_cross_two_ports_though_rings_and_pools_are_small() {
@@ -51,4 +51,25 @@ fn registrations_cross_two_ports_though_rings_and_pools_are_small() {
     assert_eq!(homes.machine.status(now)[0].bindings, 2000);
     drop((agents, homes));
     assert_eq!((left_wire.free_buffers(), right_wire.free_buffers()), (48, 48));
+}
+
+#[test]
+fn no_answer_is_lost_while_the_ring_is_full() {
+    let scenario = load(SMALL);
+    let config = scenario.dataplane(&Port::of("sim0".into()));
+    let (mut ports, wire) = open(&config, Sizes { transmit: 4, ..Sizes::default() }).unwrap();
+    let mut network = Network::new(&SMALL.replace("[nodes]", "[traffic]\nrate = 0\n[nodes]"));
+    network.deliver = |nth| usize::from(nth == 0);
+    network.run();
+    let (_commander, orders) = control::pair();
+    let mut homes = Engine::new(ports.queues[0].remove(0), Responder::new(&scenario).unwrap(), orders);
+    let mut answered = 0;
+    for frame in network.sent.iter().cycle().take(400) {
+        assert!(wire.feed(PortId(0), 0, frame));
+    }
+    for _ in 0..400 {
+        homes.step(STEP);
+        answered += wire.sent(PortId(0)).len();
+    }
+    assert_eq!((answered, homes.count().ring_full), (400, 0));
 }
