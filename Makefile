@@ -43,7 +43,7 @@ unit:
 	$(CARGO) nextest run --workspace --locked
 
 e2e:
-	$(CARGO) build --locked -p homeward -p pktgen
+	$(CARGO) build --workspace --bins --locked
 	HOMEWARD=$(CURDIR)/target/debug/homeward PKTGEN=$(CURDIR)/target/debug/pktgen \
 		/usr/bin/python3 -m pytest tests/e2e -q
 
