@@ -117,7 +117,7 @@ def test_at33_mutations_of_every_vector_add_up(lab):
     wait_until(lambda: verdicts(director)["received"] >= before["received"] + len(frames), 10, "all received")
     after = still(director)
     names = ["slb_dispatched", "too_short", "not_rrq", "ext_truncated", "ext_overrun", "nai_empty", "nai_duplicate",
-             "no_identity", "no_real"]
+             "no_identity", "no_real", "no_adjacency"]
     assert sum(after[name] - before[name] for name in names) == len(frames)
     assert after["slb_dispatched"] - before["slb_dispatched"] == sum(
         len(requests(home.frames())) for home in lab.homes)
