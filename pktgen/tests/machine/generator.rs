@@ -2,9 +2,12 @@
 
 use std::{collections::HashSet, net::Ipv4Addr, time::Duration};
 
-use common::wire::{
-    ethernet,
-    mobile_ip::{AuthKind, Code, Extension, Flags, RRQ_FIXED, Reply, Request},
+use common::{
+    mac::MacAddr,
+    wire::{
+        ethernet,
+        mobile_ip::{AuthKind, Code, Extension, Flags, RRQ_FIXED, Reply, Request},
+    },
 };
 use pktgen::{
     account::Wrong,
@@ -13,7 +16,7 @@ use pktgen::{
     report::{self, Generated},
 };
 
-use crate::network::{CLOCK, Network, SMALL, datagram, load};
+use crate::network::{CLOCK, Network, PORT, SMALL, datagram, load};
 
 fn result(network: &Network) -> Generated {
     Generated::of("test", &network.generator, PortCount::default())
@@ -126,14 +129,51 @@ fn without_a_next_hop_the_run_fails_by_name() {
     assert!(network.sent.iter().all(|frame| ethernet::parse(frame).unwrap().ethertype == ethernet::ARP));
 }
 
+/// A port that takes nothing.
+struct Full;
+
+impl Outbox for Full {
+    fn send(&mut self, _frame: &[u8]) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_retransmission_that_the_port_does_not_take_is_made_up_for() {
+    let text = "[traffic]\nrate = 0\nretransmit_after = 0.5\nretransmissions = 1\n[nodes]";
+    let mut network = Network::new(&SMALL.replace("[nodes]", text));
+    network.deliver = |nth| usize::from(nth == 0);
+    while requests(&network.sent).len() < 20 {
+        network.step();
+    }
+    network.now += Duration::from_secs(1);
+    for _ in 0..5 {
+        assert_ne!(network.generator.poll(network.now, &mut Full), Flow::Done);
+    }
+    network.run();
+    let result = result(&network);
+    assert_eq!((result.requests.sent, result.requests.retransmitted, result.requests.given_up), (40, 20, 20));
+}
+
+#[test]
+fn an_own_frame_that_comes_back_is_ignored() {
+    use common::wire::{arp::Arp, ethernet::Ethernet};
+    use zerocopy::IntoBytes;
+    let mut network = Network::new(SMALL);
+    let ask = |source| {
+        let question = Arp::request((source, Ipv4Addr::new(10, 1, 1, 1)), Ipv4Addr::new(10, 1, 1, 2));
+        let head = Ethernet::new(MacAddr::BROADCAST, source, ethernet::ARP);
+        [head.as_bytes(), question.as_bytes()].concat()
+    };
+    let mut out = Vec::new();
+    network.generator.receive(network.now, &ask(PORT), &mut out);
+    assert!(out.is_empty());
+    network.generator.receive(network.now, &ask(MacAddr([2, 0, 0, 0, 0, 0x77])), &mut out);
+    assert_eq!(out.len(), 1);
+}
+
 #[test]
 fn a_port_that_takes_nothing_loses_no_request() {
-    struct Full;
-    impl Outbox for Full {
-        fn send(&mut self, _frame: &[u8]) -> bool {
-            false
-        }
-    }
     let mut network = Network::new(&SMALL.replace("[nodes]", "[traffic]\nrate = 0\n[nodes]"));
     network.step();
     for _ in 0..5 {

@@ -256,3 +256,23 @@ fn any_bytes_are_taken() {
         }
     }
 }
+
+#[test]
+fn no_more_lifetime_is_granted_than_the_scenario_allows() {
+    let mut rig = Rig::new(&SMALL.replace("[respond]", "[respond]\nlifetime = 300"));
+    for (asked, granted) in [(200, 200), (600, 300), (u16::MAX, 300), (0, 0)] {
+        let frame = rig.frame(MAC[0], VIP, |request| request.lifetime = asked);
+        assert_eq!(replies(&rig.give(&frame))[0].lifetime, granted);
+    }
+}
+
+#[test]
+fn an_own_frame_that_comes_back_is_ignored() {
+    let mut rig = Rig::new(SMALL);
+    let mut frame = rig.frame(MAC[0], VIP, |_| ());
+    frame[6..12].copy_from_slice(&MAC[1].0);
+    assert!(rig.give(&frame).is_empty());
+    let mut question = arp(HA[0]);
+    question[6..12].copy_from_slice(&MAC[1].0);
+    assert!(rig.give(&question).is_empty());
+}
