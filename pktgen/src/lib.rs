@@ -17,6 +17,7 @@ pub mod pcap;
 pub mod population;
 pub mod report;
 pub mod respond;
+pub mod result;
 pub mod run;
 pub mod scenario;
 pub mod station;
