@@ -30,14 +30,31 @@ fn refuse<T>(field: impl Into<String>, reason: impl Into<String>) -> Result<T, P
 /// Most mobile nodes: the account of each is kept.
 const MOST_NODES: u32 = 64_000_000;
 
+/// Steepest distribution: at 8 the second node has 0.4 % of the first one's requests.
+const MOST_ZIPF: f64 = 8.0;
+
 /// Checks values, whatever the scenario is used for.
 pub fn values(scenario: &Scenario) -> Result<(), Problem> {
     let traffic = &scenario.traffic;
     if !(traffic.rate >= 0.0 && traffic.rate.is_finite()) {
         return refuse("traffic.rate", "expected requests a second, 0 or more");
     }
-    if !(0.0..=1.0).contains(&traffic.repeat) {
-        return refuse("traffic.repeat", "expected a share, 0 to 1");
+    let shares = [
+        ("traffic.repeat", Some(traffic.repeat)),
+        ("traffic.new", traffic.new),
+        ("traffic.retransmit", Some(traffic.retransmit)),
+        ("traffic.line", traffic.line),
+    ];
+    for (field, share) in shares {
+        if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return refuse(field, "expected a share, 0 to 1");
+        }
+    }
+    if traffic.new.is_some() && traffic.repeat > 0.0 {
+        return refuse("traffic.repeat", "says the same as traffic.new; expected one of them");
+    }
+    if traffic.line == Some(0.0) {
+        return refuse("traffic.line", "expected a share over 0");
     }
     if let Some(port) = &scenario.port
         && !(64..=8192).contains(&port.descriptors)
@@ -51,6 +68,9 @@ pub fn values(scenario: &Scenario) -> Result<(), Problem> {
         let Some(last) = nodes.first.checked_add(nodes.count - 1) else {
             return refuse("nodes.first", "the last node's number does not fit into 32 bits");
         };
+        if !(nodes.zipf > 0.0 && nodes.zipf <= MOST_ZIPF) {
+            return refuse("nodes.zipf", format!("expected an exponent over 0 and up to {MOST_ZIPF}"));
+        }
         frame_size(scenario, nodes, last)?;
     }
     let mut addresses = HashMap::new();

@@ -102,7 +102,7 @@ impl Generator {
             source_port: scenario.request.source_port,
             association: scenario.association().cloned(),
             wanted,
-            population: Population::new(count, traffic.repeat, traffic.shuffle, scenario.seed),
+            population: Population::new(parts.nodes, &traffic, scenario.seed),
             clock: clock.into(),
             phase: Phase::Resolving,
             scheduled: 0,
@@ -154,13 +154,9 @@ impl Generator {
     fn work(&mut self, now: Duration, since: Duration, out: &mut dyn Outbox) -> bool {
         let mut sent = self.retransmit(now, out);
         let elapsed = now.saturating_sub(since);
-        let allowed = match self.traffic.rate {
-            rate if rate > 0.0 => (elapsed.as_secs_f64() * rate) as u64 + 1,
-            _ => u64::MAX,
-        };
-        let allowed = allowed.min(self.wanted.unwrap_or(u64::MAX));
+        let allowed = self.traffic.pace().due(elapsed).min(self.wanted.unwrap_or(u64::MAX));
         while sent < MOST && self.scheduled < allowed {
-            let node = self.held.take().unwrap_or_else(|| self.population.draw());
+            let node = self.held.take().unwrap_or_else(|| self.population.draw().node);
             if !self.send(now, node, 0, out) {
                 self.held = Some(node);
                 break;

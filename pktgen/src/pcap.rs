@@ -48,14 +48,14 @@ pub fn write(
     let traffic = &scenario.traffic;
     let requests = requests.or(traffic.requests).unwrap_or(parts.nodes.count.into());
     let rate = if traffic.rate > 0.0 { traffic.rate } else { FAST };
-    let mut population = Population::new(parts.nodes.count, traffic.repeat, traffic.shuffle, scenario.seed);
+    let mut population = Population::new(parts.nodes, traffic, scenario.seed);
     let target = (parts.target.address, parts.target.port);
     let mut template = Template::new(scenario, parts.nodes.nai.clone(), target);
     let port = scenario.port.as_ref().and_then(|port| port.mac).unwrap_or(AGENT);
     words(out, &[MAGIC, VERSION, 0, 0, SNAP, ETHERNET])?;
     let mut bytes = 24;
     for serial in 0..requests {
-        let node = population.draw();
+        let node = population.draw().node;
         let agent = &parts.agents[node as usize % parts.agents.len()];
         let path = Path { agent: agent.address, source: agent.mac.unwrap_or(port), next_hop };
         let micros = (serial as f64 * 1e6 / rate) as u64;

@@ -151,6 +151,9 @@ pub struct Step {
     pub losses: BTreeMap<String, u64>,
     /// Absent if nothing arrived.
     pub latency: Option<Latency>,
+    /// From a node's first request without an answer to its next answer, microseconds; absent if all were answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Latency>,
     /// Distinct nodes sent for since the beginning of the report, at the end of the step.
     pub sessions: u64,
     /// Sessions in the director's table at the end of the step, if it was asked.

@@ -55,7 +55,7 @@ pub fn run<M: Machine + 'static>(
     show: bool,
     make: impl FnOnce(MacAddr) -> anyhow::Result<M>,
 ) -> anyhow::Result<Outcome<M>> {
-    let mut started = dpdk::start(&scenario.dataplane(port))?;
+    let mut started = dpdk::start(&scenario.dataplane(port, None))?;
     let mac = started.control().ports().first().map(|port| port.mac).unwrap_or_default();
     let machine = make(mac)?;
     let shared = Arc::new(Shared { stop: Arc::default(), line: Mutex::default(), outcome: Mutex::default() });

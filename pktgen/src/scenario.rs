@@ -19,7 +19,12 @@ use common::{
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{check, nai::Pattern};
+use crate::{
+    check,
+    measure::config::{Director, Mode, Sink},
+    nai::Pattern,
+    pace::Pace,
+};
 
 /// A scenario cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +91,13 @@ pub struct Scenario {
     /// What they have in common.
     #[serde(default)]
     pub respond: Respond,
+    /// The port on the home agents' side, for measurements that see both ends.
+    pub sink: Option<Sink>,
+    /// What is measured.
+    #[serde(default)]
+    pub director: Director,
+    /// How.
+    pub mode: Option<Mode>,
 }
 
 /// The DPDK port.
@@ -115,6 +127,8 @@ pub struct Port {
     pub memory_mb: Option<u32>,
     /// Passed to EAL unchanged.
     pub eal: Option<String>,
+    /// Speed of the link in Mbit/s, instead of what the device says.
+    pub speed_mbps: Option<u32>,
 }
 
 impl Port {
@@ -130,6 +144,7 @@ impl Port {
             descriptors: descriptors(),
             memory_mb: None,
             eal: None,
+            speed_mbps: None,
         }
     }
 }
@@ -192,6 +207,25 @@ pub struct Nodes {
     /// Number of the first.
     #[serde(default = "first")]
     pub first: u32,
+    /// How the next one is chosen.
+    #[serde(default)]
+    pub choice: Choice,
+    /// Exponent of the Zipf distribution.
+    #[serde(default = "exponent")]
+    pub zipf: f64,
+}
+
+/// How the next node is chosen, new ones and retransmissions left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// One after the other.
+    #[default]
+    Turn,
+    /// All alike.
+    Uniform,
+    /// The first ones more often: the k-th with a probability proportional to 1 / k^`zipf`.
+    Zipf,
 }
 
 /// What a request says.
@@ -235,6 +269,11 @@ impl Default for Request {
 pub struct Traffic {
     /// Requests a second; 0: as fast as the port takes them.
     pub rate: f64,
+    /// Share of the port's line rate, 0 to 1, instead of `rate`.
+    pub line: Option<f64>,
+    /// Seconds in which the rate rises from 0.
+    #[serde(deserialize_with = "seconds")]
+    pub ramp: Duration,
     /// Requests in all, retransmissions not counted; absent: one a node, or no end if there is a `duration`.
     pub requests: Option<u64>,
     /// Seconds after which no more are sent.
@@ -242,6 +281,11 @@ pub struct Traffic {
     pub duration: Option<Duration>,
     /// Share, 0 to 1, of requests that repeat a node that was sent before, drawn at random.
     pub repeat: f64,
+    /// The other way round, for every `choice`: share of nodes in turn among requests that are no retransmissions.
+    /// Absent: 1 - `repeat` for the choice `turn`, else all are drawn among all nodes.
+    pub new: Option<f64>,
+    /// Share, 0 to 1, of requests that repeat one of the last thousand.
+    pub retransmit: f64,
     /// Seconds without an answer after which a request is sent again; 0: never.
     #[serde(deserialize_with = "seconds")]
     pub retransmit_after: Duration,
@@ -261,15 +305,35 @@ impl Default for Traffic {
     fn default() -> Self {
         Self {
             rate: 100.0,
+            line: None,
+            ramp: Duration::ZERO,
             requests: None,
             duration: None,
             repeat: 0.0,
+            new: None,
+            retransmit: 0.0,
             retransmit_after: Duration::ZERO,
             retransmissions: 3,
             shuffle: false,
             drain: Duration::from_secs(2),
             resolve: Duration::from_secs(10),
         }
+    }
+}
+
+impl Traffic {
+    /// Share of nodes in turn; `None`: all are drawn among all.
+    pub fn new_share(&self, choice: Choice) -> Option<f64> {
+        match (self.new, choice) {
+            (Some(new), _) => Some(new),
+            (None, Choice::Uniform | Choice::Zipf) if self.repeat == 0.0 => None,
+            (None, _) => Some(1.0 - self.repeat),
+        }
+    }
+
+    /// The rate, reached by the ramp.
+    pub fn pace(&self) -> Pace {
+        Pace::of(self.rate).with_ramp(self.ramp)
     }
 }
 
@@ -390,8 +454,11 @@ impl Scenario {
         self.authentication.as_ref().map(|Authentication(association)| association)
     }
 
-    /// The port as a backend wants it: one worker, one queue pair.
-    pub fn dataplane(&self, port: &Port) -> DataplaneConfig {
+    /// The port as a backend wants it, and the sink behind it if there is one: one worker, one queue pair each.
+    pub fn dataplane(&self, port: &Port, sink: Option<&Sink>) -> DataplaneConfig {
+        let sending = (port.device.clone(), port.mac);
+        let receiving = sink.map(|sink| (sink.device.clone(), sink.mac));
+        let ports = std::iter::once(sending).chain(receiving).enumerate();
         DataplaneConfig {
             workers: 1,
             cores: port.core.into_iter().collect(),
@@ -400,30 +467,34 @@ impl Scenario {
             memory_mb: port.memory_mb,
             poll: if port.busy { Poll::Always } else { Poll::Adaptive },
             eal: port.eal.clone(),
-            ports: vec![PortConfig {
-                id: PortId(0),
-                name: "port".into(),
-                device: port.device.clone(),
-                mac: port.mac,
-                mtu: port.mtu,
-                rx_queues: Some(1),
-                tx_queues: Some(1),
-                rx_descriptors: port.descriptors,
-                tx_descriptors: port.descriptors,
-                rss_key: None,
-                rss: RssFields::Udp,
-                // Home agents have addresses of their own on one port.
-                promiscuous: true,
-            }],
+            ports: ports
+                .map(|(index, (device, mac))| PortConfig {
+                    id: PortId(index as u16),
+                    name: if index == 0 { "port" } else { "sink" }.into(),
+                    device,
+                    mac,
+                    mtu: port.mtu,
+                    rx_queues: Some(1),
+                    tx_queues: Some(1),
+                    rx_descriptors: port.descriptors,
+                    tx_descriptors: port.descriptors,
+                    rss_key: None,
+                    rss: RssFields::Udp,
+                    // Home agents have addresses of their own on one port.
+                    promiscuous: true,
+                })
+                .collect(),
         }
     }
 }
 
-fn from_text<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(from: D) -> Result<T, D::Error> {
+pub(crate) fn from_text<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
+    from: D,
+) -> Result<T, D::Error> {
     String::deserialize(from)?.parse().map_err(de::Error::custom)
 }
 
-fn optional_from_text<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+pub(crate) fn optional_from_text<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err: std::fmt::Display>,
@@ -436,13 +507,17 @@ fn flags<'de, D: Deserializer<'de>>(from: D) -> Result<Flags, D::Error> {
     Flags::from_letters(&letters).ok_or_else(|| de::Error::custom("expected letters out of S B D M G R T X"))
 }
 
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let seconds = f64::deserialize(from)?;
     Duration::try_from_secs_f64(seconds).map_err(|_| de::Error::custom("expected seconds, 0 or more"))
 }
 
-fn optional_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     seconds(from).map(Some)
+}
+
+fn exponent() -> f64 {
+    1.0
 }
 
 fn one() -> u64 {

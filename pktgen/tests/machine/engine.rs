@@ -18,7 +18,7 @@ use crate::network::{CLOCK, Network, PORT, SMALL, STEP, load};
 fn registrations_cross_two_ports_though_rings_and_pools_are_small() {
     let scenario =
         load(&SMALL.replace("count = 20", "count = 2000").replace("[nodes]", "[traffic]\nrate = 0\n[nodes]"));
-    let config = scenario.dataplane(&Port::of("sim0".into()));
+    let config = scenario.dataplane(&Port::of("sim0".into()), None);
     let sizes = Sizes { pool: 48, receive: 16, transmit: 16, ..Sizes::default() };
     let (mut left, left_wire) = open(&config, sizes).unwrap();
     let (mut right, right_wire) = open(&config, sizes).unwrap();
@@ -56,7 +56,7 @@ fn registrations_cross_two_ports_though_rings_and_pools_are_small() {
 #[test]
 fn no_answer_is_lost_while_the_ring_is_full() {
     let scenario = load(SMALL);
-    let config = scenario.dataplane(&Port::of("sim0".into()));
+    let config = scenario.dataplane(&Port::of("sim0".into()), None);
     let (mut ports, wire) = open(&config, Sizes { transmit: 4, ..Sizes::default() }).unwrap();
     let mut network = Network::new(&SMALL.replace("[nodes]", "[traffic]\nrate = 0\n[nodes]"));
     network.deliver = |nth| usize::from(nth == 0);

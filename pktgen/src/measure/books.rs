@@ -1,0 +1,162 @@
+//! Frames by the step that they were sent in, however late they end.
+
+use std::collections::VecDeque;
+
+use hdrhistogram::Histogram;
+
+use super::ledger::{End, histogram};
+use crate::result::Frames;
+
+/// A step's frames.
+#[derive(Clone, Debug)]
+pub struct Book {
+    /// Its number.
+    pub step: u32,
+    /// The frames.
+    pub frames: Frames,
+    /// Nanoseconds on the way.
+    pub latency: Histogram<u64>,
+    /// Nanoseconds from a node's first request without an answer to its next answer.
+    pub recovery: Histogram<u64>,
+    ended: bool,
+}
+
+/// All steps.
+#[derive(Debug, Default)]
+pub struct Books {
+    open: VecDeque<Book>,
+    closed: Frames,
+    /// What came outside of any step.
+    outside: Frames,
+}
+
+impl Books {
+    /// A step begins.
+    pub fn open(&mut self, step: u32) {
+        self.end();
+        let (latency, recovery) = (histogram(), histogram());
+        let frames = Frames::default();
+        self.open.push_back(Book { step, frames, latency, recovery, ended: false });
+    }
+
+    /// The last step has ended.
+    pub fn end(&mut self) {
+        if let Some(book) = self.open.back_mut() {
+            book.ended = true;
+        }
+    }
+
+    /// The number of the step that frames are sent in.
+    pub fn step(&self) -> u32 {
+        self.open.back().map_or(0, |book| book.step)
+    }
+
+    /// The step that began last.
+    pub fn current(&self) -> Option<&Book> {
+        self.open.back()
+    }
+
+    /// The frames of the step that began last. A frame is about to be sent.
+    pub fn sending(&mut self) -> &mut Frames {
+        match self.open.back_mut() {
+            Some(book) => &mut book.frames,
+            None => &mut self.outside,
+        }
+    }
+
+    fn of(&mut self, step: u32) -> Option<&mut Book> {
+        let first = self.open.front()?.step;
+        self.open.get_mut(step.checked_sub(first)? as usize)
+    }
+
+    /// A frame of that step came in.
+    pub fn arrived(&mut self, step: u32, end: End, latency: Option<u64>) {
+        let frames = match self.of(step) {
+            Some(book) => {
+                if let Some(nanos) = latency {
+                    book.latency.saturating_record(nanos.max(1));
+                }
+                &mut book.frames
+            }
+            // The step is closed: a duplicate or one that is late.
+            None => &mut self.outside,
+        };
+        match end {
+            End::Right => frames.right += 1,
+            End::Moved => {
+                frames.right += 1;
+                frames.moved += 1;
+            }
+            End::Wrong => frames.wrong += 1,
+            End::Corrupted => frames.corrupted += 1,
+            End::Duplicated => frames.duplicated += 1,
+            End::Late => frames.late += 1,
+            End::Stray => frames.stray += 1,
+        }
+    }
+
+    /// A frame came in that belongs to no step.
+    pub fn stray(&mut self) {
+        match self.open.back_mut() {
+            Some(book) => book.frames.stray += 1,
+            None => self.outside.stray += 1,
+        }
+    }
+
+    /// A node of that step has an answer again.
+    pub fn recovered(&mut self, step: u32, nanos: u64) {
+        if let Some(book) = self.of(step) {
+            book.recovery.saturating_record(nanos.max(1));
+        }
+    }
+
+    /// A frame of that step was given up.
+    pub fn lost(&mut self, step: u32) {
+        match self.of(step) {
+            Some(book) => book.frames.lost += 1,
+            None => self.outside.lost += 1,
+        }
+    }
+
+    /// The first step, if it has ended and all of its frames have.
+    pub fn settled(&mut self) -> Option<Book> {
+        let book = self.open.front()?;
+        if !book.ended || book.unsettled() > 0 {
+            return None;
+        }
+        let book = self.open.pop_front()?;
+        self.closed = add(self.closed, book.frames);
+        Some(book)
+    }
+
+    /// All together.
+    pub fn total(&self) -> Frames {
+        let open = self.open.iter().map(|book| book.frames);
+        open.fold(add(self.closed, self.outside), add)
+    }
+}
+
+impl Book {
+    /// Frames on their way.
+    pub fn unsettled(&self) -> u64 {
+        let frames = &self.frames;
+        frames.sent - frames.right - frames.wrong - frames.corrupted - frames.lost
+    }
+}
+
+/// Both together.
+pub fn add(a: Frames, b: Frames) -> Frames {
+    Frames {
+        sent: a.sent + b.sent,
+        new: a.new + b.new,
+        retransmitted: a.retransmitted + b.retransmitted,
+        right: a.right + b.right,
+        wrong: a.wrong + b.wrong,
+        corrupted: a.corrupted + b.corrupted,
+        lost: a.lost + b.lost,
+        duplicated: a.duplicated + b.duplicated,
+        late: a.late + b.late,
+        moved: a.moved + b.moved,
+        stray: a.stray + b.stray,
+    }
+}

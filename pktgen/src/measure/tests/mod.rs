@@ -1,0 +1,3 @@
+//! The pure parts, with a clock of the tests' own.
+
+mod ledger;
