@@ -10,6 +10,7 @@ pub mod command;
 pub mod configuration;
 pub mod core;
 pub mod daemon;
+pub mod dfp;
 pub mod health;
 pub mod host;
 pub mod machine;

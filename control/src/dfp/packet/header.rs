@@ -1,0 +1,120 @@
+//! The signal header (draft-eck-dfp-01, 4.1).
+
+use std::fmt;
+
+use super::{be16, be32};
+
+/// Which end of a connection this is: an agent listens and reports, a manager connects and balances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes Server State, DFP Parameters and BindID Request.
+    Agent,
+    /// Takes Preference Information, BindID Report and BindID Change Notify.
+    Manager,
+}
+
+/// A message type; the wire may carry any.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MessageType(pub u16);
+
+impl MessageType {
+    /// Agent to manager.
+    pub const PREFERENCE_INFO: Self = Self(0x0101);
+    /// Manager to agent.
+    pub const SERVER_STATE: Self = Self(0x0201);
+    /// Manager to agent.
+    pub const PARAMETERS: Self = Self(0x0301);
+    /// Manager to agent.
+    pub const BIND_ID_REQUEST: Self = Self(0x0401);
+    /// Agent to manager.
+    pub const BIND_ID_REPORT: Self = Self(0x0402);
+    /// Agent to manager. The drafts print 0x0402; Cisco's reference implementation and dissector use 0x0403.
+    pub const BIND_ID_CHANGE_NOTIFY: Self = Self(0x0403);
+
+    /// The end that takes this type; none if the type is not defined (the private range among these).
+    pub fn receiver(self) -> Option<Role> {
+        match self {
+            Self::PREFERENCE_INFO | Self::BIND_ID_REPORT | Self::BIND_ID_CHANGE_NOTIFY => Some(Role::Manager),
+            Self::SERVER_STATE | Self::PARAMETERS | Self::BIND_ID_REQUEST => Some(Role::Agent),
+            _ => None,
+        }
+    }
+
+    /// The greatest Message Length of this type that `role` reads, bytes. Only a manager gets long BindID tables.
+    pub fn limit(self, role: Role) -> usize {
+        match (self, role) {
+            (Self::BIND_ID_REPORT, Role::Manager) => Header::LONGEST,
+            _ => Header::LONG,
+        }
+    }
+}
+
+impl fmt::Display for MessageType {
+    /// `DFP_PARAMETERS`, or `0x0601`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::PREFERENCE_INFO => f.write_str("PREFERENCE_INFO"),
+            Self::SERVER_STATE => f.write_str("SERVER_STATE"),
+            Self::PARAMETERS => f.write_str("DFP_PARAMETERS"),
+            Self::BIND_ID_REQUEST => f.write_str("BIND_ID_REQUEST"),
+            Self::BIND_ID_REPORT => f.write_str("BIND_ID_REPORT"),
+            Self::BIND_ID_CHANGE_NOTIFY => f.write_str("BIND_ID_CHANGE_NOTIFY"),
+            Self(other) => write!(f, "0x{other:04x}"),
+        }
+    }
+}
+
+impl fmt::Debug for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A header that framing can rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Message Type.
+    pub message_type: MessageType,
+    /// Message Length, bytes, from 8 to the limit of the type.
+    pub length: usize,
+    /// The Reserved byte: 0 from most peers.
+    pub reserved: u8,
+}
+
+/// After this header no message boundary can be trusted: the connection must be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// Not version 1; such as TLS, HTTP or SSH on the port.
+    #[error("version {0}")]
+    Version(u8),
+    /// Message Length below 8 or above the limit of the type.
+    #[error("message length {0}")]
+    Length(u32),
+}
+
+impl Header {
+    /// Bytes of the header.
+    pub const SIZE: usize = 8;
+    /// Version of the protocol.
+    pub const VERSION: u8 = 1;
+    /// The longest message but for BindID Reports, bytes.
+    pub const LONG: usize = 4096;
+    /// The longest BindID Report, bytes: a full TLV, security and header, rounded up.
+    pub const LONGEST: usize = 65_600;
+
+    /// Reads and checks the first 8 bytes of a message to `role`.
+    pub fn read(bytes: &[u8; Self::SIZE], role: Role) -> Result<Self, HeaderError> {
+        if bytes[0] != Self::VERSION {
+            return Err(HeaderError::Version(bytes[0]));
+        }
+        let message_type = MessageType(be16(bytes, 2));
+        let length = be32(bytes, 4);
+        let limit = message_type.limit(role);
+        match usize::try_from(length) {
+            Ok(length) if (Self::SIZE..=limit).contains(&length) => {
+                Ok(Self { message_type, length, reserved: bytes[1] })
+            }
+            _ => Err(HeaderError::Length(length)),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The passwords of one agent subsystem or of the manager, through their change-over.
+
+use std::time::Duration;
+
+use common::time::Nanos;
+
+use super::{AFTER, Envelope, Key, SecurityError};
+
+/// How a message that was accepted was secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// No password is set: a Security TLV, if there is one, was ignored.
+    NoPassword,
+    /// A first password is pending and the message has no Security TLV yet.
+    Unsecured,
+    /// By the password in use.
+    Current,
+    /// By the password that comes into use at the deadline.
+    Pending,
+}
+
+impl Proof {
+    /// True if a digest was checked and right.
+    pub fn is_verified(self) -> bool {
+        matches!(self, Self::Current | Self::Pending)
+    }
+}
+
+/// The password in use and, during a change-over, the next one. Until the deadline messages are sent with the old
+/// one (without a Security TLV if there was none) and accepted with either.
+///
+/// Every question takes the time, so that the answer is right before anybody has called [`Keyring::advance`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keyring {
+    current: Option<Key>,
+    pending: Option<(Key, Nanos)>,
+}
+
+impl Keyring {
+    /// The password, or none, of a start: at once in use, since a change-over at each start would leave a time
+    /// without security.
+    pub fn new(current: Option<Key>) -> Self {
+        Self { current, pending: None }
+    }
+
+    /// `password P TIMEOUT` at run time: `key` is used after `timeout`, at once if that is zero. It replaces a change
+    /// that is under way; the password in use again cancels one.
+    pub fn change(&mut self, key: Key, timeout: Duration, now: Nanos) {
+        self.advance(now);
+        if self.current.as_ref() == Some(&key) {
+            self.pending = None;
+        } else if timeout.is_zero() {
+            *self = Self::new(Some(key));
+        } else {
+            self.pending = Some((key, now.after(timeout)));
+        }
+    }
+
+    /// `no password`: none at once.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Ends a change-over whose deadline has come; true if it did.
+    pub fn advance(&mut self, now: Nanos) -> bool {
+        match self.pending.take_if(|(_, deadline)| *deadline <= now) {
+            Some((key, _)) => {
+                self.current = Some(key);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// When the change-over ends, if one is under way.
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.pending.as_ref().map(|(_, deadline)| *deadline)
+    }
+
+    /// Rest of the change-over; zero if there is none.
+    pub fn remaining(&self, now: Nanos) -> Duration {
+        self.deadline().map_or(Duration::ZERO, |deadline| deadline.since(now))
+    }
+
+    /// True if a password is in use.
+    pub fn has_current(&self, now: Nanos) -> bool {
+        self.at(now).0.is_some()
+    }
+
+    /// True if a password waits for the deadline.
+    pub fn has_pending(&self, now: Nanos) -> bool {
+        self.at(now).1.is_some()
+    }
+
+    /// The key to send with; none: without Security TLV.
+    pub fn sending(&self, now: Nanos) -> Option<&Key> {
+        self.at(now).0
+    }
+
+    /// Checks the first TLV of a whole message. Every acceptable key is tried, whatever the Key ID.
+    pub fn check(&self, message: &[u8], now: Nanos) -> Result<Proof, SecurityError> {
+        let (current, pending) = self.at(now);
+        if current.is_none() && pending.is_none() {
+            return Ok(Proof::NoPassword);
+        }
+        match Envelope::of(message) {
+            Envelope::Bare if current.is_none() => Ok(Proof::Unsecured),
+            Envelope::Bare => Err(SecurityError::Missing),
+            Envelope::Unknown if message.len() < AFTER && current.is_some() => Err(SecurityError::Missing),
+            Envelope::Unknown => Err(SecurityError::Algorithm),
+            Envelope::Md5 => {
+                // Both are tried always: the time does not tell which one fits.
+                let by = |key: Option<&Key>| key.is_some_and(|key| key.verifies(message));
+                match (by(current), by(pending)) {
+                    (true, _) => Ok(Proof::Current),
+                    (false, true) => Ok(Proof::Pending),
+                    (false, false) => Err(SecurityError::Mismatch),
+                }
+            }
+        }
+    }
+
+    /// The keys in use and pending at `now`.
+    fn at(&self, now: Nanos) -> (Option<&Key>, Option<&Key>) {
+        match &self.pending {
+            Some((key, deadline)) if *deadline <= now => (Some(key), None),
+            Some((key, _)) => (self.current.as_ref(), Some(key)),
+            None => (self.current.as_ref(), None),
+        }
+    }
+}
