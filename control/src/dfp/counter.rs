@@ -14,6 +14,8 @@ pub enum Counter {
     UnknownType,
     /// A message, such as a report to an agent, that its receiver never takes, discarded.
     WrongDirection,
+    /// A BindID Report that nobody has asked for, discarded.
+    Unsolicited,
     /// A password is set and the message does not begin with a Security TLV.
     SecurityMissing,
     /// A Security TLV that is not MD5.
@@ -36,12 +38,13 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in the order of their display.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::BadVersion,
         Self::BadLength,
         Self::UnknownType,
         Self::WrongDirection,
+        Self::Unsolicited,
         Self::SecurityMissing,
         Self::SecurityAlgorithm,
         Self::SecurityMismatch,
@@ -71,6 +74,7 @@ impl Counter {
             Self::BadLength => "bad length",
             Self::UnknownType => "unknown type",
             Self::WrongDirection => "wrong direction",
+            Self::Unsolicited => "unsolicited",
             Self::SecurityMissing => "security missing",
             Self::SecurityAlgorithm => "security algorithm",
             Self::SecurityMismatch => "security mismatch",
@@ -156,9 +160,9 @@ mod tests {
         for counter in Counter::ALL {
             counters.count(counter);
         }
-        assert_eq!((counters.errors(), counters.security_errors()), (11, 3));
+        assert_eq!((counters.errors(), counters.security_errors()), (12, 3));
         let mut sum = counters;
         sum.merge(&counters);
-        assert_eq!(sum.errors(), 22);
+        assert_eq!(sum.errors(), 24);
     }
 }

@@ -1,7 +1,10 @@
 //! Dynamic Feedback Protocol (draft-eck-dfp-01): agents report weights of servers, a manager balances by them.
 //!
-//! `packet` is the bytes, `security` the keys, `stream` the framing on TCP.
+//! `packet` is the bytes, `security` the keys, `stream` the framing on TCP, `inbound` all three as the receiving half
+//! of a connection.
 
 pub mod counter;
+pub mod inbound;
 pub mod packet;
 pub mod security;
+pub mod stream;

@@ -5,14 +5,14 @@ use std::fmt;
 /// The published table that type 7 XORs with.
 const TABLE: &[u8; 53] = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87";
 
-/// A secret of 1 to 64 printable characters; never shown by `Debug`.
+/// A secret of 1 to 64 printable characters, none of them a blank or `?` (the key for help); never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 /// The text is no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSecretError {
-    /// Not 1 to 64 printable characters without blanks.
+    /// Not 1 to 64 printable characters without blanks and `?`.
     #[error("expected 1 to 64 printable characters")]
     Text,
     /// Not type 7.
@@ -23,19 +23,23 @@ pub enum ParseSecretError {
 impl Secret {
     /// A secret from clear text (type 0).
     pub fn clear(text: &str) -> Result<Self, ParseSecretError> {
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'?') {
             return Err(ParseSecretError::Text);
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// A secret from type 7: two decimal digits (the start in the table), then two hexadecimal digits a character.
+    /// A secret from type 7: two decimal digits (the start in the table, 0 to 52), then two hexadecimal digits a
+    /// character.
     pub fn type7(text: &str) -> Result<Self, ParseSecretError> {
         let bytes = text.as_bytes();
         if bytes.len() < 4 || !bytes.len().is_multiple_of(2) || !bytes.iter().all(u8::is_ascii_hexdigit) {
             return Err(ParseSecretError::Type7);
         }
         let start: usize = text[..2].parse().map_err(|_| ParseSecretError::Type7)?;
+        if start >= TABLE.len() {
+            return Err(ParseSecretError::Type7);
+        }
         let clear = (2..bytes.len()).step_by(2).enumerate().map(|(i, at)| {
             let byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| ParseSecretError::Type7)?;
             Ok(char::from(byte ^ TABLE[(start + i) % TABLE.len()]))
@@ -79,6 +83,23 @@ mod tests {
     fn type_7_reads_what_ios_printed_and_what_we_print() {
         // Widely published pair.
         assert_eq!(Secret::type7("094F471A1A0A").unwrap().expose(), "cisco");
+        for (text, clear) in [
+            ("0822455D0A16", "cisco"),
+            ("0822455d0a16", "cisco"),
+            ("00271C090F520E15", "Cookies"),
+            ("0802434102100004", "Cookies"),
+            ("153104030F232E37", "Cookies"),
+            // 64 characters: the table wraps.
+            (
+                "1543595F507F7D73706A65231104120607575B5B575108524A450D0D01040A0C045A0955530D01534B5F545A09050B244A4F0B1A\
+                 0112145A5E577E7E727F6B6C72",
+                "1234567890abcdefabcdef12345678901234567890abcdefabcdef1234567890",
+            ),
+        ] {
+            assert_eq!(Secret::type7(text).unwrap().expose(), clear, "{text}");
+        }
+        // The last start is 52; one further would only repeat the first.
+        assert_eq!(Secret::type7("5206").unwrap().expose(), "1");
         let secret = Secret::clear("Sw1tch!").unwrap();
         let printed = secret.notation(true);
         assert_eq!(Secret::type7(printed.strip_prefix("7 ").unwrap()).unwrap(), secret);
@@ -87,11 +108,21 @@ mod tests {
     }
 
     #[test]
+    fn every_length_prints_and_reads_in_type_7() {
+        for length in 1..=64 {
+            let secret = Secret::clear(&"aZ9~!"[..].repeat(13)[..length]).unwrap();
+            let printed = secret.notation(true);
+            assert_eq!(Secret::type7(&printed[2..]).unwrap(), secret, "{printed}");
+        }
+        assert!(Secret::type7(&format!("00{}", "00".repeat(65))).is_err());
+    }
+
+    #[test]
     fn what_is_no_secret_is_refused() {
-        for bad in ["", "a b", "é", &"x".repeat(65)] {
+        for bad in ["", "a b", "é", "why?", &"x".repeat(65)] {
             assert_eq!(Secret::clear(bad), Err(ParseSecretError::Text));
         }
-        for bad in ["", "09", "094", "0x4F", "ZZ4F", "09ZZ", "é94F", "092C"] {
+        for bad in ["", "09", "094", "0x4F", "ZZ4F", "09ZZ", "é94F", "092C", "5306", "9906", "+306"] {
             assert_eq!(Secret::type7(bad), Err(ParseSecretError::Type7), "{bad}");
         }
     }
