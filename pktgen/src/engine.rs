@@ -66,14 +66,18 @@ pub struct PortCount {
 }
 
 /// A port's queue with what waits to be sent.
-struct Sender<Q: PortQueue> {
-    queue: Q,
-    waiting: Burst<Q::Frame>,
-    count: PortCount,
+pub(crate) struct Sender<Q: PortQueue> {
+    pub queue: Q,
+    pub waiting: Burst<Q::Frame>,
+    pub count: PortCount,
 }
 
 impl<Q: PortQueue> Sender<Q> {
-    fn flush(&mut self) {
+    pub fn new(queue: Q) -> Self {
+        Self { queue, waiting: Burst::new(), count: PortCount::default() }
+    }
+
+    pub fn flush(&mut self) {
         if !self.waiting.is_empty() {
             self.count.sent += self.queue.transmit(&mut self.waiting) as u64;
         }
@@ -116,8 +120,13 @@ pub struct Engine<Q: PortQueue, M> {
 impl<Q: PortQueue, M: Machine> Engine<Q, M> {
     /// `orders` bring commands; a sender that is gone is as one that is silent.
     pub fn new(queue: Q, machine: M, orders: Receiver<Order>) -> Self {
-        let sender = Sender { queue, waiting: Burst::new(), count: PortCount::default() };
-        Self { sender, machine, orders, burst: Burst::new(), scratch: Vec::with_capacity(2048) }
+        Self {
+            sender: Sender::new(queue),
+            machine,
+            orders,
+            burst: Burst::new(),
+            scratch: Vec::with_capacity(2048),
+        }
     }
 
     /// One burst in, what the machine makes of it and of the time out.

@@ -13,22 +13,105 @@ use common::{
 
 use crate::{
     account::{Account, Answer, Wrong},
-    check::{Problem, sending},
+    check::{Problem, Sending, sending},
     control::Command,
     engine::{Flow, MOST, Machine, Outbox},
     nai::Pattern,
     population::Population,
-    scenario::{Scenario, Traffic},
+    scenario::{Agent, Scenario, Traffic},
     station::Station,
     template::{Path, Template},
 };
 
 /// A foreign agent as the generator uses it.
 #[derive(Clone, Copy, Debug)]
-struct Sender {
-    address: Ipv4Addr,
-    mac: MacAddr,
-    next_hop: Ipv4Addr,
+pub(crate) struct Sender {
+    /// Source of requests.
+    pub address: Ipv4Addr,
+    /// On the wire.
+    pub mac: MacAddr,
+    /// Towards the target.
+    pub next_hop: Ipv4Addr,
+}
+
+/// The foreign agents on a port with the address `mac`, and the station that speaks for them.
+pub(crate) fn senders(parts: &Sending<'_>, mac: MacAddr) -> (Vec<Sender>, Station) {
+    let target = parts.target;
+    let sender = |agent: &Agent| Sender {
+        address: agent.address,
+        mac: agent.mac.unwrap_or(mac),
+        next_hop: agent.gateway.or(target.gateway).unwrap_or(target.address),
+    };
+    let senders: Vec<Sender> = parts.agents.iter().map(sender).collect();
+    let mut station = Station::new(senders.iter().map(|sender| (sender.address, sender.mac)));
+    for sender in &senders {
+        station.seek(sender.next_hop, sender.address, target.mac);
+    }
+    (senders, station)
+}
+
+/// How replies are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    pattern: Pattern,
+    first: u32,
+    source_port: u16,
+    association: Option<Association>,
+}
+
+impl Reader {
+    /// For replies to the requests of `scenario`.
+    pub fn new(scenario: &Scenario, parts: &Sending<'_>) -> Self {
+        Self {
+            pattern: parts.nodes.nai.clone(),
+            first: parts.nodes.first,
+            source_port: scenario.request.source_port,
+            association: scenario.association().cloned(),
+        }
+    }
+
+    /// Reads a datagram to one of the agents; `None`: it is something else.
+    pub fn reply(
+        &self,
+        senders: &[Sender],
+        frame: &ethernet::Parsed<'_>,
+    ) -> Option<Result<Answer, (Option<u32>, Wrong)>> {
+        let ip = ipv4::parse(frame.payload).ok()?;
+        let (source, own) = (ip.header.source(), ip.header.destination());
+        senders.iter().find(|sender| sender.address == own && sender.mac == frame.destination)?;
+        if ip.header.protocol != ipv4::UDP || ip.header.is_fragment() {
+            return None;
+        }
+        let datagram = udp::parse(ip.payload).ok()?;
+        if datagram.header.destination() != self.source_port {
+            return None;
+        }
+        if !ip.checksum_ok || !datagram.checksum_ok(source, own) {
+            return Some(Err((None, Wrong::Checksum)));
+        }
+        Some(self.read(datagram.payload))
+    }
+
+    fn read(&self, message: &[u8]) -> Result<Answer, (Option<u32>, Wrong)> {
+        let reply = Reply::decode(message).map_err(|_| (None, Wrong::Malformed))?;
+        let node = match reply.nai() {
+            Some(nai) => {
+                let number = self.pattern.number(nai).and_then(|number| number.checked_sub(self.first));
+                Some(number.ok_or((None, Wrong::Nai))?)
+            }
+            None => None,
+        };
+        if let Some(association) = &self.association {
+            let verified = association.verify(AuthKind::MobileHome, message, RRP_FIXED);
+            verified.map_err(|_| (node, Wrong::Authenticator))?;
+        }
+        Ok(Answer {
+            serial: reply.identification as u32,
+            node,
+            code: reply.code,
+            home_agent: reply.home_agent,
+        })
+    }
 }
 
 /// Where the run stands.
@@ -51,8 +134,7 @@ pub struct Generator {
     template: Template,
     pattern: Pattern,
     first: u32,
-    source_port: u16,
-    association: Option<Association>,
+    reader: Reader,
     traffic: Traffic,
     /// Requests to send, retransmissions not counted.
     wanted: Option<u64>,
@@ -75,19 +157,7 @@ impl Generator {
     pub fn new(scenario: &Scenario, mac: MacAddr, clock: u32) -> Result<Self, Problem> {
         let parts = sending(scenario)?;
         let target = parts.target;
-        let senders: Vec<Sender> = parts
-            .agents
-            .iter()
-            .map(|agent| Sender {
-                address: agent.address,
-                mac: agent.mac.unwrap_or(mac),
-                next_hop: agent.gateway.or(target.gateway).unwrap_or(target.address),
-            })
-            .collect();
-        let mut station = Station::new(senders.iter().map(|sender| (sender.address, sender.mac)));
-        for sender in &senders {
-            station.seek(sender.next_hop, sender.address, target.mac);
-        }
+        let (senders, station) = senders(&parts, mac);
         let (count, traffic) = (parts.nodes.count, scenario.traffic.clone());
         let wanted = match (traffic.requests, traffic.duration) {
             (None, None) => Some(count.into()),
@@ -99,8 +169,7 @@ impl Generator {
             template: Template::new(scenario, parts.nodes.nai.clone(), (target.address, target.port)),
             pattern: parts.nodes.nai.clone(),
             first: parts.nodes.first,
-            source_port: scenario.request.source_port,
-            association: scenario.association().cloned(),
+            reader: Reader::new(scenario, &parts),
             wanted,
             population: Population::new(parts.nodes, &traffic, scenario.seed),
             clock: clock.into(),
@@ -186,48 +255,13 @@ impl Generator {
     }
 
     /// Takes a datagram to one of the agents; what it is not an answer to is not looked at.
-    fn reply(&mut self, now: Duration, frame: &ethernet::Parsed<'_>) -> Option<()> {
-        let ip = ipv4::parse(frame.payload).ok()?;
-        let (source, own) = (ip.header.source(), ip.header.destination());
-        self.senders.iter().find(|sender| sender.address == own && sender.mac == frame.destination)?;
-        if ip.header.protocol != ipv4::UDP || ip.header.is_fragment() {
-            return None;
-        }
-        let datagram = udp::parse(ip.payload).ok()?;
-        if datagram.header.destination() != self.source_port {
-            return None;
-        }
+    fn reply(&mut self, now: Duration, frame: &ethernet::Parsed<'_>) {
+        let Some(read) = self.reader.reply(&self.senders, frame) else { return };
         self.ended = Some(now);
-        if !ip.checksum_ok || !datagram.checksum_ok(source, own) {
-            self.account.wrong(None, Wrong::Checksum);
-            return None;
-        }
-        match self.read(datagram.payload) {
+        match read {
             Ok(answer) => _ = self.account.answer(now, answer),
             Err((node, why)) => self.account.wrong(node, why),
         }
-        Some(())
-    }
-
-    fn read(&self, message: &[u8]) -> Result<Answer, (Option<u32>, Wrong)> {
-        let reply = Reply::decode(message).map_err(|_| (None, Wrong::Malformed))?;
-        let node = match reply.nai() {
-            Some(nai) => {
-                let number = self.pattern.number(nai).and_then(|number| number.checked_sub(self.first));
-                Some(number.ok_or((None, Wrong::Nai))?)
-            }
-            None => None,
-        };
-        if let Some(association) = &self.association {
-            let verified = association.verify(AuthKind::MobileHome, message, RRP_FIXED);
-            verified.map_err(|_| (node, Wrong::Authenticator))?;
-        }
-        Ok(Answer {
-            serial: reply.identification as u32,
-            node,
-            code: reply.code,
-            home_agent: reply.home_agent,
-        })
     }
 
     fn drained(&self, now: Duration, since: Duration) -> bool {

@@ -17,6 +17,7 @@ pub mod nai;
 pub mod pace;
 pub mod pcap;
 pub mod population;
+pub mod probe;
 pub mod report;
 pub mod respond;
 pub mod result;

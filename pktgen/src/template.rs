@@ -18,6 +18,7 @@ use zerocopy::IntoBytes;
 
 use crate::{
     nai::Pattern,
+    probe::{self, Probe},
     scenario::{Request, Scenario},
 };
 
@@ -31,7 +32,8 @@ const AUTHENTICATION: usize = 2 + 4 + auth::LENGTH;
 /// Bytes of a request's frame with a NAI of `nai` bytes, before it is filled up.
 pub fn frame_length(scenario: &Scenario, nai: usize) -> usize {
     let authentication = if scenario.authentication.is_some() { AUTHENTICATION } else { 0 };
-    HEADERS + RRQ_FIXED + 2 + nai + authentication
+    let probe = if scenario.mode.is_some() { probe::LENGTH } else { 0 };
+    HEADERS + RRQ_FIXED + 2 + nai + probe + authentication
 }
 
 /// Who sends a request, and where its frame goes.
@@ -71,7 +73,18 @@ impl Template {
 
     /// Makes the frame of a request of node `number`. The IPv4 identification is the lower half of the lower half.
     pub fn frame(&mut self, path: Path, number: u32, identification: u64) -> &[u8] {
-        self.compose(path.agent, number, identification);
+        self.frame_with(path, number, identification, None)
+    }
+
+    /// Likewise, with a probe in it.
+    pub fn frame_with(
+        &mut self,
+        path: Path,
+        number: u32,
+        identification: u64,
+        probe: Option<Probe>,
+    ) -> &[u8] {
+        self.compose(path.agent, number, identification, probe);
         let frame = &mut self.frame;
         frame.clear();
         frame.resize(HEADERS, 0);
@@ -91,7 +104,7 @@ impl Template {
     }
 
     /// Makes the message. An authenticator covers it from its first byte, so it has a buffer of its own.
-    fn compose(&mut self, agent: Ipv4Addr, number: u32, identification: u64) {
+    fn compose(&mut self, agent: Ipv4Addr, number: u32, identification: u64, probe: Option<Probe>) {
         let (request, message) = (&self.request, &mut self.message);
         message.clear();
         message.extend([RRQ, request.flags.0]);
@@ -102,9 +115,13 @@ impl Template {
         message.extend(identification.to_be_bytes());
         message.extend([NAI, self.nai.length(number) as u8]);
         self.nai.write(number, message);
+        let probe = probe.map(|probe| probe.write(message));
         let authentication = if self.association.is_some() { AUTHENTICATION } else { 0 };
         let least = HEADERS + message.len() + authentication;
         fill(message, usize::from(request.frame_size.unwrap_or(0)).saturating_sub(least));
+        if let Some(at) = probe {
+            probe::seal(message, at);
+        }
         if let Some(association) = &self.association {
             association.sign(AuthKind::MobileHome, message);
         }
