@@ -1,3 +1,4 @@
 //! The pure parts, with a clock of the tests' own.
 
 mod ledger;
+mod plan;
