@@ -69,6 +69,8 @@ struct Node {
 pub struct Arrival {
     /// The serial that it carries.
     pub serial: u32,
+    /// The node that it names, if that is to be compared.
+    pub node: Option<u32>,
     /// The home agent that it came to; `None`: to an address that is none's.
     pub agent: Option<u16>,
     /// When it was sent, as it says itself, nanoseconds since the start.
@@ -235,8 +237,9 @@ impl Ledger {
             self.books.stray();
             return End::Stray;
         }
+        let intact = arrival.intact && arrival.node.is_none_or(|node| node == slot.node);
         let end = match slot.state {
-            State::Free | State::Waiting if !arrival.intact => End::Corrupted,
+            State::Free | State::Waiting if !intact => End::Corrupted,
             State::Free | State::Waiting => self.judge(&slot, arrival.agent),
             State::Arrived => End::Duplicated,
             State::Lost => End::Late,

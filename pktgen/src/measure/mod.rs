@@ -2,11 +2,15 @@
 
 pub mod books;
 pub mod config;
+pub mod counters;
 pub mod latency;
 pub mod ledger;
+pub mod meter;
 pub mod plan;
+pub mod receiver;
 pub mod search;
 pub mod sessions;
 pub mod soak;
+pub mod step;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ fn ledger(rules: Rules) -> Ledger {
 }
 
 fn arrival(serial: u32, agent: u16) -> Arrival {
-    Arrival { serial, agent: Some(agent), stamp: None, intact: true }
+    Arrival { serial, node: None, agent: Some(agent), stamp: None, intact: true }
 }
 
 /// Sends for `node` at `at` and has it arrive a millisecond later at `agent`.
@@ -106,18 +106,19 @@ fn a_home_agent_that_is_down_loses_its_nodes_with_impunity() {
 #[test]
 fn what_comes_twice_late_or_spoiled_is_told_apart() {
     let mut ledger = ledger(Rules::default());
-    for node in 0..3 {
+    for node in 0..4 {
         ledger.sent(millis(1), node, 0, false);
     }
     assert_eq!(ledger.arrived(millis(2), arrival(1, 0)), End::Right);
     assert_eq!(ledger.arrived(millis(3), arrival(1, 0)), End::Duplicated);
     assert_eq!(ledger.arrived(millis(3), Arrival { intact: false, ..arrival(2, 0) }), End::Corrupted);
+    assert_eq!(ledger.arrived(millis(3), Arrival { node: Some(7), ..arrival(4, 0) }), End::Corrupted);
     ledger.expire(millis(500), millis(500));
     assert_eq!(ledger.waiting(), 1, "it has a millisecond left");
     ledger.expire(millis(501), millis(500));
     assert_eq!(ledger.arrived(millis(502), arrival(3, 0)), End::Late);
     let total = ledger.total();
-    assert_eq!((total.right, total.duplicated, total.corrupted, total.lost, total.late), (1, 1, 1, 1, 1));
+    assert_eq!((total.right, total.duplicated, total.corrupted, total.lost, total.late), (1, 1, 2, 1, 1));
 }
 
 #[test]

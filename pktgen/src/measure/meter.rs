@@ -1,0 +1,453 @@
+//! The machine of a measurement: sends the plan's steps, sees both ends, keeps the ledger. It has no clock and no port.
+
+use std::{collections::VecDeque, net::Ipv4Addr, time::Duration};
+
+use common::{
+    mac::MacAddr,
+    wire::{ethernet, mobile_ip::Code},
+};
+
+use super::{
+    counters::Counters,
+    ledger::{Arrival, Ledger, Rules},
+    plan::{Next, Plan, Task},
+    receiver::{Receiver, Sight},
+    step,
+};
+use crate::{
+    account::Answer,
+    check::{Problem, sending},
+    engine::{Flow, MOST, Outbox},
+    generate::{Reader, Sender, senders},
+    population::{Draw, Kind, Population},
+    probe::Probe,
+    result::Step,
+    scenario::Scenario,
+    station::Station,
+    template::{Path, Template},
+};
+
+/// How long the director's counters are waited for before a step is closed without them.
+const COUNTERS: Duration = Duration::from_secs(5);
+
+/// Where the measurement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Next hops are being found out.
+    Resolving,
+    /// A step, or the pause behind it.
+    Measuring,
+    /// No more is sent.
+    Draining,
+    /// The end.
+    Done,
+}
+
+/// A step under way.
+struct Running {
+    task: Task,
+    began: Duration,
+    sent: u64,
+}
+
+/// What is known at the end of a step, before its frames have ended.
+pub(super) struct Closing {
+    pub task: Task,
+    /// Since the first one began.
+    pub at: Duration,
+    pub lasted: Duration,
+    pub ended: Duration,
+    pub sessions: u64,
+    /// Samples of the director's counters up to its end.
+    pub samples: u64,
+}
+
+/// The machine.
+pub struct Meter {
+    senders: Vec<Sender>,
+    station: Station,
+    receiver: Option<Receiver>,
+    reader: Reader,
+    /// The home agents' real addresses, for replies.
+    addresses: Vec<Ipv4Addr>,
+    names: Vec<String>,
+    template: Template,
+    population: Population,
+    scenario_mix: crate::population::Mix,
+    first: u32,
+    run: u32,
+    clock: u64,
+    retransmit_after: Duration,
+    retransmissions: u8,
+    resolve: Duration,
+    plan: Box<dyn Plan>,
+    ledger: Ledger,
+    phase: Phase,
+    running: Option<Running>,
+    closing: VecDeque<Closing>,
+    held: Option<(Draw, u8)>,
+    /// The last counters, and how many there were; `None`: nobody is asked.
+    counters: Option<(Counters, u64)>,
+    counters_before: Counters,
+    counters_first: Option<Counters>,
+    steps: Vec<Step>,
+    begun: u32,
+    started: Option<Duration>,
+    ended: Duration,
+    failure: Option<String>,
+    broken: Option<String>,
+}
+
+/// The addresses of both ports.
+#[derive(Clone, Copy, Debug)]
+pub struct Macs {
+    /// Of the sending port.
+    pub port: MacAddr,
+    /// Of the receiving one.
+    pub sink: Option<MacAddr>,
+}
+
+impl Meter {
+    /// For the requests of `scenario`. `clock` is the time of the start in NTP seconds, `run` a number that no other
+    /// run has.
+    pub fn new(
+        scenario: &Scenario,
+        plan: Box<dyn Plan>,
+        macs: Macs,
+        clock: u32,
+        run: u32,
+    ) -> Result<Self, Problem> {
+        let parts = sending(scenario)?;
+        let target = (parts.target.address, parts.target.port);
+        let (senders, station) = senders(&parts, macs.port);
+        let rules = Rules { session: scenario.director.session, reassign: scenario.director.reassign };
+        let population = Population::new(parts.nodes, &scenario.traffic, scenario.seed);
+        let counted = !scenario.director.counters.is_empty();
+        let traffic = &scenario.traffic;
+        Ok(Self {
+            senders,
+            station,
+            receiver: macs.sink.map(|mac| Receiver::new(scenario, target, mac, run)),
+            reader: Reader::new(scenario, &parts),
+            addresses: scenario.home_agents.iter().map(|agent| agent.address).collect(),
+            names: scenario.home_agents.iter().map(|agent| agent.name.clone()).collect(),
+            template: Template::new(scenario, parts.nodes.nai.clone(), target),
+            scenario_mix: population.mix(),
+            population,
+            first: parts.nodes.first,
+            run,
+            clock: clock.into(),
+            retransmit_after: traffic.retransmit_after,
+            retransmissions: traffic.retransmissions,
+            resolve: traffic.resolve,
+            ledger: Ledger::new(parts.nodes.count, scenario.home_agents.len(), u64::MAX, rules),
+            plan,
+            phase: Phase::Resolving,
+            running: None,
+            closing: VecDeque::new(),
+            held: None,
+            counters: counted.then(|| (Counters::default(), 0)),
+            counters_before: Counters::default(),
+            counters_first: None,
+            steps: Vec::new(),
+            begun: 0,
+            started: None,
+            ended: Duration::ZERO,
+            failure: None,
+            broken: None,
+        })
+    }
+
+    /// A frame came in on the sending side.
+    pub fn receive_at_port(&mut self, now: Duration, frame: &[u8], out: &mut dyn Outbox) {
+        let Ok(frame) = ethernet::parse(frame) else { return };
+        if self.station.is_own(frame.source) || self.station.receive(&frame, out) || self.receiver.is_some() {
+            return;
+        }
+        match self.reader.reply(&self.senders, &frame) {
+            Some(Ok(answer)) => self.answered(now, answer),
+            Some(Err(_)) => self.ledger.stray(),
+            None => {}
+        }
+    }
+
+    /// Without a receiving port a reply stands for the arrival of its request.
+    fn answered(&mut self, now: Duration, answer: Answer) {
+        let agent = self.addresses.iter().zip(0..).find(|(address, _)| **address == answer.home_agent);
+        self.ledger.arrived(
+            now,
+            Arrival {
+                serial: answer.serial,
+                node: answer.node,
+                agent: agent.map(|(_, index)| index),
+                stamp: None,
+                // The home agent could not verify what it got.
+                intact: answer.code != Code::MN_AUTHENTICATION,
+            },
+        );
+    }
+
+    /// A frame came in on the receiving side.
+    pub fn receive_at_sink(&mut self, now: Duration, frame: &[u8], out: &mut dyn Outbox) {
+        let Some(receiver) = &mut self.receiver else { return };
+        match receiver.receive(frame, out) {
+            Sight::Ours(arrival) => _ = self.ledger.arrived(now, arrival),
+            Sight::Stray => self.ledger.stray(),
+            Sight::Other => {}
+        }
+    }
+
+    /// Time goes by; at most a burst is sent.
+    pub fn poll(&mut self, now: Duration, port: &mut dyn Outbox, sink: Option<&mut dyn Outbox>) -> Flow {
+        self.station.poll(now, port);
+        if let (Some(receiver), Some(sink)) = (&mut self.receiver, sink) {
+            receiver.station().poll(now, sink);
+        }
+        if self.phase == Phase::Resolving {
+            return self.resolving(now);
+        }
+        if self.phase == Phase::Done {
+            return Flow::Done;
+        }
+        self.ledger.expire(now, self.plan.patience());
+        self.settle(now);
+        if self.broken.is_none() {
+            self.broken = self.plan.watch(&self.ledger.total());
+            if self.broken.is_some() {
+                self.stop(now);
+            }
+        }
+        match self.phase {
+            Phase::Measuring => self.measure(now, port),
+            _ => self.drain(),
+        }
+    }
+
+    fn resolving(&mut self, now: Duration) -> Flow {
+        let hop = self.station.unknown();
+        // Counters from before the first frame are what later ones are compared with.
+        let unasked = self.counters.as_ref().is_some_and(|(_, samples)| *samples == 0);
+        if hop.is_none() && !unasked {
+            if let Some((counters, _)) = &self.counters {
+                self.counters_before = counters.clone();
+                self.counters_first = Some(counters.clone());
+            }
+            self.phase = Phase::Measuring;
+            return Flow::Busy;
+        }
+        if now >= self.resolve {
+            self.failure = Some(match hop {
+                Some(hop) => format!("no answer to ARP for {hop}, the next hop"),
+                None => "the director's counters cannot be read".into(),
+            });
+            self.phase = Phase::Done;
+        }
+        Flow::Idle
+    }
+
+    fn measure(&mut self, now: Duration, out: &mut dyn Outbox) -> Flow {
+        if self.running.is_none() {
+            match self.plan.next(self.ledger.distinct()) {
+                Next::Task(task) => self.begin(now, task),
+                Next::Wait => return Flow::Idle,
+                Next::End => {
+                    self.phase = Phase::Draining;
+                    return Flow::Busy;
+                }
+            }
+        }
+        let worked = self.send_due(now, out);
+        if let Some(running) = &self.running
+            && (now.saturating_sub(running.began) >= running.task.duration
+                || running.task.frames.is_some_and(|frames| running.sent >= frames))
+        {
+            self.close(now);
+        }
+        if worked { Flow::Busy } else { Flow::Idle }
+    }
+
+    fn begin(&mut self, now: Duration, task: Task) {
+        self.started.get_or_insert(now);
+        self.population.set_mix(task.mix.unwrap_or(self.scenario_mix));
+        self.held = None;
+        self.ledger.begin(self.begun);
+        self.begun += 1;
+        self.running = Some(Running { task, began: now, sent: 0 });
+    }
+
+    /// The running step is over; its frames may still be on their way.
+    fn close(&mut self, now: Duration) {
+        let Some(Running { task, began, .. }) = self.running.take() else { return };
+        self.ledger.end();
+        self.ended = now;
+        self.closing.push_back(Closing {
+            task,
+            at: began.saturating_sub(self.started.unwrap_or(began)),
+            lasted: now.saturating_sub(began),
+            ended: now,
+            sessions: self.ledger.distinct(),
+            samples: self.counters.as_ref().map_or(0, |(_, samples)| *samples),
+        });
+    }
+
+    /// Closes the books of steps whose frames have all ended.
+    fn settle(&mut self, now: Duration) {
+        while let Some(closing) = self.closing.front() {
+            // A sample that was taken after the step: the one under way at its end may be older.
+            let seen = self.counters.as_ref().is_none_or(|(_, samples)| *samples >= closing.samples + 2);
+            if !(seen || now.saturating_sub(closing.ended) >= COUNTERS) {
+                return;
+            }
+            let Some(book) = self.ledger.settled() else { return };
+            let Some(closing) = self.closing.pop_front() else { return };
+            let mut step = step::of(self.steps.len() as u32, &closing, &book);
+            if let Some((counters, _)) = &self.counters {
+                step.workers = counters.workers_since(&self.counters_before);
+                step.losses.extend(counters.dropped_since(&self.counters_before));
+                step.table = counters.sessions;
+                self.counters_before = counters.clone();
+            }
+            self.plan.done(&mut step);
+            self.steps.push(step);
+        }
+    }
+
+    fn send_due(&mut self, now: Duration, out: &mut dyn Outbox) -> bool {
+        let Some(running) = &self.running else { return false };
+        let due = running.task.pace.due(now.saturating_sub(running.began));
+        let due = due.min(running.task.frames.unwrap_or(u64::MAX));
+        let (mut sent, mut room) = (running.sent, MOST);
+        while room > 0 {
+            let (draw, attempt) = match self.held.take().or_else(|| self.repeat(now)) {
+                Some(held) => held,
+                None if sent < due => (self.population.draw(), 0),
+                None => break,
+            };
+            if !self.send(now, draw, attempt, out) {
+                self.held = Some((draw, attempt));
+                break;
+            }
+            sent += u64::from(attempt == 0);
+            room -= 1;
+        }
+        if let Some(running) = &mut self.running {
+            running.sent = sent;
+        }
+        room < MOST
+    }
+
+    /// A node that waits for an answer for too long, and which attempt it makes.
+    fn repeat(&mut self, now: Duration) -> Option<(Draw, u8)> {
+        if self.retransmit_after.is_zero() {
+            return None;
+        }
+        while let Some((node, attempt)) = self.ledger.due(now, self.retransmit_after) {
+            if attempt < self.retransmissions {
+                return Some((Draw { node, kind: Kind::Retransmission }, attempt + 1));
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, now: Duration, draw: Draw, attempt: u8, out: &mut dyn Outbox) -> bool {
+        let sender = self.senders[draw.node as usize % self.senders.len()];
+        let Some(next_hop) = self.station.hop(sender.next_hop) else { return false };
+        let path = Path { agent: sender.address, source: sender.mac, next_hop };
+        let serial = self.ledger.next_serial();
+        let identification = (self.clock + now.as_secs()) << 32 | u64::from(serial);
+        let probe = Probe { run: self.run, serial, stamp: now.as_nanos() as u64 };
+        let frame = self.template.frame_with(path, self.first + draw.node, identification, Some(probe));
+        if !out.send(frame) {
+            return false;
+        }
+        self.ledger.sent(now, draw.node, attempt, draw.kind == Kind::Retransmission);
+        true
+    }
+
+    fn drain(&mut self) -> Flow {
+        if self.closing.is_empty() {
+            self.phase = Phase::Done;
+            return Flow::Busy;
+        }
+        Flow::Idle
+    }
+
+    /// No more is sent; what was is still waited for.
+    pub fn stop(&mut self, now: Duration) {
+        self.close(now);
+        self.phase = match self.phase {
+            Phase::Resolving | Phase::Done => Phase::Done,
+            Phase::Measuring | Phase::Draining => Phase::Draining,
+        };
+    }
+
+    /// The director said this.
+    pub fn count(&mut self, counters: Counters) {
+        if let Some((last, samples)) = &mut self.counters {
+            *last = counters;
+            *samples += 1;
+        }
+    }
+
+    /// The home agent of that name or address (or `all`) is down, and its nodes may go elsewhere; or it is up again.
+    /// False if there is none.
+    pub fn excuse(&mut self, name: &str, excused: bool) -> bool {
+        let mut found = false;
+        for index in 0..self.addresses.len() {
+            if name == "all" || self.names[index] == name || self.addresses[index].to_string() == name {
+                self.ledger.excuse(index as u16, excused);
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Steps that are settled.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &dyn Plan {
+        &*self.plan
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The director's counters before the first frame and at last.
+    pub fn counters(&self) -> Option<(&Counters, &Counters)> {
+        self.counters_first.as_ref().zip(self.counters.as_ref().map(|(last, _)| last))
+    }
+
+    /// From the first frame to the end of the last step.
+    pub fn elapsed(&self) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| self.ended.saturating_sub(started))
+    }
+
+    /// Since the first frame.
+    pub fn since(&self, now: Duration) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| now.saturating_sub(started))
+    }
+
+    /// What kept it from beginning, or the invariant that broke.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref().or(self.broken.as_deref())
+    }
+
+    /// What is going on, in a few words.
+    pub fn doing(&self) -> String {
+        let total = self.ledger.total();
+        let label = match (&self.running, self.phase) {
+            (Some(running), _) => running.task.label.as_str(),
+            (None, Phase::Resolving) => "asking for the next hop",
+            (None, _) => "waiting",
+        };
+        format!(
+            "{label}: {} sent, {} right, {} lost, {} wrong, {} corrupted",
+            total.sent, total.right, total.lost, total.wrong, total.corrupted
+        )
+    }
+}

@@ -1,0 +1,119 @@
+//! The home agents' side: answers for their addresses and reads what comes to them.
+
+use std::{collections::HashMap, net::Ipv4Addr};
+
+use common::{
+    mac::MacAddr,
+    wire::{ethernet, ipv4, udp},
+};
+
+use super::ledger::Arrival;
+use crate::{engine::Outbox, probe, scenario::Scenario, station::Station};
+
+/// What a frame turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// One of ours.
+    Ours(Arrival),
+    /// A request, but beyond reading or of another run.
+    Stray,
+    /// Something else: ARP, ping, a probe of the director's.
+    Other,
+}
+
+/// The receiving side.
+#[derive(Debug)]
+pub struct Receiver {
+    station: Station,
+    by_mac: HashMap<MacAddr, u16>,
+    by_address: HashMap<Ipv4Addr, u16>,
+    /// A router in front of all home agents.
+    router: Option<MacAddr>,
+    /// Address and port that requests were sent to.
+    target: (Ipv4Addr, u16),
+    run: u32,
+}
+
+impl Receiver {
+    /// For the home agents of `scenario` behind a port with the address `mac`; it counts frames of the run `run`.
+    pub fn new(scenario: &Scenario, target: (Ipv4Addr, u16), mac: MacAddr, run: u32) -> Self {
+        let agents = || scenario.home_agents.iter().zip(0u16..);
+        let router = scenario.sink.as_ref().and_then(|sink| sink.router);
+        let own = scenario.home_agents.iter().map(|agent| (agent.address, agent.mac()));
+        let mut station = Station::new(own.chain(router.map(|router| (router, mac))));
+        let gateway = scenario.sink.as_ref().and_then(|sink| sink.gateway);
+        let asker = router.or(scenario.home_agents.first().map(|agent| agent.address));
+        if let (Some(gateway), Some(asker)) = (gateway, asker) {
+            station.seek(gateway, asker, None);
+        }
+        Self {
+            station,
+            by_mac: agents().map(|(agent, index)| (agent.mac(), index)).collect(),
+            by_address: agents().map(|(agent, index)| (agent.address, index)).collect(),
+            router: router.map(|_| mac),
+            target,
+            run,
+        }
+    }
+
+    /// Its manners as a host.
+    pub fn station(&mut self) -> &mut Station {
+        &mut self.station
+    }
+
+    /// Takes a frame.
+    pub fn receive(&mut self, frame: &[u8], out: &mut dyn Outbox) -> Sight {
+        let Ok(frame) = ethernet::parse(frame) else { return Sight::Stray };
+        if self.station.is_own(frame.source) {
+            return Sight::Other;
+        }
+        match self.request(&frame) {
+            Some(sight) => sight,
+            None => {
+                self.station.receive(&frame, out);
+                Sight::Other
+            }
+        }
+    }
+
+    /// A request; `None`: it is something else.
+    fn request(&self, frame: &ethernet::Parsed<'_>) -> Option<Sight> {
+        if frame.ethertype != ethernet::IPV4 {
+            return None;
+        }
+        let Ok(ip) = ipv4::parse(frame.payload) else { return Some(Sight::Stray) };
+        if ip.header.protocol != ipv4::UDP {
+            return None;
+        }
+        let Ok(datagram) = udp::parse(ip.payload) else { return Some(Sight::Stray) };
+        let destination = ip.header.destination();
+        if datagram.header.destination() != self.target.1 && destination != self.target.0 {
+            return None;
+        }
+        let Some((probe, intact)) = probe::read(datagram.payload) else { return Some(Sight::Stray) };
+        if probe.run != self.run {
+            return Some(Sight::Stray);
+        }
+        let sums = ip.checksum_ok && datagram.checksum_ok(ip.header.source(), destination);
+        Some(Sight::Ours(Arrival {
+            serial: probe.serial,
+            node: None,
+            agent: self.agent(frame.destination, destination),
+            stamp: Some(probe.stamp),
+            intact: intact && sums && !ip.header.is_fragment(),
+        }))
+    }
+
+    /// Dispatched, the Ethernet address says to whom; directed, both do, or behind a router the IPv4 address.
+    fn agent(&self, mac: MacAddr, destination: Ipv4Addr) -> Option<u16> {
+        let directed = self.by_address.get(&destination).copied();
+        match self.by_mac.get(&mac).copied() {
+            Some(agent) if destination == self.target.0 => {
+                directed.is_none_or(|it| it == agent).then_some(agent)
+            }
+            Some(agent) => directed.filter(|it| *it == agent),
+            None if self.router == Some(mac) => directed,
+            None => None,
+        }
+    }
+}
