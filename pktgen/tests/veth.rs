@@ -122,7 +122,10 @@ fn ask(path: &Path, line: &str) -> String {
     let from = Instant::now();
     loop {
         if let Ok(mut stream) = UnixStream::connect(path) {
-            writeln!(stream, "{line}").unwrap();
+            // The status is written without being asked for, and the socket may be closed by now.
+            if !line.is_empty() {
+                writeln!(stream, "{line}").unwrap();
+            }
             let mut answer = String::new();
             BufReader::new(stream).read_line(&mut answer).unwrap();
             return answer;
