@@ -1,8 +1,9 @@
 //! What a scenario must fulfil: alone, and for each use.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use crate::{
+    measure::config::Mode,
     scenario::{Agent, Nodes, Port, Scenario, ScenarioError, Target},
     template,
 };
@@ -159,6 +160,50 @@ pub fn responding(scenario: &Scenario) -> Result<(), Problem> {
         return refuse("home_agent", "at least one is needed to respond");
     }
     Ok(())
+}
+
+/// Checks that there is what measuring needs.
+pub fn measuring(scenario: &Scenario) -> Result<(&Mode, &Nodes), Problem> {
+    let Sending { nodes, .. } = sending(scenario)?;
+    let Some(mode) = &scenario.mode else {
+        return refuse("mode", "is needed: throughput, latency, sessions or soak");
+    };
+    if scenario.home_agents.is_empty() {
+        return refuse("home_agent", "at least one is needed: arrivals are counted by home agent");
+    }
+    let bound = |field: &str, share: f64| match share {
+        share if (0.0..=1.0).contains(&share) => Ok(()),
+        _ => refuse(format!("mode.{field}"), "expected a share, 0 to 1"),
+    };
+    let lasts = |field: &str, duration: Duration| match duration {
+        Duration::ZERO => refuse(format!("mode.{field}"), "expected seconds, over 0"),
+        _ => Ok(()),
+    };
+    match mode {
+        Mode::Throughput(mode) => {
+            bound("throughput.loss", mode.loss)?;
+            lasts("throughput.trial", mode.trial)?;
+            if !(mode.resolution >= 1e-6 && mode.resolution <= 1.0) {
+                return refuse("mode.throughput.resolution", "expected a share, 0.000001 to 1");
+            }
+        }
+        Mode::Latency(mode) => {
+            lasts("latency.trial", mode.trial)?;
+            if mode.loads.is_empty() || mode.loads.iter().any(|load| !(*load > 0.0 && *load <= 1000.0)) {
+                return refuse("mode.latency.loads", "expected percents, over 0 and up to 1000");
+            }
+        }
+        Mode::Sessions(mode) => {
+            bound("sessions.loss", mode.loss)?;
+            bound("sessions.churn_new", mode.churn_new)?;
+            lasts("sessions.interval", mode.interval)?;
+        }
+        Mode::Soak(mode) => {
+            bound("soak.loss", mode.loss)?;
+            lasts("soak.interval", mode.interval)?;
+        }
+    }
+    Ok((mode, nodes))
 }
 
 /// The port, which all but writing a file needs.

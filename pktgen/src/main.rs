@@ -17,6 +17,7 @@ use pktgen::{
     check::{self, Problem},
     control::{self, Socket},
     generate::Generator,
+    measure::{self, config::Sink},
     pcap::{self, PcapError},
     report::{self, Generated, Responded},
     respond::Responder,
@@ -49,6 +50,14 @@ enum Mode {
     /// from standard input and from --control: `deaf NAME`, `hear NAME` (NAME is a home agent or `all`), `status`,
     /// `stop`. Ends when told, or on Ctrl-C; then prints the result.
     Respond(Respond),
+    /// Measures what the scenario's [mode] asks for: throughput, latency, sessions or soak.
+    ///
+    /// Sends on the scenario's [port] and sees what comes out at the home agents on its [sink], or takes replies for
+    /// arrivals if there is none. Every frame is accounted for. A line a step goes to standard error. Takes the
+    /// commands of `respond`: `deaf NAME` says that a home agent is down and its nodes may move, `hear NAME` that it is
+    /// up again, `status`, `stop`. Ends when the question is answered, or on Ctrl-C. The exit status is 2 if the
+    /// measurement failed: no rate was found, or an invariant broke.
+    Measure(Measure),
     /// Writes requests as a capture file for net_pcap, the same bytes for the same scenario.
     WritePcap(WritePcap),
     /// Reads a scenario and says what is wrong with it.
@@ -115,6 +124,21 @@ struct Respond {
 }
 
 #[derive(Debug, Args)]
+struct Measure {
+    #[command(flatten)]
+    common: Common,
+    /// DPDK device on the home agents' side, instead of the scenario's.
+    #[arg(long, value_name = "DEVICE")]
+    sink: Option<String>,
+    /// Frames a second (0: as fast as possible), instead of the scenario's.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Unix socket that takes commands.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct WritePcap {
     /// Scenario file (TOML), or the name of a bundled one; it needs `target.mac`.
     scenario: PathBuf,
@@ -142,6 +166,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().mode {
         Mode::Generate(arguments) => generate(&arguments),
         Mode::Respond(arguments) => respond(&arguments),
+        Mode::Measure(arguments) => measure(&arguments),
         Mode::WritePcap(arguments) => write_pcap(&arguments),
         Mode::Check { scenario } => Scenario::load(&scenario).map(|_| ExitCode::SUCCESS).map_err(Into::into),
         Mode::Scenarios { name } => scenarios(name.as_deref()),
@@ -220,6 +245,37 @@ fn respond(arguments: &Respond) -> anyhow::Result<ExitCode> {
     let result = Responded::of(&scenario.name, &outcome.machine, outcome.elapsed, outcome.port);
     show(common, &result, &result.table())?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn measure(arguments: &Measure) -> anyhow::Result<ExitCode> {
+    let common = &arguments.common;
+    let (mut scenario, port) = load(common)?;
+    if let Some(rate) = arguments.rate {
+        (scenario.traffic.rate, scenario.traffic.line) = (rate, None);
+    }
+    scenario.traffic.duration = common.duration.or(scenario.traffic.duration);
+    match (&mut scenario.sink, &arguments.sink) {
+        (Some(sink), Some(device)) => sink.device.clone_from(device),
+        (sink @ None, Some(device)) => *sink = Some(Sink::of(device.clone())),
+        (_, None) => {}
+    }
+    check::values(&scenario).map_err(in_file(&common.scenario))?;
+    check::measuring(&scenario).map_err(in_file(&common.scenario))?;
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
+    let (commander, orders) = control::pair();
+    // A thread is started behind the port: so it stays off the worker's CPU.
+    let mut socket = None;
+    let open = || -> anyhow::Result<()> {
+        if let Some(path) = &arguments.control {
+            socket = Some(commander.listen(path).with_context(|| path.display().to_string())?);
+        }
+        Ok(())
+    };
+    let ends = (commander.clone(), orders);
+    let refuse = in_file(&common.scenario);
+    let result = measure::run::run(&scenario, &port, clock as u32, ends, !common.quiet, open, refuse)?;
+    show(common, &result, &measure::report::table(&result))?;
+    Ok(if result.outcome.passed { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
 fn show(arguments: &Common, result: &impl Serialize, table: &str) -> anyhow::Result<()> {

@@ -78,10 +78,9 @@ fn end(message: &[u8], mut at: usize) -> usize {
     while let Some([kind, rest @ ..]) = message.get(at..) {
         at += match (kind, rest.first()) {
             (&MOBILE_HOME, _) => return at,
-            // A pad is a single byte.
-            (0, _) => 1,
+            // A pad is a single byte, and so is what is cut off.
+            (0, _) | (_, None) => 1,
             (_, Some(length)) => 2 + usize::from(*length),
-            (_, None) => 1,
         };
     }
     message.len()

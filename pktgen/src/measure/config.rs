@@ -26,6 +26,13 @@ pub struct Sink {
     pub gateway: Option<Ipv4Addr>,
 }
 
+impl Sink {
+    /// A device with the defaults of all the rest.
+    pub fn of(device: String) -> Self {
+        Self { device, mac: None, router: None, gateway: None }
+    }
+}
+
 /// What is known of the director in between: when may a node change its home agent, and how it is asked for counters.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

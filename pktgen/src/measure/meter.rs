@@ -417,6 +417,11 @@ impl Meter {
         &self.ledger
     }
 
+    /// Name and real address of each home agent.
+    pub fn names(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+        self.names.iter().map(String::as_str).zip(self.addresses.iter().copied())
+    }
+
     /// The director's counters before the first frame and at last.
     pub fn counters(&self) -> Option<(&Counters, &Counters)> {
         self.counters_first.as_ref().zip(self.counters.as_ref().map(|(last, _)| last))

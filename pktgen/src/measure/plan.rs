@@ -79,3 +79,8 @@ pub const ALL_NEW: Mix = Mix { new: Some(1.0), retransmit: 0.0 };
 pub fn outcome(passed: bool, reason: String) -> Outcome {
     Outcome { passed, reason, rate: None, loss: None, loss_bound: None, resolution: None, sessions: None }
 }
+
+/// A share for people: `0`, `2.5e-4`.
+pub fn share(share: f64) -> String {
+    if share == 0.0 { "0".into() } else { format!("{share:.1e}") }
+}

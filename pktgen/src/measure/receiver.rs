@@ -67,13 +67,10 @@ impl Receiver {
         if self.station.is_own(frame.source) {
             return Sight::Other;
         }
-        match self.request(&frame) {
-            Some(sight) => sight,
-            None => {
-                self.station.receive(&frame, out);
-                Sight::Other
-            }
-        }
+        self.request(&frame).unwrap_or_else(|| {
+            self.station.receive(&frame, out);
+            Sight::Other
+        })
     }
 
     /// A request; `None`: it is something else.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     config::Throughput,
-    plan::{ALL_NEW, Next, Plan, Task, outcome},
+    plan::{ALL_NEW, Next, Plan, Task, outcome, share},
 };
 use crate::{
     pace::Pace,
@@ -146,8 +146,10 @@ impl Plan for ThroughputPlan {
         let bound = self.settings.loss;
         let (rate, loss) = self.search.best().unzip();
         let reason = match self.search.best() {
-            Some((rate, loss)) => format!("{rate:.0} frames/s with a loss of {loss:e} (at most {bound:e})"),
-            None => format!("no rate with a loss of at most {bound:e}"),
+            Some((rate, loss)) => {
+                format!("{rate:.0} frames/s with a loss of {} (at most {})", share(loss), share(bound))
+            }
+            None => format!("no rate with a loss of at most {}", share(bound)),
         };
         Outcome {
             rate,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     config::Sessions,
-    plan::{ALL_NEW, Next, Plan, Task, outcome},
+    plan::{ALL_NEW, Next, Plan, Task, outcome, share},
 };
 use crate::{
     pace::Pace,
@@ -79,8 +79,11 @@ impl Plan for SessionsPlan {
         if !passed && self.failed.is_none() {
             let frames = &step.frames;
             self.failed = Some(format!(
-                "{}: loss {:e}, {} at a wrong home agent, {} corrupted",
-                step.label, step.loss, frames.wrong, frames.corrupted
+                "{}: loss {}, {} at a wrong home agent, {} corrupted",
+                step.label,
+                share(step.loss),
+                frames.wrong,
+                frames.corrupted
             ));
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     config::Soak,
-    plan::{Next, Plan, Task, outcome},
+    plan::{Next, Plan, Task, outcome, share},
 };
 use crate::{
     pace::Pace,
@@ -60,7 +60,9 @@ impl Plan for SoakPlan {
         self.lost += step.frames.lost;
         let broken = self.watch(&step.frames).or_else(|| {
             let over = step.loss > self.settings.loss;
-            over.then(|| format!("loss of {:e}, at most {:e} allowed", step.loss, self.settings.loss))
+            over.then(|| {
+                format!("loss of {}, at most {} allowed", share(step.loss), share(self.settings.loss))
+            })
         });
         step.passed = Some(broken.is_none());
         if let Some(broken) = broken {

@@ -178,7 +178,7 @@ fn sessions_end_at_a_step_that_lost_too_much() {
 
 #[test]
 fn a_soak_lasts_as_long_as_it_should() {
-    let settings = Soak { interval: Duration::from_secs(60), ..Soak::default() };
+    let settings = Soak { interval: Duration::from_mins(1), ..Soak::default() };
     let traffic = Traffic { duration: Some(Duration::from_secs(150)), ..traffic(10.0) };
     let mut plan = SoakPlan::new(settings, &traffic);
     let mut lengths = Vec::new();
