@@ -126,4 +126,14 @@ mod tests {
             assert_eq!(Secret::type7(bad), Err(ParseSecretError::Type7), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_type_7_secret_or_refused(text in "[0-5][0-9]([0-9a-fA-F]{2}){0,70}|.*") {
+            if let Ok(secret) = Secret::type7(&text) {
+                proptest::prop_assert_eq!(Secret::clear(secret.expose()), Ok(secret.clone()));
+                proptest::prop_assert_eq!(2 * secret.expose().len() + 2, text.len());
+            }
+        }
+    }
 }
