@@ -126,6 +126,12 @@ impl<C: ModelCell> World<C> {
         false
     }
 
+    /// Counts a repeated request as a worker does: by a glimpse, whose halves may be of different moments.
+    fn repeat(&self) -> bool {
+        let Some(glimpse) = self.table.glimpse(KEY) else { return self.refresh() };
+        glimpse.replace(glimpse.word.repeated(later(LATER))) || self.refresh()
+    }
+
     /// Moves the session to another real: one connection more before, one less after, or the other way round.
     fn reassign(&self) {
         while let Some((slot, word)) = self.table.find(KEY) {
@@ -275,6 +281,25 @@ fn refresh_and_reassign_and_expire<C: ModelCell>() {
     });
 }
 
+/// The same with the worker's quick step: a glimpse of two moments is never taken for a session.
+fn repeat_and_reassign_and_expire<C: ModelCell>() {
+    explore(|| {
+        let world = World::<C>::new([session(NOW), Word::EMPTY]);
+        let (second, third) = (Arc::clone(&world), Arc::clone(&world));
+        let repeat = loom::thread::spawn(move || second.repeat());
+        let expire = loom::thread::spawn(move || third.expire(LATER));
+        world.reassign();
+        let (repeated, expired) = (repeat.join().unwrap(), expire.join().unwrap());
+        world.check();
+        let live = world.words().into_iter().find_map(Word::session);
+        assert_eq!(live.is_none(), expired, "gone if and only if the sweep took it");
+        if let Some(session) = live {
+            assert!(repeated, "it was there, so the request was counted");
+            assert_eq!((session.deadline, session.real.index), (later(LATER), 2), "once, and it moved");
+        }
+    });
+}
+
 /// Two requests of one session are two retries.
 fn refresh_and_refresh<C: ModelCell>() {
     explore(|| {
@@ -345,6 +370,16 @@ fn two_claims_and_a_sweep_make_one_session() {
 #[test]
 fn a_session_is_refreshed_moved_and_ended_by_one_step_each() {
     refresh_and_reassign_and_expire::<Whole>();
+}
+
+#[test]
+fn a_glimpse_of_two_moments_is_never_taken_for_a_session() {
+    repeat_and_reassign_and_expire::<Whole>();
+}
+
+#[test]
+fn a_torn_cell_breaks_the_quick_step_too() {
+    must_fail(repeat_and_reassign_and_expire::<Torn>);
 }
 
 #[test]

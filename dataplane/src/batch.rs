@@ -9,7 +9,7 @@ use common::{
     verdict::Verdict,
 };
 
-use crate::backend::{BURST, Burst};
+use crate::backend::{BURST, Burst, Frame};
 
 /// Where a frame goes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Next {
 /// The stages that take frames out of a batch, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Fresh frames.
+    Parse,
     /// [`Next::Classify`].
     Classify,
     /// [`Next::MobileIp`].
@@ -120,6 +122,21 @@ impl Packet {
     }
 }
 
+/// How a frame leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Of the device that transmits it.
+    pub port: PortId,
+    /// Counted once the device took it.
+    pub verdict: Verdict,
+}
+
+impl Exit {
+    fn bits(self) -> u32 {
+        u32::from(self.port.0) << 8 | self.verdict as u32
+    }
+}
+
 /// Up to 64 frames. Each is in the set of exactly one stage.
 #[derive(Debug)]
 pub struct Batch<F> {
@@ -128,6 +145,10 @@ pub struct Batch<F> {
     packets: [Packet; BURST],
     ends: [Next; BURST],
     sets: [u64; STAGES],
+    /// Of frames that leave without passing the stages.
+    pub exits: [Exit; BURST],
+    /// All frames leave so; no stage has any.
+    pub uniform: Option<Exit>,
     /// Requests of the Mobile IP stage between its two passes, with their positions.
     pub requests: ArrayVec<(u8, Request), BURST>,
 }
@@ -139,15 +160,45 @@ impl<F> Default for Batch<F> {
             packets: [Packet::EMPTY; BURST],
             ends: [Next::Punt; BURST],
             sets: [0; STAGES],
+            exits: [Exit { port: PortId(0), verdict: Verdict::SlbDispatched }; BURST],
+            uniform: None,
             requests: ArrayVec::new(),
         }
     }
 }
 
-impl<F> Batch<F> {
+impl<F: Frame> Batch<F> {
     /// A frame and what is known of it.
     pub fn at(&mut self, index: usize) -> (&mut F, &mut Packet) {
         (&mut self.frames[index], &mut self.packets[index])
+    }
+
+    /// Takes the frames as they came from the port, and brings their headers near.
+    pub fn begin(&mut self) {
+        for frame in &self.frames {
+            frame.prefetch();
+        }
+        self.sets[Stage::Parse as usize] =
+            u64::MAX.checked_shr((BURST - self.frames.len()) as u32).unwrap_or(0);
+    }
+
+    /// Sends fresh frames, `done` by position, straight to their [`Batch::exits`].
+    pub fn leave(&mut self, done: u64) {
+        self.sets[Stage::Parse as usize] &= !done;
+        let exits = &self.exits[..self.frames.len()];
+        if let Some(first) = exits.first()
+            && self.sets[Stage::Parse as usize] == 0
+            && exits.iter().fold(0, |difference, exit| difference | (exit.bits() ^ first.bits())) == 0
+        {
+            self.uniform = Some(*first);
+            return;
+        }
+        self.sets[Stage::End as usize] |= done;
+        for index in Indices(done) {
+            let Exit { port, verdict } = self.exits[index];
+            self.packets[index].egress = port;
+            self.ends[index] = Next::Transmit(verdict);
+        }
     }
 
     /// Sends a frame on. It must be in no stage's set, or [`Batch::take`]n from it.

@@ -62,6 +62,12 @@ impl Counts {
         self.changed |= 1 << verdict as u32;
     }
 
+    /// Counts the same end of several packets.
+    pub fn ends(&mut self, verdict: Verdict, packets: u64) {
+        self.verdicts[verdict as usize] += packets;
+        self.changed |= 1 << verdict as u32;
+    }
+
     /// Copies a burst's changes to the cells that others read.
     pub fn publish(&mut self, stats: &WorkerStats) {
         let mut changed = std::mem::take(&mut self.changed);

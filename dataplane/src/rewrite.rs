@@ -16,8 +16,14 @@ pub const DOT1Q: u16 = 0x8100;
 pub const ETHERNET: usize = 14;
 /// Bytes of an 802.1Q tag.
 pub const TAG: usize = 4;
+/// Bytes of an IPv4 header without options.
+pub const IP_HEADER: usize = 20;
+/// Bytes of a UDP header.
+pub const UDP_HEADER: usize = 8;
+/// Bytes of the headers of a plain packet: untagged, IPv4 without options, UDP.
+pub const HEADERS: usize = ETHERNET + IP_HEADER + UDP_HEADER;
 /// Smallest Ethernet frame without FCS; trailing bytes beyond it and beyond the IP packet are cut off.
-const MINIMUM: usize = 60;
+pub const MINIMUM: usize = 60;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -64,6 +70,7 @@ pub struct Change {
 ///
 /// # Errors
 /// [`Verdict::NoBuffer`] if there is no headroom for a tag; the frame is then spoilt.
+#[inline]
 pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) -> Result<(), Verdict> {
     let l3 = usize::from(packet.l3);
     let bytes = &mut frame.data_mut()[l3..];
@@ -91,6 +98,31 @@ pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) ->
     relink(frame, packet, &change.link)
 }
 
+/// [`rewrite`] of a plain packet that only goes on: Ethernet addresses, and a time to live of at least 2.
+#[inline(always)]
+pub fn hop(head: &mut [u8; HEADERS], link: [u8; 12]) {
+    head[..12].copy_from_slice(&link);
+    head[ETHERNET + 8] = head[ETHERNET + 8].wrapping_sub(1);
+    // The word of the time to live has become 0x0100 less, so the sum must become that much more.
+    let at = ETHERNET + 10;
+    let sum = u32::from(u16::from_be_bytes([head[at], head[at + 1]])) + 0x0100;
+    let sum = (sum + u32::from(sum >= 0xffff)) as u16;
+    head[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// [`rewrite`] of a plain packet's destination.
+#[inline]
+pub fn readdress(head: &mut [u8; HEADERS], address: Ipv4Addr, port: Option<u16>) {
+    let mut delta = Delta::default();
+    delta.replace(head, ETHERNET + 16, &address.octets());
+    delta.apply(head, ETHERNET + 10);
+    if let Some(port) = port {
+        delta.replace(head, ETHERNET + IP_HEADER + 2, &port.to_be_bytes());
+    }
+    delta.apply_udp(head, ETHERNET + IP_HEADER + 6);
+}
+
+#[inline]
 fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta, port: Option<u16>) {
     if packet.later_fragment || !matches!(packet.protocol, TCP | UDP) {
         return;
@@ -116,6 +148,7 @@ fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta,
 ///
 /// # Errors
 /// [`Verdict::NoBuffer`] if there is no headroom for a tag.
+#[inline]
 pub fn relink<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Result<(), Verdict> {
     let tagged = usize::from(packet.l3) > ETHERNET;
     match (tagged, link.vlan) {

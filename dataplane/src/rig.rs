@@ -78,7 +78,8 @@ impl Rig {
     }
 
     /// Likewise, on ports of the caller's.
-    pub fn on(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, snapshot: Snapshot) -> Self {
+    pub fn on(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, mut snapshot: Snapshot) -> Self {
+        snapshot.prepare();
         let (ends, control) = link(workers, ports.control.ports().len(), director(workers));
         control.snapshot.store(Arc::new(snapshot));
         let clock = FakeClock::default();
@@ -93,6 +94,22 @@ impl Rig {
 
     /// Publishes a changed snapshot.
     pub fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.control.snapshot.load());
+        change(&mut next);
+        next.generation += 1;
+        next.prepare();
+        self.control.snapshot.store(Arc::new(next));
+    }
+
+    /// One worker for which nothing is prepared: every packet goes the long way.
+    pub fn unprepared() -> Self {
+        let rig = Self::new(1);
+        rig.change_unprepared(|_| {});
+        rig
+    }
+
+    /// Publishes a changed snapshot without preparing it.
+    pub fn change_unprepared(&self, change: impl FnOnce(&mut Snapshot)) {
         let mut next = Snapshot::clone(&self.control.snapshot.load());
         change(&mut next);
         next.generation += 1;

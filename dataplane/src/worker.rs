@@ -30,7 +30,7 @@ use crate::{
     counts::Counts,
     limit::{Answers, News},
     stage::{
-        Context, classify, forward, local, mobile_ip, parse, punt,
+        Context, classify, express, forward, local, mobile_ip, parse, punt,
         transmit::{self, Outbox},
     },
 };
@@ -206,6 +206,8 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             news: &mut self.news,
         };
         let batch = &mut self.batch;
+        batch.begin();
+        express::run(&cx, batch);
         parse::run(&cx, batch);
         classify::run(&cx, batch);
         mobile_ip::run(&mut cx, batch);

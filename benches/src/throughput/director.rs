@@ -151,7 +151,8 @@ fn config(case: Case, capture: &Path) -> DataplaneConfig {
     }
 }
 
-fn snapshot(mode: Mode) -> Snapshot {
+/// One virtual server and four reals behind one port.
+pub fn snapshot(mode: Mode) -> Snapshot {
     let interface = InterfaceId(0);
     let mut snapshot = Snapshot {
         generation: 1,
@@ -218,6 +219,7 @@ fn snapshot(mode: Mode) -> Snapshot {
         strict_home_agent: false,
         live: Arc::default(),
     }));
+    snapshot.prepare();
     snapshot
 }
 

@@ -1,6 +1,6 @@
-//! The three things that safe Rust cannot say: prefetch, the time-stamp counter, huge-page memory.
+//! What safe Rust cannot say: prefetch, the time-stamp counter, half a 128-bit cell, huge-page memory.
 //!
-//! Nothing here knows what the memory is for. All of Homeward's unsafe code outside the DPDK bindings is in this file.
+//! For x86-64. Nothing here knows what the memory is for. All of Homeward's unsafe code outside the DPDK bindings is in this file.
 
 use std::{
     io,
@@ -14,22 +14,29 @@ use portable_atomic::AtomicU128;
 /// Asks the processor to bring the cache line of `target` near; changes nothing else.
 #[inline(always)]
 pub fn prefetch<T>(target: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch never faults and never writes, whatever the address; this one is a valid reference.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(target).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = target;
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch never faults and never writes, whatever the address; this one is a valid reference.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(target).cast()) };
 }
 
 /// The time-stamp counter of this processor, in cycles of its constant rate.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub fn tsc() -> u64 {
     // SAFETY: RDTSC exists on every x86-64 processor and has no operands.
     unsafe { std::arch::x86_64::_rdtsc() }
+}
+
+/// The 8 bytes at `AT` of some cells at some moment: a hint. A load of a whole cell is a call, this one instruction.
+#[inline(always)]
+pub fn half<const AT: usize, const N: usize>(cells: &[AtomicU128; N]) -> u64 {
+    const { assert!(AT.is_multiple_of(8) && AT < 16 * N) };
+    let half: u64;
+    // SAFETY: reads 8 bytes of cells that live. In assembly because to Rust half an atomic races with the whole.
+    unsafe {
+        std::arch::asm!("mov {}, [{} + {}]", out(reg) half, in(reg) cells, const AT,
+            options(nostack, readonly, preserves_flags));
+    }
+    half
 }
 
 /// Types whose all-zero bytes are a valid value, that need no drop and may be shared between threads.

@@ -3,6 +3,7 @@
 //! Workers call [`Director::handle`] for each request. A repeated request changes its session's word and nothing
 //! else that is shared; only sessions that begin, move or end touch the words of reals, farms and virtual servers.
 
+mod repeat;
 mod visit;
 
 use std::sync::atomic::{
@@ -15,7 +16,9 @@ use hw::Want;
 use serde::Serialize;
 
 use self::visit::Visit;
-use super::{KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, SlbStats, VserverCounter};
+use super::{
+    IdentityTag, KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, SlbStats, VserverCounter,
+};
 use crate::{
     config::Hugepages,
     id::WorkerId,
@@ -80,13 +83,23 @@ impl Director {
     }
 
     /// Identity of a key at a virtual server.
-    #[inline]
     pub fn identity(&self, vserver: &VirtualServer, space: KeySpace, key: &[u8]) -> u64 {
-        self.key.identity(vserver, space, key)
+        self.key.identity(self.key.tag(vserver, space), key)
+    }
+
+    /// The part of [`Director::identity`] that many keys have in common.
+    pub fn tag(&self, vserver: &VirtualServer, space: KeySpace) -> IdentityTag {
+        self.key.tag(vserver, space)
+    }
+
+    /// The rest of [`Director::identity`].
+    #[inline(always)]
+    pub fn tagged_identity(&self, tag: IdentityTag, key: &[u8]) -> u64 {
+        self.key.identity(tag, key)
     }
 
     /// Brings the lines of an identity near; worth its cost a few packets before [`Director::handle`].
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, identity: u64) {
         self.table.prefetch(identity);
     }

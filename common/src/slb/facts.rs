@@ -134,6 +134,15 @@ impl Facts {
             | u64::from(self.failed_at.0 & Tick::MASK) << 39
     }
 
+    /// True of a word whose real keeps its sessions without a second thought: in service, nothing failed or in doubt.
+    /// False says nothing.
+    #[inline(always)]
+    pub fn untroubled(word: u64) -> bool {
+        const IN_SERVICE: u64 = 1 << 32;
+        const TROUBLE: u64 = 0b1_1111 << 34;
+        word & (IN_SERVICE | TROUBLE) == IN_SERVICE
+    }
+
     /// The printed state: the reason that counts most.
     #[inline]
     pub fn state(self, maxconns: u32) -> RealState {
@@ -192,6 +201,8 @@ mod tests {
             };
             assert_eq!(state, expected);
             assert!(!facts.takes_session(5));
+            let untroubled = matches!(state, RealState::MaxConns | RealState::DfpThrottled);
+            assert_eq!(Facts::untroubled(word), untroubled, "{facts:?}");
             let free = facts.takes_session(6);
             assert!(!free || matches!(facts.state(6), RealState::Operational | RealState::ReadyToTest));
             assert_eq!(

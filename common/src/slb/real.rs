@@ -226,6 +226,12 @@ impl RealLive {
         self.facts().state(self.settings.maxconns.load(Relaxed))
     }
 
+    /// In service, nothing failed or in doubt: its sessions stay. False says nothing.
+    #[inline]
+    pub(super) fn untroubled(&self) -> bool {
+        Facts::untroubled(self.word.load(SeqCst))
+    }
+
     /// Live sessions.
     pub fn conns(&self) -> u32 {
         self.facts().conns

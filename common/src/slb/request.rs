@@ -99,6 +99,7 @@ impl From<SessionEnd> for SessionEvent {
 
 impl Request {
     /// The cold words of its session behind the display hash: client address, client port and virtual server.
+    #[inline]
     pub(super) fn cold(&self) -> [u32; 2] {
         let ports = u32::from(self.client_port) << 16 | u32::from(self.vserver.0);
         [u32::from(self.client), ports]

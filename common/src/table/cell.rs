@@ -15,6 +15,21 @@ pub trait Cell128: Send + Sync {
     /// Reads the word.
     fn load(&self) -> u128;
 
+    /// The low halves of some cells, each at some moment: hints of what [`Cell128::load`] would give.
+    #[inline(always)]
+    fn lows<const N: usize>(cells: &[Self; N]) -> [u64; N]
+    where
+        Self: Sized,
+    {
+        cells.each_ref().map(|cell| cell.load() as u64)
+    }
+
+    /// The high half at some moment.
+    #[inline(always)]
+    fn high(&self) -> u64 {
+        (self.load() >> 64) as u64
+    }
+
     /// Replaces `current` by `new` in one step.
     ///
     /// # Errors
@@ -28,7 +43,31 @@ impl Cell128 for AtomicU128 {
         AtomicU128::load(self, Ordering::SeqCst)
     }
 
-    #[inline]
+    #[inline(always)]
+    fn lows<const N: usize>(cells: &[Self; N]) -> [u64; N] {
+        let mut lows = [0; N];
+        let (lines, rest) = cells.as_chunks::<4>();
+        let (chunks, ends) = lows.as_chunks_mut::<4>();
+        for (low, line) in chunks.iter_mut().zip(lines) {
+            *low = [
+                hw::half::<0, 4>(line),
+                hw::half::<16, 4>(line),
+                hw::half::<32, 4>(line),
+                hw::half::<48, 4>(line),
+            ];
+        }
+        for (low, cell) in ends.iter_mut().zip(rest) {
+            *low = AtomicU128::load(cell, Ordering::SeqCst) as u64;
+        }
+        lows
+    }
+
+    #[inline(always)]
+    fn high(&self) -> u64 {
+        hw::half::<8, 1>(std::array::from_ref(self))
+    }
+
+    #[inline(always)]
     fn compare_exchange(&self, current: u128, new: u128) -> Result<u128, u128> {
         AtomicU128::compare_exchange(self, current, new, Ordering::SeqCst, Ordering::SeqCst)
     }

@@ -13,5 +13,5 @@ mod word;
 pub use cell::{Cell128, Cold, HeapStorage, PageStorage, Storage};
 pub use insert::{Insert, Newcomer};
 pub use memory::{CapacityError, Geometry};
-pub use slots::{Slot, Table};
+pub use slots::{Glimpse, Slot, Table};
 pub use word::{Session, Word};

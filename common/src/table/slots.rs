@@ -9,6 +9,30 @@ use crate::time::Tick;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(super) usize);
 
+/// A word whose halves were read one after the other: it never was anybody's unless [`Glimpse::replace`] or
+/// [`Glimpse::holds`] says so.
+#[derive(Debug)]
+pub struct Glimpse<'a, C> {
+    cell: &'a C,
+    /// Where it lies.
+    pub slot: Slot,
+    /// Live, and of the identity asked for.
+    pub word: Word,
+}
+
+impl<C: Cell128> Glimpse<'_, C> {
+    /// Replaces the word in one step; false if the slot held another.
+    #[inline(always)]
+    pub fn replace(&self, new: Word) -> bool {
+        self.cell.compare_exchange(self.word.0, new.0).is_ok()
+    }
+
+    /// The slot holds the word.
+    pub fn holds(&self) -> bool {
+        self.cell.load() == self.word.0
+    }
+}
+
 /// Lines of `WAYS` slots; every identity has two lines to lie in.
 #[derive(Debug)]
 pub struct Table<S, const WAYS: usize = 4> {
@@ -35,7 +59,7 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     }
 
     /// The two lines that an identity may lie in; always different.
-    #[inline]
+    #[inline(always)]
     pub fn candidates(&self, identity: u64) -> [u32; 2] {
         // Multiply-shift of either half: the number of lines need not be a power of two.
         let scale = |half: u32| ((u64::from(half) * u64::from(self.lines)) >> 32) as u32;
@@ -46,7 +70,7 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     }
 
     /// Brings both candidate lines near.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, identity: u64) {
         for line in self.candidates(identity) {
             self.storage.prefetch(line as usize * WAYS);
@@ -57,19 +81,33 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     /// The live word of an identity, expired or not.
     #[inline]
     pub fn find(&self, identity: u64) -> Option<(Slot, Word)> {
-        for line in self.candidates(identity) {
-            for slot in self.slots_of(line) {
-                let word = self.load(slot);
-                if word.identity() == identity && word.is_live() {
-                    return Some((slot, word));
-                }
+        let slots = self.candidates(identity).into_iter().flat_map(|line| self.slots_of(line));
+        let mut words = slots.map(|slot| (slot, self.load(slot)));
+        words.find(|(_, word)| word.identity() == identity && word.is_live())
+    }
+
+    /// Perhaps the live word of an identity, to be changed or proved; `None` says nothing.
+    #[inline(always)]
+    pub fn glimpse(&self, identity: u64) -> Option<Glimpse<'_, S::Cell>> {
+        let (lines, _) = self.storage.cells().as_chunks::<WAYS>();
+        let [first, second] = self.candidates(identity);
+        let [near, far] = [lines.get(first as usize)?, lines.get(second as usize)?];
+        // Where it lies is random: a branch at each slot would be guessed wrong once a packet.
+        let mut found = usize::MAX;
+        for (line, offset) in [(near, 0), (far, WAYS)] {
+            for (way, low) in S::Cell::lows(line).into_iter().enumerate() {
+                found = if low == identity { offset + way } else { found };
             }
         }
-        None
+        let (line, cells, way) =
+            if found < WAYS { (first, near, found) } else { (second, far, found.wrapping_sub(WAYS)) };
+        let cell = cells.get(way)?;
+        let word = Word(u128::from(cell.high()) << 64 | u128::from(identity));
+        word.is_live().then_some(Glimpse { cell, slot: Slot(line as usize * WAYS + way), word })
     }
 
     /// Reads a slot.
-    #[inline]
+    #[inline(always)]
     pub fn load(&self, slot: Slot) -> Word {
         Word(self.storage.cells()[slot.0].load())
     }
@@ -78,13 +116,13 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     ///
     /// # Errors
     /// The word found instead.
-    #[inline]
+    #[inline(always)]
     pub fn replace(&self, slot: Slot, old: Word, new: Word) -> Result<(), Word> {
         self.storage.cells()[slot.0].compare_exchange(old.0, new.0).map(|_| ()).map_err(Word)
     }
 
     /// The cold words of a slot; they belong to its session only while the hot word stays the same session's.
-    #[inline]
+    #[inline(always)]
     pub fn cold(&self, slot: Slot) -> &Cold {
         &self.storage.cold()[slot.0]
     }

@@ -93,16 +93,38 @@ impl Word {
     pub fn session(self) -> Option<Session> {
         (self.kind() == LIVE).then(|| Session {
             identity: self.identity(),
-            real: RealId {
-                index: (self.0 >> INDEX) as u16 & 0xfff,
-                generation: (self.0 >> GENERATION) as u8,
-            },
-            retry: (self.0 >> RETRY) as u16 & Session::MAX_RETRY,
+            real: self.real(),
+            retry: self.retry(),
             deadline: self.deadline(),
             test: self.0 >> TEST & 1 == 1,
             failure_recorded: self.0 >> RECORDED & 1 == 1,
             epoch: (self.0 >> EPOCH) as u16 & Session::EPOCH_MASK,
         })
+    }
+
+    /// The session of a live word after one more request: its retry count one higher, its deadline new.
+    #[inline]
+    #[must_use]
+    pub fn repeated(self, deadline: Tick) -> Self {
+        // All that changes lies in the upper half.
+        let high = (self.0 >> 64) as u64;
+        let retry = u64::from((self.retry() + 1).min(Session::MAX_RETRY));
+        let cleared = high
+            & !(u64::from(Session::MAX_RETRY) << (RETRY - 64) | u64::from(Tick::MASK) << (DEADLINE - 64));
+        let high = cleared | retry << (RETRY - 64) | u64::from(deadline.0 & Tick::MASK) << (DEADLINE - 64);
+        Self(u128::from(high) << 64 | u128::from(self.0 as u64))
+    }
+
+    /// The retry count of a live word.
+    #[inline]
+    pub fn retry(self) -> u16 {
+        (self.0 >> RETRY) as u16 & Session::MAX_RETRY
+    }
+
+    /// The real of a live word.
+    #[inline]
+    pub fn real(self) -> RealId {
+        RealId { index: (self.0 >> INDEX) as u16 & 0xfff, generation: (self.0 >> GENERATION) as u8 }
     }
 
     /// Low 64 bits, whatever the kind.
@@ -184,6 +206,9 @@ mod tests {
             let word = Word::live(session);
             prop_assert_eq!(word.session(), Some(session));
             prop_assert!(!word.is_empty() && !word.is_pending());
+            let later = Tick(deadline ^ 0x2a_aaaa);
+            let again = Session { retry: (retry + 1).min(Session::MAX_RETRY), deadline: later, ..session };
+            prop_assert_eq!(word.repeated(later), Word::live(again));
         }
 
         #[test]

@@ -253,15 +253,16 @@ fn identities_differ_by_key_server_kind_and_secret() {
     assert_eq!(first, identity(&world, KeySpace::Nai, b"abcd"));
     assert_ne!(first, identity(&world, KeySpace::HomeAddress, b"abcd"));
     assert_ne!(first, identity(&world, KeySpace::Nai, b"abcD"));
-    let other = SessionKey::new([7; 16]).identity(world.vserver(), KeySpace::Nai, b"abcd");
+    let by = |world: &World, key: SessionKey| key.identity(key.tag(world.vserver(), KeySpace::Nai), b"abcd");
+    let other = by(&world, SessionKey::new([7; 16]));
     assert_ne!(first, other);
     world.vserver_mut().name = "MIPSLBa".into();
     assert_ne!(identity(&world, KeySpace::Nai, b"bcd"), first, "a name does not run into the key");
     world.vserver_mut().name = "MIPSLB".into();
     world.vserver_mut().port = 435;
     assert_ne!(identity(&world, KeySpace::Nai, b"abcd"), first);
-    let fresh = |()| SessionKey::random().identity(world.vserver(), KeySpace::Nai, b"abcd");
-    assert_ne!(fresh(()), fresh(()));
+    let fresh = || by(&world, SessionKey::random());
+    assert_ne!(fresh(), fresh());
     assert_eq!(format!("{:?}", SessionKey::new([7; 16])), "SessionKey(..)");
 }
 

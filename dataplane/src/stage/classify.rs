@@ -102,6 +102,7 @@ fn directed_broadcast(snapshot: &Snapshot, packet: &Packet) -> bool {
 
 /// True for addresses that no router may forward from or to: this network, loopback, link-local, multicast,
 /// reserved and broadcast (RFC 1812, 5.3.7; RFC 3927, 2.7).
+#[inline]
 pub fn martian(address: Ipv4Addr) -> bool {
     let [a, b, _, _] = address.octets();
     a == 0 || a == 127 || a >= 224 || (a == 169 && b == 254)

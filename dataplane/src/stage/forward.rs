@@ -78,6 +78,7 @@ pub struct Readdress {
 }
 
 /// Sends a packet on through an adjacency: time to live, MTU, rewrite.
+#[inline]
 pub fn through<F: Frame>(
     cx: &mut Context<'_>,
     frame: &mut F,

@@ -7,9 +7,9 @@ use std::net::Ipv4Addr;
 
 use common::{
     event::{Event, SessionChange, SessionEvent},
-    id::RealId,
-    slb::{KeySpace, Outcome, Request, VserverCounter, display_hash},
-    snapshot::{Snapshot, VirtualServer},
+    id::{RealId, VserverId},
+    slb::{Director, IdentityTag, KeySpace, Outcome, Request, VserverCounter, display_hash},
+    snapshot::{Real, Snapshot, VirtualServer},
     verdict::Verdict,
     wire::mobile_ip::{self, Key, Rrq},
 };
@@ -29,9 +29,10 @@ const UDP_HEADER: usize = 8;
 /// Sends every request to its real.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
     batch.requests.clear();
+    let mut tags = Tags::default();
     for index in batch.take(Stage::MobileIp) {
         let (frame, packet) = batch.at(index);
-        match examine(cx, frame, packet) {
+        match examine(cx, &mut tags, frame, packet) {
             Ok(request) => {
                 cx.director.prefetch(request.identity);
                 batch.requests.push((index as u8, request));
@@ -47,11 +48,35 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
     }
 }
 
+/// The last tag of an identity: most requests of a burst have it in common.
+#[derive(Debug, Default)]
+struct Tags(Option<(VserverId, KeySpace, IdentityTag)>);
+
+impl Tags {
+    #[inline]
+    fn of(&mut self, director: &Director, vserver: &VirtualServer, space: KeySpace) -> IdentityTag {
+        match self.0 {
+            Some((id, last, tag)) if id == vserver.id && last == space => tag,
+            _ => {
+                let tag = director.tag(vserver, space);
+                self.0 = Some((vserver.id, space, tag));
+                tag
+            }
+        }
+    }
+}
+
 /// Checks a request in the order of the specification and says for whom it is.
-fn examine<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Result<Request, Verdict> {
+#[inline]
+fn examine<F: Frame>(
+    cx: &Context<'_>,
+    tags: &mut Tags,
+    frame: &mut F,
+    packet: &Packet,
+) -> Result<Request, Verdict> {
     // Classification found it in this snapshot.
     let vserver = cx.snapshot.vserver(packet.vserver).ok_or(Verdict::NoService)?;
-    parse(cx, vserver, frame, packet).inspect_err(|verdict| {
+    parse(cx, tags, vserver, frame, packet).inspect_err(|verdict| {
         let counter = match verdict {
             Verdict::NotRrq => VserverCounter::NotRrq,
             Verdict::NoIdentity => VserverCounter::NoKey,
@@ -63,8 +88,10 @@ fn examine<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Re
     })
 }
 
+#[inline]
 fn parse<F: Frame>(
     cx: &Context<'_>,
+    tags: &mut Tags,
     vserver: &VirtualServer,
     frame: &mut F,
     packet: &Packet,
@@ -94,7 +121,7 @@ fn parse<F: Frame>(
     };
     Ok(Request {
         vserver: vserver.id,
-        identity: cx.director.identity(vserver, space, key),
+        identity: cx.director.tagged_identity(tags.of(cx.director, vserver, space), key),
         client: packet.source,
         client_port: u16::from_be_bytes([udp[0], udp[1]]),
         deregistration: rrq.lifetime == 0,
@@ -103,6 +130,7 @@ fn parse<F: Frame>(
 }
 
 /// What the Home Agent field asks for: a real of the farm, or nothing in particular.
+#[inline]
 fn wanted(cx: &Context<'_>, vserver: &VirtualServer, agent: Ipv4Addr) -> Result<Option<RealId>, Verdict> {
     if agent.is_unspecified() || agent.is_broadcast() {
         return Ok(None);
@@ -125,13 +153,13 @@ fn member(snapshot: &Snapshot, vserver: &VirtualServer, address: Ipv4Addr) -> Op
 
 fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, request: &Request) -> Next {
     match handle(cx, frame, packet, request) {
-        Outcome::Forward { real, change } => forward(cx, frame, packet, request, (real, change)),
+        Outcome::Forward { real, change } => deliver(cx, frame, packet, request, (real, change)),
         Outcome::NoReal => Next::Drop(Verdict::NoReal),
         Outcome::Stale => {
             let newest = cx.published.load();
             let mut cx = cx.with(&newest);
             match handle(&mut cx, frame, packet, request) {
-                Outcome::Forward { real, change } => forward(&mut cx, frame, packet, request, (real, change)),
+                Outcome::Forward { real, change } => deliver(&mut cx, frame, packet, request, (real, change)),
                 Outcome::NoReal | Outcome::Stale => Next::Drop(Verdict::NoReal),
             }
         }
@@ -148,12 +176,27 @@ fn handle<F: Frame>(cx: &mut Context<'_>, frame: &F, packet: &Packet, request: &
     })
 }
 
-fn forward<F: Frame>(
+fn deliver<F: Frame>(
     cx: &mut Context<'_>,
     frame: &mut F,
     packet: &mut Packet,
     request: &Request,
     (id, change): (RealId, Option<SessionChange>),
+) -> Next {
+    match cx.snapshot.real(id) {
+        Some(real) => forward(cx, frame, packet, request, real, change),
+        None => Next::Drop(Verdict::NoReal),
+    }
+}
+
+#[inline]
+fn forward<F: Frame>(
+    cx: &mut Context<'_>,
+    frame: &mut F,
+    packet: &mut Packet,
+    request: &Request,
+    real: &Real,
+    change: Option<SessionChange>,
 ) -> Next {
     if cx.snapshot.debug_sessions
         && let Some(change) = change
@@ -161,7 +204,7 @@ fn forward<F: Frame>(
         cx.news.push(Event::Session(SessionEvent {
             change,
             vserver: request.vserver,
-            real: id,
+            real: real.id,
             client: request.client,
             client_port: request.client_port,
             display_hash: shown_hash(frame, packet),
@@ -169,15 +212,14 @@ fn forward<F: Frame>(
         }));
     }
     let snapshot = cx.snapshot;
-    let Some(real) = snapshot.real(id) else { return Next::Drop(Verdict::NoReal) };
     let Some(adjacency) = &real.adjacency else { return Next::Drop(Verdict::NoAdjacency) };
     let directed = snapshot.farm(real.farm).is_some_and(|farm| farm.nat_server);
-    let (readdress, verdict) = if directed {
-        (Readdress { destination: Some(real.address), port: real.port }, Verdict::SlbDirected)
+    if directed {
+        let readdress = Readdress { destination: Some(real.address), port: real.port };
+        through(cx, frame, packet, adjacency, readdress, Verdict::SlbDirected)
     } else {
-        (Readdress::default(), Verdict::SlbDispatched)
-    };
-    through(cx, frame, packet, adjacency, readdress, verdict)
+        through(cx, frame, packet, adjacency, Readdress::default(), Verdict::SlbDispatched)
+    }
 }
 
 /// A request that was walked before.

@@ -1,11 +1,12 @@
 //! One step a file: a function over the frames of a batch that wait for it.
 //!
-//! `parse` gives every frame its first [`Next`](crate::batch::Next); `classify`, `mobile_ip`, `forward`, `local`
+//! `express` sends on the usual packets at once; `parse` gives the others their first [`Next`](crate::batch::Next); `classify`, `mobile_ip`, `forward`, `local`
 //! and `punt` take the frames sent to them and send each on exactly once; `transmit` takes what ended, counts
 //! its verdict and buffers what leaves. `answer` is no stage but the generator of all answers.
 
 pub mod answer;
 pub mod classify;
+pub mod express;
 pub mod forward;
 pub mod local;
 pub mod mobile_ip;

@@ -13,8 +13,8 @@ use common::{
 use super::Context;
 use crate::{
     backend::Frame,
-    batch::{Batch, Next, Packet},
-    rewrite::{DOT1Q, ETHERNET, TAG},
+    batch::{Batch, Next, Packet, Stage},
+    rewrite::{DOT1Q, ETHERNET, IP_HEADER, TAG},
 };
 
 /// EtherType of IPv4.
@@ -25,23 +25,10 @@ const DOT1AD: u16 = 0x88a8;
 /// EtherType fields below this are lengths (IEEE 802.3).
 const TYPES: u16 = 0x0600;
 const VLAN_MASK: u16 = 0x0fff;
-const IP_HEADER: usize = 20;
-/// Bytes of a cache line.
-const LINE: usize = 64;
-/// Headers and the usual NAI lie in so many bytes.
-const PREFETCH: usize = 2 * LINE;
 
-/// Parses every frame of a fresh batch.
+/// Parses every frame that is still to be.
 pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
-    for frame in &batch.frames {
-        let data = frame.data();
-        for line in (0..PREFETCH).step_by(LINE) {
-            if let Some(byte) = data.get(line) {
-                hw::prefetch(byte);
-            }
-        }
-    }
-    for index in 0..batch.frames.len() {
+    for index in batch.take(Stage::Parse) {
         let (frame, packet) = batch.at(index);
         *packet = Packet::EMPTY;
         let next = frame_next(cx, frame, packet).unwrap_or_else(Next::Drop);

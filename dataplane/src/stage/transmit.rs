@@ -5,7 +5,7 @@ use common::{id::PortId, verdict::Verdict};
 
 use crate::{
     backend::{BURST, Burst, Frame, PortQueue},
-    batch::{Batch, Next},
+    batch::{Batch, Exit, Next},
     counts::Counts,
 };
 
@@ -33,6 +33,9 @@ pub fn run<Q: PortQueue>(
     outboxes: &mut [Outbox<Q::Frame>],
     counts: &mut Counts,
 ) {
+    if let Some(exit) = batch.uniform.take() {
+        return all(exit, batch, queues, outboxes, counts);
+    }
     for (frame, next, egress) in batch.finish() {
         match next {
             Next::Transmit(verdict) => push(frame, Some(verdict), egress, queues, outboxes, counts),
@@ -41,6 +44,32 @@ pub fn run<Q: PortQueue>(
                 unreachable!("every stage sends all its frames on")
             }
         }
+    }
+}
+
+/// Sends a whole batch that leaves alike.
+fn all<Q: PortQueue>(
+    Exit { port, verdict }: Exit,
+    batch: &mut Batch<Q::Frame>,
+    queues: &mut [Q],
+    outboxes: &mut [Outbox<Q::Frame>],
+    counts: &mut Counts,
+) {
+    if let (Some(queue), Some(outbox)) = (queues.get_mut(port.index()), outboxes.get_mut(port.index()))
+        && outbox.frames.is_empty()
+    {
+        let bytes = |frames: &[Q::Frame]| frames.iter().map(|frame| frame.total_len() as u64).sum::<u64>();
+        let before = bytes(&batch.frames);
+        let taken = queue.transmit(&mut batch.frames) as u64;
+        counts.ends(verdict, taken);
+        if let Some(cell) = counts.port(port) {
+            cell.tx_packets += taken;
+            cell.tx_bytes += before - bytes(&batch.frames);
+        }
+    }
+    // What the device did not take at once is tried again as usual.
+    for frame in batch.frames.drain(..) {
+        push(frame, Some(verdict), port, queues, outboxes, counts);
     }
 }
 

@@ -10,7 +10,7 @@ use etherparse::{
 };
 
 /// A frame to be.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Build {
     pub source: MacAddr,
     pub destination: MacAddr,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod errors;
+mod express;
 mod forward;
 mod frames;
 mod hostile;

@@ -137,6 +137,7 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
         answers: &mut answers,
         news: &mut news,
     };
+    batch.begin();
     parse::run(&cx, &mut batch);
     classify::run(&cx, &mut batch);
     mobile_ip::run(&mut cx, &mut batch);

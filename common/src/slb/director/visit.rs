@@ -1,6 +1,6 @@
 //! One request on its way through the rules.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use super::Director;
 use crate::{
@@ -148,7 +148,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         if new != word {
             self.director.table.replace(slot, word, new).ok()?;
         }
-        self.touch(slot);
+        self.director.touch(slot, self.request);
         Some(Outcome::Forward { real: session.real, change: Some(SessionChange::Repeated) })
     }
 
@@ -195,7 +195,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
             self.give_back(&moved);
             return None;
         }
-        self.touch(slot);
+        self.director.touch(slot, self.request);
         if let Some(old) = self.snapshot.real(session.real) {
             let unanswered = reason == Reason::NoAnswer;
             old.live.release(match session.test {
@@ -314,20 +314,6 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         self.director.stats.count(self.worker, SlbCounter::PicksLost);
         if let Some(real) = self.snapshot.real(session.real) {
             real.live.release(Departure::Other { test: session.test });
-        }
-    }
-
-    /// The client is that of the last request; written only where it differs, and never over the virtual server.
-    fn touch(&self, slot: Slot) {
-        let [_, client, ports] = self.director.table.cold(slot);
-        let [new_client, new_ports] = self.request.cold();
-        if client.load(Relaxed) != new_client {
-            client.store(new_client, Relaxed);
-        }
-        let old = ports.load(Relaxed);
-        if old >> 16 != new_ports >> 16 {
-            // Lost only if the slot changed hands or another request of the session was faster.
-            let _ = ports.compare_exchange(old, new_ports & 0xffff_0000 | old & 0xffff, Relaxed, Relaxed);
         }
     }
 

@@ -4,11 +4,13 @@ pub mod auth;
 mod code;
 mod extension;
 mod message;
+mod plain;
 mod shape;
 mod walk;
 
 pub use code::{Code, Flags};
 pub use extension::{AuthKind, CHALLENGE, Extension, GENERALISED, MN_AAA, Vendor};
 pub use message::{DecodeError, EncodeError, Message, RRP, RRP_FIXED, Reply, Request};
+pub use plain::{Plain, plain};
 pub use shape::{Extensions, Located};
 pub use walk::{Key, RRQ, RRQ_FIXED, Rrq, WalkError, walk};

@@ -19,12 +19,21 @@ pub(super) enum Shape {
     Unknown,
 }
 
+#[inline]
 pub(super) fn shape(kind: u8) -> Shape {
     match kind {
         36 | 37 | 38 | 40..=43 | 47 | 48 | 50 | 127 => Shape::Long,
         32..=34 | 44..=46 | 49 | 128.. => Shape::Short,
         _ => Shape::Unknown,
     }
+}
+
+/// Types of the short shape, but for pads.
+#[inline]
+pub(super) fn is_short(kind: u8) -> bool {
+    /// Those below 64, a bit each.
+    const LOW: u64 = 0b111 << 32 | 0b111 << 44 | 1 << 49;
+    kind >= 128 || kind < 64 && LOW >> kind & 1 == 1
 }
 
 /// RFC 4433 gave the skippable type 139 the long shape; the common short reading derails on it.
@@ -105,5 +114,17 @@ impl<'a> Iterator for Extensions<'a> {
         let read = self.read();
         self.at = read.map_or(self.message.len(), |located| located.data_offset() + located.data.len());
         Some(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_types_are_those_of_the_table() {
+        for kind in 0..=u8::MAX {
+            assert_eq!(is_short(kind), matches!(shape(kind), Shape::Short), "{kind}");
+        }
     }
 }

@@ -91,6 +91,7 @@ impl From<WalkError> for Verdict {
 }
 
 /// Reads a UDP payload sent to a virtual server's port 434: at most `payload.len() - 24` steps, no allocation.
+#[inline]
 pub fn walk(payload: &[u8]) -> Result<Rrq<'_>, WalkError> {
     match payload.first() {
         None => return Err(WalkError::TooShort),
@@ -137,6 +138,7 @@ pub fn walk(payload: &[u8]) -> Result<Rrq<'_>, WalkError> {
 }
 
 /// Bytes of an extension's header and of its data; `None` if the header is incomplete.
+#[inline]
 fn measure(rest: &[u8], kind: u8, rrq: &mut Rrq<'_>, opaque: &mut bool) -> Option<(usize, usize)> {
     // RFC 4433 gave the skippable type 139 the long shape; the common short reading derails on it.
     if kind == DYNAMIC_HA && is_long_dynamic_ha(rest) {

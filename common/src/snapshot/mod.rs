@@ -3,6 +3,8 @@
 //! Control builds the next snapshot, validates it and publishes it. A worker takes its reference once a burst.
 //! Live state (a real's state and connections, a farm's turn) is shared between snapshots by `Arc`.
 
+mod targets;
+
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
@@ -12,6 +14,8 @@ use std::{
 
 use ipnet::Ipv4Net;
 use prefix_trie::PrefixMap;
+
+pub use targets::{Target, Targets};
 
 use crate::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
@@ -44,6 +48,8 @@ pub struct Snapshot {
     pub neighbours: HashMap<(InterfaceId, Ipv4Addr), MacAddr, AddressHash>,
     /// What is being debugged; workers send session events only for what is wanted.
     pub debug_sessions: bool,
+    /// What follows from the rest.
+    pub targets: Targets,
 }
 
 impl Snapshot {

@@ -1,0 +1,62 @@
+//! The commonest request in the fewest steps: a session that stays where it is.
+
+use std::{net::Ipv4Addr, sync::atomic::Ordering::Relaxed};
+
+use super::Director;
+use crate::{slb::Request, snapshot::Target, table::Slot, time::Tick};
+
+impl Director {
+    /// Counts a repeated request of an IPv4 packet of `length` bytes if its session lives, its real is in good health and
+    /// the packet may leave towards it: where it goes.
+    ///
+    /// Exactly what [`Director::handle`] would do with a request that neither deregisters nor names a real; the session
+    /// then lives until `deadline`. `None`, and nothing changed, leaves everything else to it.
+    #[inline(always)]
+    pub fn repeat<'a>(
+        &self,
+        targets: &'a [Option<Target>],
+        identity: u64,
+        length: u16,
+        client: (Ipv4Addr, u16),
+        (now, deadline): (Tick, Tick),
+    ) -> Option<&'a Target> {
+        let glimpse = self.table.glimpse(identity)?;
+        let word = glimpse.word;
+        let real = word.real();
+        let target = targets.get(usize::from(real.index))?.as_ref()?;
+        let new = word.repeated(deadline);
+        let stays = !now.is_after(word.deadline())
+            && target.id.generation == real.generation
+            && target.live.untroubled()
+            && new.retry() <= target.reassign
+            && length <= target.mtu;
+        // A saturated retry count within one tick: nothing to write, so the glimpse is proved by a look.
+        if !stays || !(if new == word { glimpse.holds() } else { glimpse.replace(new) }) {
+            return None;
+        }
+        self.called(glimpse.slot, client);
+        Some(target)
+    }
+
+    /// The client is that of the last request.
+    #[inline]
+    pub(super) fn touch(&self, slot: Slot, request: &Request) {
+        self.called(slot, (request.client, request.client_port));
+    }
+
+    /// Written only where it differs, and never over the virtual server.
+    #[inline(always)]
+    fn called(&self, slot: Slot, (address, port): (Ipv4Addr, u16)) {
+        let [_, client, ports] = self.table.cold(slot);
+        let address = u32::from(address);
+        if client.load(Relaxed) != address {
+            client.store(address, Relaxed);
+        }
+        let old = ports.load(Relaxed);
+        if old >> 16 != u32::from(port) {
+            let new = u32::from(port) << 16 | old & 0xffff;
+            // Lost only if the slot changed hands or another request of the session was faster.
+            let _ = ports.compare_exchange(old, new, Relaxed, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The usual packet in the fewest steps: a repeated registration request, whole and plain, whose session stays where it
+//! is. `parse`, `classify`, `mobile_ip` and `rewrite` come to the same end (a test holds both side by side).
+//!
+//! Whatever is unusual about a frame leaves it untouched to `parse`, which knows all cases; nothing is dropped,
+//! answered or decided here. Two looks at a burst: the first reads headers and asks for the places in the session
+//! table, the second counts the requests and sends them, so that the table's cache misses overlap.
+
+use std::net::Ipv4Addr;
+
+use arrayvec::ArrayVec;
+use common::{
+    slb::{IdentityTag, KeySpace, VserverCounter},
+    snapshot::{Target, VirtualServer},
+    time::Tick,
+    wire::mobile_ip::{self, Plain},
+};
+
+use super::{
+    Context,
+    classify::{UDP, martian},
+    parse::IPV4,
+};
+use crate::{
+    backend::{BURST, Frame},
+    batch::{Batch, Exit},
+    rewrite::{self, ETHERNET, HEADERS, IP_HEADER},
+};
+
+/// Services that are remembered for a burst; requests to others go the long way.
+const SERVICES: usize = 8;
+
+/// Sends on what it can of a fresh batch.
+pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
+    let Some(mut desk) = Desk::new(cx) else { return };
+    let mut glances = [const { Glance::NONE }; BURST];
+    for (frame, glance) in batch.frames.iter().zip(&mut glances) {
+        // Without a result the glance stays one of nothing.
+        let _ = desk.look(frame, glance);
+    }
+    let mut done = 0;
+    for (index, (frame, glance)) in batch.frames.iter_mut().zip(&glances).enumerate() {
+        if let Some(target) = desk.forward(glance, frame) {
+            batch.exits[index] = Exit { port: target.port, verdict: target.verdict };
+            done |= 1 << index;
+        }
+    }
+    batch.leave(done);
+}
+
+/// What holds for all frames of a burst.
+struct Desk<'a> {
+    cx: &'a Context<'a>,
+    targets: &'a [Option<Target>],
+    now: Tick,
+    /// Of the port's untagged interface.
+    mac: [u8; 6],
+    services: ArrayVec<Service<'a>, SERVICES>,
+    /// The service used last, and its key.
+    last: usize,
+    key: u64,
+}
+
+/// A virtual server that admits everybody.
+struct Service<'a> {
+    /// IPv4 address and UDP port as they lie in a packet, with the source port's place empty.
+    key: u64,
+    vserver: &'a VirtualServer,
+    tag: IdentityTag,
+    /// Of a session that is refreshed now.
+    deadline: Tick,
+}
+
+/// What the first look finds of a request.
+struct Glance {
+    identity: u64,
+    client: u32,
+    client_port: u16,
+    /// Of the IPv4 packet, in bytes.
+    length: u16,
+    /// From one; zero is none.
+    service: u8,
+    /// The Home Agent field names the virtual address.
+    names_service: bool,
+}
+
+impl Glance {
+    const NONE: Self =
+        Self { identity: 0, client: 0, client_port: 0, length: 0, service: 0, names_service: false };
+}
+
+impl<'a> Desk<'a> {
+    /// `None` if the port has no untagged interface in service, or if sessions are being debugged: events are made on
+    /// the long way.
+    fn new(cx: &'a Context<'a>) -> Option<Self> {
+        let snapshot = cx.snapshot;
+        let id = snapshot.ports.get(cx.port.index())?.untagged?;
+        let interface = snapshot.interfaces.get(id.index()).filter(|interface| interface.up)?;
+        let targets = snapshot.targets();
+        if snapshot.debug_sessions || targets.is_empty() {
+            return None;
+        }
+        Some(Self {
+            cx,
+            targets,
+            now: cx.now.tick(),
+            mac: interface.mac.0,
+            services: ArrayVec::new(),
+            last: 0,
+            key: u64::MAX,
+        })
+    }
+
+    /// The first look: fills in the glance of a usual request, its service last.
+    #[inline(always)]
+    fn look<F: Frame>(&mut self, frame: &F, glance: &mut Glance) -> Option<()> {
+        const SERVICE: u64 = 0xffff_0000_ffff_ffff;
+        let data = frame.data();
+        let head = data.first_chunk::<HEADERS>()?;
+        let half = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+        let plain = head[..6] == self.mac
+            && head[6..12] != self.mac
+            && half(12) == IPV4
+            && head[14] == 0x45
+            && head[20] & 0x3f | head[21] == 0
+            && head[22] > 1
+            && head[23] == UDP
+            && frame.total_len() == data.len()
+            && frame.stripped_vlan().is_none();
+        let length = half(16);
+        let end = ETHERNET + usize::from(length);
+        // A frame that is longer than its packet and than Ethernet's minimum is cut on the long way.
+        if !plain || end > data.len() || data.len() > end.max(rewrite::MINIMUM) {
+            return None;
+        }
+        let client = Ipv4Addr::new(head[26], head[27], head[28], head[29]);
+        if !frame.ip_checksum_ok().unwrap_or_else(|| sums_up(head)) || martian(client) {
+            return None;
+        }
+        let key = u64::from_le_bytes(std::array::from_fn(|byte| head[30 + byte])) & SERVICE;
+        if self.key != key {
+            self.turn_to(key)?;
+        }
+        let service = self.services.get(self.last)?;
+        let udp_end = ETHERNET + IP_HEADER + usize::from(half(38));
+        let Plain { nai, home_agent } = mobile_ip::plain(data.get(HEADERS..udp_end)?)?;
+        glance.names_service = match home_agent {
+            0 | u32::MAX => false,
+            agent if agent == u32::from(service.vserver.address) => true,
+            _ => return None,
+        };
+        let identity = self.cx.director.tagged_identity(service.tag, nai);
+        self.cx.director.prefetch(identity);
+        glance.identity = identity;
+        glance.client = u32::from(client);
+        glance.client_port = half(34);
+        glance.length = length;
+        glance.service = self.last as u8 + 1;
+        Some(())
+    }
+
+    /// Makes the service of an address and port the last one used: the first virtual server there, if it admits
+    /// everybody.
+    #[cold]
+    fn turn_to(&mut self, key: u64) -> Option<()> {
+        if let Some(known) = self.services.iter().position(|known| known.key == key) {
+            (self.last, self.key) = (known, key);
+            return Some(());
+        }
+        let [a, b, c, d, _, _, e, f] = key.to_le_bytes();
+        let (snapshot, port) = (self.cx.snapshot, u16::from_be_bytes([e, f]));
+        let vip = snapshot.vips.get(&Ipv4Addr::new(a, b, c, d))?;
+        let mut vservers = vip.vservers.iter().filter_map(|id| snapshot.vserver(*id));
+        let vserver = vservers.find(|vserver| vserver.port == 0 || vserver.port == port)?;
+        if !vserver.clients.is_empty() {
+            return None;
+        }
+        let tag = self.cx.director.tag(vserver, KeySpace::Nai);
+        let deadline = self.now.after(vserver.idle);
+        self.services.try_push(Service { key, vserver, tag, deadline }).ok()?;
+        (self.last, self.key) = (self.services.len() - 1, key);
+        Some(())
+    }
+
+    /// The second look: counts the request and rewrites the frame, or changes nothing.
+    #[inline(always)]
+    fn forward<F: Frame>(&self, glance: &Glance, frame: &mut F) -> Option<&'a Target> {
+        let service = self.services.get(usize::from(glance.service.checked_sub(1)?))?;
+        let head = frame.data_mut().first_chunk_mut::<HEADERS>()?;
+        let client = (Ipv4Addr::from_bits(glance.client), glance.client_port);
+        let times = (self.now, service.deadline);
+        let director = self.cx.director;
+        let target = director.repeat(self.targets, glance.identity, glance.length, client, times)?;
+        if glance.names_service {
+            service.vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
+        }
+        if let Some((address, port)) = target.readdress {
+            rewrite::readdress(head, address, port);
+        }
+        rewrite::hop(head, target.link);
+        Some(target)
+    }
+}
+
+/// The words of an IPv4 header with a right checksum, in any order of bytes, sum up to a multiple of all ones
+/// (RFC 1071); 2^16 leaves 1, so words of 32 bits do as well.
+#[inline(always)]
+fn sums_up(head: &[u8; HEADERS]) -> bool {
+    let word =
+        |at: usize| u64::from(u32::from_le_bytes(std::array::from_fn(|byte| head[ETHERNET + at + byte])));
+    let sum = word(0) + word(4) + word(8) + word(12) + word(16);
+    sum.is_multiple_of(0xffff)
+}

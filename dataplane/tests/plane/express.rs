@@ -1,0 +1,189 @@
+//! The short way and the long way of a request side by side: the same frames into two directors, one of which has nothing
+//! prepared for the short way.
+
+use std::time::Duration;
+
+use common::{
+    id::{PortId, WorkerId},
+    slb::VserverCounter,
+    snapshot::Snapshot,
+};
+use dataplane::{
+    batch::Batch,
+    limit::{Answers, News},
+    rig::{DIRECTED, DISPATCHED, MAC1, Rig, VIRTUAL_MAC},
+    stage::{Context, express},
+};
+use proptest::prelude::*;
+
+use crate::{
+    frames::{from_agent, pad, totals},
+    mobile_ip::{rrq, to_agent},
+};
+
+/// What happens to both directors.
+#[derive(Clone, Debug)]
+enum Step {
+    Frame(Vec<u8>),
+    /// Seconds pass.
+    Wait(u64),
+}
+
+/// How a director was left: what it sent, its verdicts, its sessions and its virtual servers' counters.
+fn outcome(rig: &mut Rig, steps: &[Step]) -> (Vec<Vec<u8>>, Vec<u64>, Vec<String>, Vec<u64>) {
+    let mut sent = Vec::new();
+    for step in steps {
+        match step {
+            Step::Frame(frame) => {
+                assert!(rig.wire.feed(PortId(1), 0, frame), "the frame fits the queue");
+                sent.extend(rig.turn().concat());
+            }
+            Step::Wait(seconds) => rig.clock.advance(Duration::from_secs(*seconds)),
+        }
+    }
+    rig.received();
+    let mut sessions = Vec::new();
+    let director = &rig.control.director;
+    director.sessions(rig.clock.now().tick(), 0, director.lines(), |view| {
+        sessions.push(format!("{view:?}"));
+    });
+    let snapshot = rig.control.snapshot.load();
+    let counters = snapshot.vservers.iter().flatten().flat_map(|vserver| {
+        VserverCounter::ALL.iter().map(|counter| vserver.live.total(*counter)).collect::<Vec<_>>()
+    });
+    (sent, totals(rig), sessions, counters.collect())
+}
+
+fn both(change: impl Fn(&mut Snapshot), steps: &[Step]) {
+    let (mut short, mut long) = (Rig::new(1), Rig::unprepared());
+    short.change(&change);
+    long.change_unprepared(&change);
+    assert_eq!(outcome(&mut short, steps), outcome(&mut long, steps));
+}
+
+/// Everything in one untagged subnet, in directed mode too.
+fn untagged(snapshot: &mut Snapshot) {
+    let inside = snapshot.reals[0].as_ref().and_then(|real| real.adjacency).expect("resolved");
+    for real in snapshot.reals.iter_mut().flatten() {
+        let mac = real.adjacency.expect("resolved").destination;
+        real.adjacency = Some(common::snapshot::Adjacency { destination: mac, ..inside });
+        real.reassign = Some(3);
+    }
+}
+
+fn request() -> impl Strategy<Value = Vec<u8>> {
+    let agent = prop_oneof![
+        4 => Just([0; 4]), 1 => Just([255; 4]), 2 => Just(DISPATCHED.octets()), 1 => Just([10, 1, 1, 52]),
+        1 => Just([9; 4])
+    ];
+    let extensions = proptest::collection::vec(
+        prop_oneof![
+            3 => Just(vec![32, 6, 0, 0, 1, 0, 7, 7]),
+            1 => Just(vec![0]),
+            1 => Just(vec![139, 1, 0, 4]),
+            1 => Just(vec![131, 2, b'n', b'0']),
+            1 => Just(vec![200, 9]),
+            1 => Just(vec![38, 0, 0, 1, 5]),
+        ],
+        0..3,
+    );
+    (0..3_u8, agent, extensions, 0..8_u8).prop_map(|(node, agent, extensions, rare)| {
+        let mut payload = to_agent(rrq(&format!("n{node}@a-realm-of-length.example")), agent);
+        payload.extend(extensions.concat());
+        if rare == 0 {
+            payload[2..4].fill(0);
+        }
+        payload
+    })
+}
+
+fn frame() -> impl Strategy<Value = Vec<u8>> {
+    let build = prop_oneof![
+        6 => Just(from_agent(DISPATCHED)),
+        3 => Just(from_agent(DIRECTED)),
+        1 => Just(from_agent(DIRECTED).mac(VIRTUAL_MAC)),
+        1 => Just(from_agent(DISPATCHED).ttl(1)),
+        1 => Just(from_agent(DISPATCHED).ttl(2)),
+        1 => Just(from_agent(DISPATCHED).vlan(15)),
+        1 => Just(from_agent(DISPATCHED).options([1, 1, 1, 0])),
+        1 => Just(from_agent(DISPATCHED).source_ip([127, 0, 0, 1])),
+        1 => Just(from_agent(DISPATCHED).source_ip([15, 1, 1, 52])),
+        1 => Just(from_agent(DISPATCHED).source_ip(DIRECTED)),
+        1 => Just(from_agent(DISPATCHED).mac(MAC1).fragment(0, true)),
+    ];
+    let ports = prop_oneof![6 => Just((434, 434)), 1 => Just((5000, 434)), 1 => Just((434, 435))];
+    let damage = proptest::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));
+    (build, request(), ports, 0..6_u8, damage).prop_map(|(build, payload, (from, to), tail, damage)| {
+        let mut frame = build.udp(from, to, &payload);
+        match tail {
+            0 => frame.extend([0xee; 7]),
+            1 => frame = pad(frame),
+            2 => frame[40..42].fill(0),
+            _ => {}
+        }
+        if let Some((at, byte)) = damage {
+            let at = at.index(frame.len());
+            frame[at] = byte;
+        }
+        frame
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn both_ways_lead_to_the_same_place(
+        steps in proptest::collection::vec(
+            prop_oneof![12 => frame().prop_map(Step::Frame), 1 => (1..12_u64).prop_map(Step::Wait)], 1..24),
+        directed: bool, debug: bool,
+    ) {
+        both(|snapshot| {
+            if directed {
+                untagged(snapshot);
+            }
+            snapshot.debug_sessions = debug && steps.len() > 20;
+        }, &steps);
+    }
+}
+
+#[test]
+fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
+    let mut rig = Rig::new(1);
+    let usual = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user1@ispxyz.com"));
+    let short = |rig: &Rig, bytes: &[u8]| {
+        let mut batch = Batch::default();
+        let mut frame = rig.wire.allocate().expect("a frame");
+        dataplane::backend::Frame::append(&mut frame, bytes.len()).expect("room").copy_from_slice(bytes);
+        batch.frames.push(frame);
+        let (events, _seen) = rtrb::RingBuffer::new(16);
+        let (mut answers, mut news) = (Answers::default(), News::new(events));
+        let snapshot = rig.control.snapshot.load_full();
+        let cx = Context {
+            worker: WorkerId(0),
+            snapshot: &snapshot,
+            published: &rig.control.snapshot,
+            director: &rig.control.director,
+            now: rig.clock.now(),
+            port: PortId(1),
+            answers: &mut answers,
+            news: &mut news,
+        };
+        batch.begin();
+        express::run(&cx, &mut batch);
+        batch.uniform.is_some()
+    };
+    assert!(!short(&rig, &usual), "there is no session yet");
+    assert!(rig.wire.feed(PortId(1), 0, &usual));
+    rig.turn();
+    assert!(short(&rig, &usual));
+    let other = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user2@ispxyz.com"));
+    assert!(!short(&rig, &other), "a new node");
+    assert!(!short(&rig, &[&usual[..], &[0xee; 60]].concat()), "bytes behind the packet");
+    rig.change(|snapshot| snapshot.ports[0].link_up = false);
+    assert!(!short(&rig, &usual), "the way out is down");
+    rig.change(|snapshot| snapshot.ports[0].link_up = true);
+    assert!(short(&rig, &usual));
+    rig.clock.advance(Duration::from_secs(11));
+    assert!(!short(&rig, &usual), "the session has expired");
+}
