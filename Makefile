@@ -2,6 +2,7 @@
 #
 #   make demo     build, then watch a director at work in network namespaces (CONF=FILE leaves it running)
 #   make test     every test: unit, model, property, end to end, short fuzz
+#   make budget   instructions a packet of the worker, by callgrind, beside the kept budget
 #   make bench    throughput beside dpdk-testpmd, as a table and as JSON
 #   make lint     format, clippy, documentation, licences
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
@@ -16,10 +17,10 @@ FUZZ_SECONDS ?= 600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
-.PHONY: help build demo test bench lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
+.PHONY: help build demo test budget bench lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
 
 help:
-	@sed -n '3,8s/^# *//p' Makefile
+	@sed -n '3,9s/^# *//p' Makefile
 
 deps:
 	@tools/setup build
@@ -37,7 +38,7 @@ demo: build
 	@tools/setup demo
 	tools/demo $(if $(CONF),--conf $(CONF))
 
-test: deps-test unit e2e fuzz-smoke
+test: deps-test unit e2e budget fuzz-smoke
 
 unit:
 	$(CARGO) nextest run --workspace --locked
@@ -52,6 +53,10 @@ fuzz-smoke:
 
 fuzz: deps-test
 	tools/fuzz --seconds $(FUZZ_SECONDS)
+
+budget: deps-test
+	$(CARGO) build --release --locked -p benches --bin budget
+	target/release/budget check $(BUDGET_ARGS)
 
 bench: deps
 	@tools/setup bench

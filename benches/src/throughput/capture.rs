@@ -34,9 +34,9 @@ pub fn write(path: &Path, nodes: u32) -> std::io::Result<()> {
     out.flush()
 }
 
-/// One node's RRQ: fixed part, NAI, pads up to the frame's size; UDP checksum 0.
-fn frame(node: u32) -> [u8; FRAME] {
-    let nai = format!("mwts-mip-np-user{node:08}@ispxyz.com");
+/// One node's RRQ: fixed part, NAI, MN-HA extension with an empty authenticator; UDP checksum 0.
+pub fn frame(node: u32) -> [u8; FRAME] {
+    let nai = format!("mip-user{node:09}@ispxyz.com");
     let mut bytes = Vec::with_capacity(FRAME);
     bytes.extend(DIRECTOR_MAC.0);
     bytes.extend(AGENT_MAC.0);
@@ -61,5 +61,6 @@ fn frame(node: u32) -> [u8; FRAME] {
     bytes.extend(node.to_be_bytes());
     bytes.extend([131, nai.len() as u8]);
     bytes.extend(nai.into_bytes());
+    bytes.extend([32, 20, 0, 0, 1, 0]);
     std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(0))
 }

@@ -1,0 +1,69 @@
+//! What is counted: so many packets of a kind through one worker.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use anyhow::ensure;
+use clap::ValueEnum;
+use common::{
+    config::{Hugepages, Poll},
+    link::link,
+    slb::{Director, SessionKey},
+};
+use dataplane::{clock::FakeClock, worker::Worker};
+use serde::{Deserialize, Serialize};
+
+use super::flat::FlatQueue;
+use crate::throughput::{capture, case::Mode, director::snapshot};
+
+/// Mobile nodes of the capture, and of the one whose every request is a new node's.
+const NODES: [u32; 2] = [1024, 16_384];
+
+/// A kind of traffic with a budget of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Kind {
+    /// Repeated requests, MAC rewrite.
+    Dispatched,
+    /// Repeated requests, server NAT.
+    Directed,
+    /// Every request a new session; MAC rewrite.
+    New,
+}
+
+impl Kind {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Dispatched, Self::Directed, Self::New];
+}
+
+/// Runs `bursts` bursts of 64 frames.
+///
+/// # Errors
+/// If a packet was not forwarded as its kind says.
+pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
+    let packets = bursts * 64;
+    let (nodes, mode) = match kind {
+        Kind::Dispatched => (NODES[0], Mode::Dispatched),
+        Kind::Directed => (NODES[0], Mode::Directed),
+        Kind::New => (NODES[1], Mode::Dispatched),
+    };
+    ensure!(kind != Kind::New || packets <= nodes, "{packets} packets, {nodes} nodes");
+    let frames: Arc<[Vec<u8>]> = (0..nodes).map(|node| capture::frame(node).to_vec()).collect();
+    let director = Director::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
+    let (ends, control) = link(1, 1, director);
+    control.snapshot.store(Arc::new(snapshot(mode)));
+    let queue = FlatQueue::new(frames);
+    let sent = Arc::clone(&queue.sent);
+    let mut ends = ends.into_iter();
+    let mut worker = Worker::new(
+        ends.next().ok_or_else(|| anyhow::anyhow!("a link has a worker's end"))?,
+        vec![queue],
+        Poll::Always,
+        FakeClock::default(),
+    );
+    let received = worker.step(bursts as usize);
+    let (sent, sessions) = (sent.load(Relaxed), control.director.occupancy());
+    ensure!(received == packets as usize && sent == u64::from(packets), "{received} received, {sent} sent");
+    ensure!(sessions == u64::from(nodes.min(packets)), "{sessions} sessions");
+    Ok(())
+}
