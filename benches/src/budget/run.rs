@@ -48,7 +48,7 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
         Kind::New => (NODES[1], Mode::Dispatched),
     };
     ensure!(kind != Kind::New || packets <= nodes, "{packets} packets, {nodes} nodes");
-    let frames: Arc<[Vec<u8>]> = (0..nodes).map(|node| capture::frame(node).to_vec()).collect();
+    let frames: Arc<[Vec<u8>]> = capture::frames(nodes)?.into();
     let director = Director::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
     let (ends, control) = link(1, 1, director);
     control.snapshot.store(Arc::new(snapshot(mode)));

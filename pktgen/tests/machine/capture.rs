@@ -46,12 +46,20 @@ fn a_capture_has_distinct_nodes_and_frames_of_the_asked_size() {
     assert_eq!(file.len(), 24 + 200 * (16 + 118));
     let seen = dissect(
         &file,
-        &["frame.len", "ip.checksum.status", "mip.nai", "mip.type", "eth.dst", "_ws.malformed"],
+        &[
+            "frame.len",
+            "ip.checksum.status",
+            "mip.nai",
+            "mip.type",
+            "eth.dst",
+            "mip.auth.spi",
+            "_ws.malformed",
+        ],
     );
     assert_eq!(seen.len(), 200);
     for (index, fields) in seen.iter().enumerate() {
-        let nai = format!("mwts-mip-np-user{index:08}@ispxyz.com");
-        assert_eq!(fields[..], ["118", "1", &nai, "1", "02:00:00:00:00:01", ""]);
+        let nai = format!("mip-user{index:09}@ispxyz.com");
+        assert_eq!(fields[..], ["118", "1", &nai, "1", "02:00:00:00:00:01", "0x00000100", ""]);
     }
 }
 
