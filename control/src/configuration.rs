@@ -2,6 +2,7 @@
 
 use crate::{
     command::ConfigError,
+    dfp::agent::config::AgentConfig,
     machine::{self, MachineConfig},
     slb::{self, config::SlbConfig},
 };
@@ -13,14 +14,28 @@ pub struct Configuration {
     pub machine: MachineConfig,
     /// Server load balancing.
     pub slb: SlbConfig,
+    /// DFP agents in the order of their creation.
+    pub dfp_agents: Vec<AgentConfig>,
 }
 
 impl Configuration {
     /// The text of `show running-config`: only what differs from the defaults; it loads to an equal configuration.
     pub fn running_config(&self) -> String {
+        self.text(self.machine.password_encryption)
+    }
+
+    /// The same with every secret in type 7 notation, for readers that are not the operator's terminal.
+    pub fn running_config_hidden(&self) -> String {
+        self.text(true)
+    }
+
+    fn text(&self, hide_secrets: bool) -> String {
         let mut out = String::new();
         machine::print::before_protocols(&self.machine, &mut out);
-        self.slb.print(&mut out, self.machine.password_encryption);
+        self.slb.print(&mut out, hide_secrets);
+        for agent in &self.dfp_agents {
+            agent.print(&mut out, hide_secrets);
+        }
         machine::print::management(&self.machine, &mut out);
         out
     }
@@ -48,6 +63,7 @@ impl Configuration {
             restart: machine::check::restart_needed(&self.machine, &next.machine),
             machine: self.machine != next.machine,
             slb: self.slb != next.slb,
+            dfp_agents: self.dfp_agents != next.dfp_agents,
         }
     }
 }
@@ -61,6 +77,8 @@ pub struct Difference {
     pub machine: bool,
     /// Something of server load balancing changes.
     pub slb: bool,
+    /// Something of the DFP agents changes.
+    pub dfp_agents: bool,
 }
 
 impl Difference {

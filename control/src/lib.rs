@@ -16,4 +16,5 @@ pub mod host;
 pub mod machine;
 pub mod manage;
 pub mod publish;
+pub mod secret;
 pub mod slb;

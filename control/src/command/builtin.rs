@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use super::{Args, ConfigSpec, EditFn, EditResult, Form, Forms, Mode, Position, Tree, tree::Spec};
-use crate::{configuration::Configuration, machine, slb};
+use crate::{configuration::Configuration, dfp, machine, slb};
 
 /// The few lines that are accepted and change nothing: where, the line, and why.
 pub const INERT: &[(Mode, &str, &str)] =
@@ -19,6 +19,7 @@ pub fn language() -> &'static Tree<EditFn> {
     static LANGUAGE: OnceLock<Tree<EditFn>> = OnceLock::new();
     LANGUAGE.get_or_init(|| {
         let specs = own().into_iter().chain(machine::commands()).chain(slb::command::commands());
+        let specs = specs.chain(dfp::agent::command::commands());
         Tree::new(specs).expect("the tables of commands are checked by a test")
     })
 }

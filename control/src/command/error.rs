@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::secret::without_secrets;
+
 /// The kinds of error that an operator meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum ErrorId {
@@ -116,7 +118,9 @@ impl Failure {
                 )
             }
             Self::Incomplete { .. } => "% Incomplete command.\n\n".to_owned(),
-            Self::Ambiguous { .. } => format!("% Ambiguous command:  \"{}\"\n", line.trim_end()),
+            Self::Ambiguous { .. } => {
+                format!("% Ambiguous command:  \"{}\"\n", without_secrets(line.trim_end()))
+            }
         }
     }
 
@@ -172,7 +176,7 @@ pub struct FileError {
     pub file: String,
     /// Line number from 1; 0: the file as a whole.
     pub line: usize,
-    /// The line's text.
+    /// The line's text, its secrets starred.
     pub text: String,
     /// What is wrong.
     pub problem: Problem,

@@ -7,7 +7,7 @@ use super::{
     shell::{edit, split_form},
     tree::{LINE_LIMIT, tokens},
 };
-use crate::configuration::Configuration;
+use crate::{configuration::Configuration, secret::without_secrets};
 
 /// Largest file, in bytes.
 pub const FILE_LIMIT: usize = 4 * 1024 * 1024;
@@ -37,7 +37,7 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Vec<FileError>> {
     let error = |line: usize, text: &str, problem| FileError {
         file: file.to_owned(),
         line,
-        text: text.to_owned(),
+        text: without_secrets(text),
         problem,
     };
     if text.len() > FILE_LIMIT {

@@ -121,7 +121,10 @@ fn list<R>(thread: &Thread<'_, R>, partial: &str, out: &mut Vec<Choice>) {
                 let fits = word.get(..partial.len()).is_some_and(|start| start.eq_ignore_ascii_case(partial));
                 fits.then(|| Choice::word(word, lookup(help, word).unwrap_or("")))
             }
-            Matcher::Arg { kind: Kind::Ignored | Kind::InterfaceNumber | Kind::InterfaceType, .. } => None,
+            Matcher::Arg {
+                kind: Kind::Ignored | Kind::Other | Kind::InterfaceNumber | Kind::InterfaceType,
+                ..
+            } => None,
             Matcher::Arg { name, kind } => {
                 let fits = partial.is_empty() || kind.read(partial, None).is_some();
                 let text = lookup(help, &format!("<{name}>")).unwrap_or("");

@@ -20,6 +20,8 @@ pub enum Mode {
     Vserver,
     /// `(config-slb-dfp)`
     Dfp,
+    /// `(config-dfp)`; key: the agent's name.
+    DfpAgent,
     /// `(config-slb-probe)`; key: the probe's name.
     Probe,
     /// `(config-if)`; key: the interface's full name.
@@ -42,6 +44,7 @@ impl Mode {
         Self::Real,
         Self::Vserver,
         Self::Dfp,
+        Self::DfpAgent,
         Self::Probe,
         Self::Interface,
         Self::Subinterface,
@@ -61,6 +64,7 @@ impl Mode {
             Self::Real => "(config-slb-real)",
             Self::Vserver => "(config-slb-vserver)",
             Self::Dfp => "(config-slb-dfp)",
+            Self::DfpAgent => "(config-dfp)",
             Self::Probe => "(config-slb-probe)",
             Self::Interface => "(config-if)",
             Self::Subinterface => "(config-subif)",
@@ -83,6 +87,7 @@ impl Mode {
             Self::Farm
             | Self::Vserver
             | Self::Dfp
+            | Self::DfpAgent
             | Self::Probe
             | Self::Interface
             | Self::Subinterface

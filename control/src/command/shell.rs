@@ -345,7 +345,8 @@ impl<X: Runtime + ?Sized> Shell<X> {
         }
         let left_configuration = position.has_left();
         self.position = if left_configuration { None } else { Some(position) };
-        let text = warnings.into_iter().fold(String::new(), |out, w| out + "% Warning: " + &w + "\n");
+        let mark = |warning: &str| if warning.starts_with("% ") { "" } else { "% Warning: " };
+        let text = warnings.into_iter().fold(String::new(), |out, w| out + mark(&w) + &w + "\n");
         Ok(Reply { text, left_configuration, ..Reply::default() })
     }
 
@@ -393,8 +394,10 @@ impl<X: Runtime + ?Sized> Shell<X> {
             Builtin::Enable => self.privileged = true,
             Builtin::Exit => reply.close = true,
             Builtin::ShowRunning => {
-                let text = runtime.configuration().running_config();
-                let json = serde_json::json!({ "running_config": text });
+                let configuration = runtime.configuration();
+                let text = configuration.running_config();
+                let hidden = configuration.running_config_hidden();
+                let json = serde_json::json!({ "running_config": hidden });
                 reply.text = shown(&Output::new(text, json), pipe);
             }
             Builtin::TerminalLength => self.length = found.args.int("lines").unwrap_or(self.length),

@@ -384,7 +384,7 @@ fn expected<R>(threads: &[Thread<'_, R>]) -> Vec<String> {
         for (matcher, _) in &thread.state().edges {
             match matcher {
                 Matcher::Word { word, .. } => words.push((*word).to_owned()),
-                Matcher::Arg { kind: Kind::Ignored, .. } => {}
+                Matcher::Arg { kind: Kind::Ignored | Kind::Other, .. } => {}
                 Matcher::Arg { kind, .. } => args.push(kind.placeholder()),
             }
         }

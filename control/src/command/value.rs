@@ -46,6 +46,8 @@ pub enum Kind {
     Name,
     /// `word`: anything without blanks.
     Word,
+    /// `other`: as `word`, where help names what is meant and this is only to say what is wrong.
+    Other,
     /// `host`: 1..63 letters, digits and hyphens, no hyphen at either end.
     Host,
     /// `line`: the rest of the line.
@@ -79,7 +81,7 @@ pub enum Value {
     Ip(Ipv4Addr),
     /// Of [`Kind::Mac`].
     Mac(MacAddr),
-    /// Of [`Kind::Name`], [`Kind::Word`], [`Kind::Host`] and [`Kind::Line`].
+    /// Of [`Kind::Name`], [`Kind::Word`], [`Kind::Other`], [`Kind::Host`] and [`Kind::Line`].
     Text(String),
     /// Of [`Kind::Hex`].
     Bytes(Vec<u8>),
@@ -102,6 +104,7 @@ impl Kind {
             "mac" => Self::Mac,
             "name" => Self::Name,
             "word" => Self::Word,
+            "other" => Self::Other,
             "host" => Self::Host,
             "line" => Self::Line,
             "hex" => Self::Hex,
@@ -132,7 +135,7 @@ impl Kind {
             Self::Int(low, high) => return format!("<{low}-{high}>"),
             Self::Ip | Self::Mask => "A.B.C.D",
             Self::Mac => "H.H.H",
-            Self::Name | Self::Word | Self::Host => "WORD",
+            Self::Name | Self::Word | Self::Other | Self::Host => "WORD",
             Self::Line => "LINE",
             Self::Hex => "HEX",
             Self::Octal => "OCTAL",
@@ -157,7 +160,7 @@ impl Kind {
             }
             Self::Mac => text.parse().ok().map(Value::Mac),
             Self::Name => object_name(text).map(Value::Text),
-            Self::Word | Self::Line => {
+            Self::Word | Self::Other | Self::Line => {
                 let clean = !text.chars().any(char::is_control);
                 clean.then(|| Value::Text(text.to_owned()))
             }

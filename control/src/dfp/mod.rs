@@ -3,6 +3,7 @@
 //! `packet` is the bytes, `security` the keys, `stream` the framing on TCP, `inbound` all three as the receiving half
 //! of a connection.
 
+pub mod agent;
 pub mod counter;
 pub mod inbound;
 pub mod packet;

@@ -181,7 +181,7 @@ ip slb vserver MIPSLB
  replicate casa 1.1.1.1 1.1.1.2 4231 10
  home-agent strict
 !
-ip slb dfp password 0 cisco 60
+ip slb dfp password cisco 60
  agent 20.1.1.51 500 10 3 20
 !
 ";

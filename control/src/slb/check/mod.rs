@@ -98,14 +98,6 @@ pub enum Warning {
         /// The value.
         reassign: u8,
     },
-    /// Agents keep at least 3 s between hellos.
-    #[error("timeout {timeout} of agent {agent} is shorter than the hello interval of an agent (3 s)")]
-    ShortAgentTimeout {
-        /// Whose.
-        agent: Ipv4Addr,
-        /// Seconds.
-        timeout: u16,
-    },
 }
 
 /// Checks everything that is in service against itself and against the interfaces' addresses with their subnets.
@@ -196,11 +188,6 @@ fn warnings(slb: &SlbConfig, interfaces: &[Ipv4Net]) -> Vec<Warning> {
             if let crate::slb::config::Reassign::After(reassign @ 5..) = real.reassign {
                 warnings.push(Warning::LargeReassign { real: real.address, reassign });
             }
-        }
-    }
-    for agent in slb.dfp.iter().flat_map(|dfp| &dfp.agents) {
-        if matches!(agent.timeout, 1 | 2) {
-            warnings.push(Warning::ShortAgentTimeout { agent: agent.address, timeout: agent.timeout });
         }
     }
     warnings

@@ -4,7 +4,7 @@ use super::{Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Refusa
 use crate::{
     command::Position,
     configuration::Configuration,
-    slb::config::{DfpAgent, DfpConfig, DfpPassword, Secret},
+    slb::config::{DfpAgent, DfpConfig, DfpPassword, MAX_AGENTS},
 };
 
 pub(super) const SPECS: &[ConfigSpec] = &[
@@ -148,11 +148,7 @@ fn dfp_password(
         }
         return Ok(Vec::new());
     }
-    let text = need(args.text("secret"))?;
-    let secret = if args.has("7") { Secret::type7(text) } else { Secret::clear(text) };
-    let secret = secret.map_err(|error| ConfigError::slb(error.to_string()))?;
-    let timeout = args.int("timeout").unwrap_or(DfpPassword::DEFAULT_TIMEOUT);
-    configuration.slb.dfp.get_or_insert_default().password = Some(DfpPassword { secret, timeout });
+    configuration.slb.dfp.get_or_insert_default().password = Some(DfpPassword::from_args(args)?);
     position.enter(Mode::Dfp, "");
     Ok(Vec::new())
 }
@@ -162,19 +158,25 @@ fn agent(configuration: &mut Configuration, _: &mut Position, args: &Args, form:
     let dfp: &mut DfpConfig = configuration.slb.dfp.get_or_insert_default();
     let at = dfp.agents.iter().position(|old| (old.address, old.port) == (agent.address, agent.port));
     if form.clears() {
-        if let Some(at) = at {
-            dfp.agents.remove(at);
-        }
+        dfp.agents.remove(at.ok_or_else(|| ConfigError::machine("DFP agent not found"))?);
         return Ok(Vec::new());
+    }
+    let address = agent.address;
+    if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+        return Err(ConfigError::machine("Invalid DFP agent address"));
     }
     agent.timeout = args.int("timeout").unwrap_or(agent.timeout);
     agent.retries = args.int("retries").unwrap_or(agent.retries);
     agent.interval = args.int("interval").unwrap_or(agent.interval);
     match at {
         Some(at) => dfp.agents[at] = agent,
+        None if dfp.agents.len() >= MAX_AGENTS => {
+            return Err(ConfigError::machine("Maximum number of DFP agents reached"));
+        }
         None => dfp.agents.push(agent),
     }
-    Ok(Vec::new())
+    let warning = "% DFP agents need a timeout of 0 or at least 3 seconds";
+    Ok(if matches!(agent.timeout, 1 | 2) { vec![warning.to_owned()] } else { Vec::new() })
 }
 
 /// The commands of IOS that nothing here would obey.

@@ -3,6 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::Secret;
+use crate::command::{Args, ConfigError};
+
+/// Most agents.
+pub const MAX_AGENTS: usize = 1024;
 
 /// The DFP manager's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +29,24 @@ pub struct DfpPassword {
 impl DfpPassword {
     /// `TIMEOUT` without the argument.
     pub const DEFAULT_TIMEOUT: u16 = 180;
+
+    /// What a command of the pattern `[0|7] <secret:word> [<timeout:0-65535>]` was given.
+    ///
+    /// # Errors
+    /// The secret is none.
+    pub fn from_args(args: &Args) -> Result<Self, ConfigError> {
+        let secret = Secret::from_args(args, "DFP password")?;
+        Ok(Self { secret, timeout: args.int("timeout").unwrap_or(Self::DEFAULT_TIMEOUT) })
+    }
+
+    /// As the command writes it, without the default; `hide` is `service password-encryption`.
+    pub fn notation(&self, hide: bool) -> String {
+        let secret = self.secret.notation(hide);
+        match self.timeout {
+            Self::DEFAULT_TIMEOUT => secret,
+            timeout => format!("{secret} {timeout}"),
+        }
+    }
 }
 
 /// `agent IP PORT [TIMEOUT [RETRIES [INTERVAL]]]`.

@@ -5,17 +5,16 @@ mod farm;
 mod name;
 mod print;
 mod real;
-mod secret;
 mod vserver;
 
 #[cfg(test)]
 mod tests;
 
-pub use dfp::{DfpAgent, DfpConfig, DfpPassword};
+pub use crate::secret::Secret;
+pub use dfp::{DfpAgent, DfpConfig, DfpPassword, MAX_AGENTS};
 pub use farm::{FarmConfig, PredictorConfig};
 pub use name::{ObjectName, ParseNameError};
 pub use real::{FailDetect, RealConfig, Reassign};
-pub use secret::{ParseSecretError, Secret};
 pub use vserver::{
     FarmChoice, Protocol, Replicate, Service, Sticky, SynGuard, VirtualAddress, VserverConfig,
 };

@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use super::{DfpAgent, VirtualAddress};
 use super::{
-    DfpConfig, DfpPassword, FailDetect, FarmConfig, PredictorConfig, Protocol, RealConfig, Reassign, Service,
-    SlbConfig, SynGuard, VserverConfig,
+    DfpConfig, FailDetect, FarmConfig, PredictorConfig, Protocol, RealConfig, Reassign, Service, SlbConfig,
+    SynGuard, VserverConfig,
 };
 
 impl SlbConfig {
@@ -141,10 +141,7 @@ fn write_vserver(out: &mut String, vserver: &VserverConfig) -> fmt::Result {
 fn write_dfp(out: &mut String, dfp: &DfpConfig, hide_secrets: bool) -> fmt::Result {
     out.push_str("ip slb dfp");
     if let Some(password) = &dfp.password {
-        write!(out, " password {}", password.secret.notation(hide_secrets))?;
-        if password.timeout != DfpPassword::DEFAULT_TIMEOUT {
-            write!(out, " {}", password.timeout)?;
-        }
+        write!(out, " password {}", password.notation(hide_secrets))?;
     }
     out.push('\n');
     for agent in &dfp.agents {

@@ -92,7 +92,7 @@ ip slb vserver MIPSLB
  home-agent strict
  inservice
 !
-ip slb dfp password 0 cisco 60
+ip slb dfp password cisco 60
  agent 10.1.1.51 500
  agent 10.1.1.52 500 0 3
 !

@@ -2,26 +2,32 @@
 
 use std::fmt;
 
+use crate::command::{Args, ConfigError, need};
+
 /// The published table that type 7 XORs with.
 const TABLE: &[u8; 53] = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87";
 
-/// A secret of 1 to 64 printable characters, none of them a blank or `?` (the key for help); never shown by `Debug`.
+/// A secret of 1 to 64 printable characters without blank and `?` (which asks the shell for help); never shown by
+/// `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 /// The text is no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSecretError {
-    /// Not 1 to 64 printable characters without blanks and `?`.
-    #[error("expected 1 to 64 printable characters")]
+    /// Not 1 to 64 printable characters.
+    #[error("must be 1 to 64 printable characters")]
     Text,
     /// Not type 7.
-    #[error("expected a password in type 7 notation")]
+    #[error("Invalid encrypted password")]
     Type7,
 }
 
 impl Secret {
     /// A secret from clear text (type 0).
+    ///
+    /// # Errors
+    /// [`ParseSecretError::Text`].
     pub fn clear(text: &str) -> Result<Self, ParseSecretError> {
         if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'?') {
             return Err(ParseSecretError::Text);
@@ -30,7 +36,10 @@ impl Secret {
     }
 
     /// A secret from type 7: two decimal digits (the start in the table, 0 to 52), then two hexadecimal digits a
-    /// character.
+    /// character, in either case.
+    ///
+    /// # Errors
+    /// [`ParseSecretError::Type7`].
     pub fn type7(text: &str) -> Result<Self, ParseSecretError> {
         let bytes = text.as_bytes();
         if bytes.len() < 4 || !bytes.len().is_multiple_of(2) || !bytes.iter().all(u8::is_ascii_hexdigit) {
@@ -47,17 +56,33 @@ impl Secret {
         Self::clear(&clear.collect::<Result<String, _>>()?).map_err(|_| ParseSecretError::Type7)
     }
 
+    /// What a command of the pattern `[0|7] <secret:word>` was given. The type is a type only if another word follows:
+    /// `password 7` sets the secret `7`.
+    ///
+    /// # Errors
+    /// The operator's line, which begins with `whose` (`DFP password`) and does not repeat the secret.
+    pub fn from_args(args: &Args, whose: &str) -> Result<Self, ConfigError> {
+        let text = need(args.text("secret"))?;
+        let secret = if args.has("7") { Self::type7(text) } else { Self::clear(text) };
+        secret.map_err(|error| match error {
+            ParseSecretError::Text => ConfigError::machine(format!("{whose} {error}")),
+            ParseSecretError::Type7 => ConfigError::machine(error.to_string()),
+        })
+    }
+
     /// The clear text.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// `0 SECRET`, or `7 ...` if `hide` (`service password-encryption`); the start follows from the length, so
-    /// that the same secret always prints alike.
+    /// As a command writes it: `7 ...` if `hide` (`service password-encryption`), else the clear text, behind its
+    /// type only where it could be taken for one. The start follows from the length, so that the same secret always
+    /// prints alike.
     pub fn notation(&self, hide: bool) -> String {
         use fmt::Write as _;
         if !hide {
-            return format!("0 {}", self.0);
+            let mistakable = matches!(self.0.as_str(), "0" | "7");
+            return if mistakable { format!("0 {}", self.0) } else { self.0.clone() };
         }
         let start = self.0.len() % 16;
         let mut text = format!("7 {start:02}");
@@ -73,6 +98,33 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
+}
+
+/// A line as it may be repeated to a screen or a log: what follows the word `password`, or an abbreviation of it or
+/// a word that begins like it, is starred. Every byte keeps its place, so that offsets still point.
+pub fn without_secrets(line: &str) -> String {
+    const WORD: &str = "password";
+    let is_key = |word: &str| {
+        let same = word.bytes().zip(WORD.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+        same == word.len() || same >= "pass".len()
+    };
+    let mut starred = false;
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(word) = rest.split_whitespace().next() {
+        let at = rest.find(word).unwrap_or(0);
+        let (blanks, from) = rest.split_at(at);
+        out.push_str(blanks);
+        if starred {
+            out.extend(word.bytes().map(|_| '*'));
+        } else {
+            out.push_str(word);
+            starred = is_key(word);
+        }
+        rest = &from[word.len()..];
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
@@ -103,7 +155,8 @@ mod tests {
         let secret = Secret::clear("Sw1tch!").unwrap();
         let printed = secret.notation(true);
         assert_eq!(Secret::type7(printed.strip_prefix("7 ").unwrap()).unwrap(), secret);
-        assert_eq!(secret.notation(false), "0 Sw1tch!");
+        assert_eq!(secret.notation(false), "Sw1tch!");
+        assert_eq!(Secret::clear("7").unwrap().notation(false), "0 7");
         assert_eq!(format!("{secret:?}"), "Secret(..)");
     }
 
@@ -124,6 +177,22 @@ mod tests {
         }
         for bad in ["", "09", "094", "0x4F", "ZZ4F", "09ZZ", "é94F", "092C", "5306", "9906", "+306"] {
             assert_eq!(Secret::type7(bad), Err(ParseSecretError::Type7), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_line_keeps_its_places_and_loses_its_secret() {
+        for (line, shown) in [
+            (" password 7 0822455D0A16 ", " password * ************ "),
+            ("no ip slb dfp pass  Cookies\t180", "no ip slb dfp pass  *******\t***"),
+            ("ip slb dfp p Cookies", "ip slb dfp p *******"),
+            ("passwort Köder", "passwort ******"),
+            ("port 500 passable x", "port 500 passable *"),
+            ("ip slb dfp", "ip slb dfp"),
+            ("", ""),
+        ] {
+            assert_eq!(without_secrets(line), shown);
+            assert_eq!(line.len(), shown.len());
         }
     }
 

@@ -1,0 +1,147 @@
+//! `ip dfp agent NAME` and its commands (IOS `config-dfp`): which subsystems report their weights, and how.
+
+use std::fmt::{self, Write as _};
+
+use crate::slb::config::DfpPassword;
+
+/// Longest name of a subsystem.
+pub const NAME_LENGTH: usize = 15;
+
+/// A part of the program that has weights to report: the registered clients of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subsystem {
+    /// The balancer's own virtual servers, reported upward.
+    Slb,
+    /// The home agent.
+    IpMobile,
+}
+
+/// A subsystem as the operator typed it, which is how it is shown: the home agent has two names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentName {
+    name: &'static str,
+    subsystem: Subsystem,
+}
+
+/// The text is no subsystem's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseAgentNameError {
+    /// More than [`NAME_LENGTH`] characters.
+    #[error("DFP agent subsystem name is limited to {NAME_LENGTH} characters")]
+    Long,
+    /// Nobody has registered it.
+    #[error("Unknown DFP agent subsystem {0}")]
+    Unknown(String),
+}
+
+impl AgentName {
+    /// Every registered name.
+    pub const ALL: [Self; 3] = [
+        Self { name: "ipmobile", subsystem: Subsystem::IpMobile },
+        Self { name: "mobileip", subsystem: Subsystem::IpMobile },
+        Self { name: "slb", subsystem: Subsystem::Slb },
+    ];
+
+    /// In lower case.
+    pub fn as_str(self) -> &'static str {
+        self.name
+    }
+
+    /// What it names.
+    pub fn subsystem(self) -> Subsystem {
+        self.subsystem
+    }
+}
+
+impl std::str::FromStr for AgentName {
+    type Err = ParseAgentNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.chars().count() > NAME_LENGTH {
+            return Err(ParseAgentNameError::Long);
+        }
+        let known = Self::ALL.into_iter().find(|known| known.name.eq_ignore_ascii_case(text));
+        known.ok_or_else(|| ParseAgentNameError::Unknown(text.to_owned()))
+    }
+}
+
+impl fmt::Display for AgentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+/// Settings of one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Whose weights.
+    pub name: AgentName,
+    /// Seconds between computations of the weights, 5 to 65535.
+    pub interval: u16,
+    /// MD5 key of all managers.
+    pub password: Option<DfpPassword>,
+    /// TCP port to listen on; there is no default.
+    pub port: Option<u16>,
+    /// Managers are served.
+    pub inservice: bool,
+}
+
+impl AgentConfig {
+    /// `interval` without the command.
+    pub const DEFAULT_INTERVAL: u16 = 10;
+
+    /// An agent with the defaults.
+    pub fn new(name: AgentName) -> Self {
+        Self { name, interval: Self::DEFAULT_INTERVAL, password: None, port: None, inservice: false }
+    }
+
+    /// What an operator should know of an agent that is in service and will not listen.
+    pub(super) fn without_port(&self) -> Option<String> {
+        (self.inservice && self.port.is_none())
+            .then(|| format!("% DFP agent {} has no port, it will not accept connections", self.name))
+    }
+
+    /// Appends its part of the running configuration to `out`; `hide_secrets` is `service password-encryption`.
+    pub fn print(&self, out: &mut String, hide_secrets: bool) {
+        // Writing to a string cannot fail.
+        let _ = self.write(out, hide_secrets);
+    }
+
+    fn write(&self, out: &mut String, hide_secrets: bool) -> fmt::Result {
+        writeln!(out, "ip dfp agent {}", self.name)?;
+        if self.interval != Self::DEFAULT_INTERVAL {
+            writeln!(out, " interval {}", self.interval)?;
+        }
+        if let Some(password) = &self.password {
+            writeln!(out, " password {}", password.notation(hide_secrets))?;
+        }
+        if let Some(port) = self.port {
+            writeln!(out, " port {port}")?;
+        }
+        if self.inservice {
+            out.push_str(" inservice\n");
+        }
+        out.push_str("!\n");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_agent_has_two_names_and_is_shown_by_the_one_typed() {
+        let names = ["SLB", "ipmobile", "MobileIP"].map(|name| name.parse::<AgentName>().unwrap());
+        assert_eq!(names.map(AgentName::as_str), ["slb", "ipmobile", "mobileip"]);
+        assert_eq!(names[1].subsystem(), names[2].subsystem());
+        assert_ne!(names[0].subsystem(), names[1].subsystem());
+    }
+
+    #[test]
+    fn other_names_say_what_is_wrong() {
+        let error = |name: &str| name.parse::<AgentName>().unwrap_err().to_string();
+        assert_eq!(error("abcdefghijklmno"), "Unknown DFP agent subsystem abcdefghijklmno");
+        assert_eq!(error("abcdefghijklmnop"), "DFP agent subsystem name is limited to 15 characters");
+    }
+}

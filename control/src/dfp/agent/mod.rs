@@ -1,0 +1,7 @@
+//! The agent: what it is told (`config`, `command`) and what it shows (`show`).
+
+pub mod command;
+pub mod config;
+
+#[cfg(test)]
+mod tests;
