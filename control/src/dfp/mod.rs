@@ -6,6 +6,8 @@
 pub mod agent;
 pub mod counter;
 pub mod inbound;
+pub mod manager;
 pub mod packet;
 pub mod security;
 pub mod stream;
+pub mod view;

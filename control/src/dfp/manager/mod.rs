@@ -1,0 +1,3 @@
+//! The manager: what it shows (`view`, `show`).
+
+pub mod view;
