@@ -35,16 +35,20 @@ impl Pace {
 
     /// How many frames should have been sent after `elapsed`. The first one is due at once.
     pub fn due(&self, elapsed: Duration) -> u64 {
-        let Some(rate) = self.rate else { return u64::MAX };
-        let (elapsed, ramp) = (elapsed.as_secs_f64(), self.ramp.as_secs_f64());
-        // The area under the rate.
-        let area = if elapsed < ramp { elapsed * elapsed / (2.0 * ramp) } else { elapsed - ramp / 2.0 };
-        (area * rate) as u64 + 1
+        self.area(elapsed).map_or(u64::MAX, |frames| frames as u64 + 1)
     }
 
-    /// How many frames there are in `seconds` in all.
-    pub fn frames(&self, duration: Duration) -> Option<u64> {
-        self.rate.map(|_| self.due(duration) - 1)
+    /// How many frames there are in `duration` in all, at least one.
+    pub fn frames(&self, duration: Duration) -> u64 {
+        // What is left of a product that should be whole is no frame.
+        self.area(duration).map_or(u64::MAX, |frames| ((frames - 1e-6).ceil() as u64).max(1))
+    }
+
+    /// The area under the rate.
+    fn area(&self, elapsed: Duration) -> Option<f64> {
+        let (elapsed, ramp) = (elapsed.as_secs_f64(), self.ramp.as_secs_f64());
+        let time = if elapsed < ramp { elapsed * elapsed / (2.0 * ramp) } else { elapsed - ramp / 2.0 };
+        self.rate.map(|rate| time * rate)
     }
 }
 
@@ -63,9 +67,9 @@ mod tests {
         let pace = Pace::of(100.0);
         let due = [0, 9, 10, 999, 1000].map(|at| pace.due(millis(at)));
         assert_eq!(due, [1, 1, 2, 100, 101]);
-        assert_eq!(pace.frames(Duration::from_secs(3)), Some(300));
+        assert_eq!([0, 1, 200, 3000, 3001].map(|it| pace.frames(millis(it))), [1, 1, 20, 300, 301]);
         assert_eq!(Pace::of(0.0).due(Duration::ZERO), u64::MAX);
-        assert_eq!(Pace::of(0.0).frames(Duration::from_secs(3)), None);
+        assert_eq!(Pace::of(0.0).frames(Duration::from_secs(3)), u64::MAX);
     }
 
     #[test]

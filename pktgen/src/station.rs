@@ -1,6 +1,10 @@
 //! The manners of a host on the wire: answers ARP and ping for its addresses, finds out next hops.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 use common::{
     mac::MacAddr,
@@ -23,6 +27,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct Station {
     addresses: BTreeMap<Ipv4Addr, MacAddr>,
     hops: BTreeMap<Ipv4Addr, Hop>,
+    /// Addresses that nobody has asked for yet.
+    unasked: BTreeSet<Ipv4Addr>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +42,8 @@ struct Hop {
 impl Station {
     /// Answers for these addresses.
     pub fn new(addresses: impl IntoIterator<Item = (Ipv4Addr, MacAddr)>) -> Self {
-        Self { addresses: addresses.into_iter().collect(), hops: BTreeMap::new() }
+        let addresses: BTreeMap<_, _> = addresses.into_iter().collect();
+        Self { unasked: addresses.keys().copied().collect(), addresses, hops: BTreeMap::new() }
     }
 
     /// Has `hop` found out by `asker`, one of the station's addresses; or knows it already.
@@ -52,6 +59,11 @@ impl Station {
     /// The first next hop that is not known.
     pub fn unknown(&self) -> Option<Ipv4Addr> {
         self.hops.iter().find(|(_, hop)| hop.mac.is_none()).map(|(address, _)| *address)
+    }
+
+    /// Somebody has asked for each of the station's addresses by ARP.
+    pub fn all_asked(&self) -> bool {
+        self.unasked.is_empty()
     }
 
     /// True for the station's own frames.
@@ -95,6 +107,7 @@ impl Station {
         if message.operation() == arp::REQUEST
             && let Some(mac) = self.addresses.get(&target)
         {
+            self.unasked.remove(&target);
             send_arp(sender.0, *mac, &Arp::reply((*mac, target), sender), out);
         }
     }

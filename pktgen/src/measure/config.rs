@@ -24,12 +24,20 @@ pub struct Sink {
     pub router: Option<Ipv4Addr>,
     /// It asks for this next hop by ARP, so that the other side knows that it lives.
     pub gateway: Option<Ipv4Addr>,
+    /// Seconds to wait at most until somebody has asked for each home agent (or the router) by ARP: a director that
+    /// does not know them yet forwards nothing.
+    #[serde(default = "wait", deserialize_with = "seconds")]
+    pub wait: Duration,
+}
+
+fn wait() -> Duration {
+    Duration::from_secs(3)
 }
 
 impl Sink {
     /// A device with the defaults of all the rest.
     pub fn of(device: String) -> Self {
-        Self { device, mac: None, router: None, gateway: None }
+        Self { device, mac: None, router: None, gateway: None, wait: wait() }
     }
 }
 
@@ -45,7 +53,7 @@ pub struct Director {
     /// the one before, may have another home agent. Absent: never.
     pub reassign: Option<u8>,
     /// A command that prints its counters as JSON documents: `workers` (each with `worker` and `received`) and
-    /// `verdicts` (`verdict`, `class`, `packets`); `sessions` if it knows. Run between steps.
+    /// `verdicts` (`verdict`, `class`, `packets`); `sessions`, or `stats` with it. Run again and again.
     pub counters: Vec<String>,
 }
 

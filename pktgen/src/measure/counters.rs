@@ -62,7 +62,8 @@ impl Counters {
             let dropped = lines.into_iter().filter(|line| line.class == "dropped");
             self.dropped.extend(dropped.map(|line| (line.verdict, line.packets)));
         }
-        self.sessions = document.get("sessions").and_then(Value::as_u64).or(self.sessions);
+        let sessions = document.get("sessions").or_else(|| document.pointer("/stats/sessions"));
+        self.sessions = sessions.and_then(Value::as_u64).or(self.sessions);
         Ok(())
     }
 
@@ -101,7 +102,7 @@ mod tests {
                  "verdicts": [{"verdict": "no_real", "class": "dropped", "packets": 4},
                               {"verdict": "fragment", "class": "dropped", "packets": 0},
                               {"verdict": "slb_dispatched", "class": "forwarded", "packets": 9}]}
-                {"sessions": 77, "workers": 2}"#,
+                {"stats": {"sessions": 77}, "workers": 2}"#,
         )
         .unwrap();
         let workers = now.workers_since(&before);

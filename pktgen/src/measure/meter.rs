@@ -30,6 +30,9 @@ use crate::{
 /// How long the director's counters are waited for before a step is closed without them.
 const COUNTERS: Duration = Duration::from_secs(5);
 
+/// Between the answer to the other side's last question for a home agent and the first frame.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Where the measurement stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -80,6 +83,8 @@ pub struct Meter {
     retransmit_after: Duration,
     retransmissions: u8,
     resolve: Duration,
+    /// When the first frame is sent at the earliest.
+    ready: Duration,
     plan: Box<dyn Plan>,
     ledger: Ledger,
     phase: Phase,
@@ -140,6 +145,7 @@ impl Meter {
             retransmit_after: traffic.retransmit_after,
             retransmissions: traffic.retransmissions,
             resolve: traffic.resolve,
+            ready: Duration::ZERO,
             ledger: Ledger::new(parts.nodes.count, scenario.home_agents.len(), u64::MAX, rules),
             plan,
             phase: Phase::Resolving,
@@ -225,9 +231,12 @@ impl Meter {
 
     fn resolving(&mut self, now: Duration) -> Flow {
         let hop = self.station.unknown();
+        if self.receiver.as_ref().is_some_and(|receiver| !receiver.ready(now)) {
+            self.ready = now + PAUSE;
+        }
         // Counters from before the first frame are what later ones are compared with.
         let unasked = self.counters.as_ref().is_some_and(|(_, samples)| *samples == 0);
-        if hop.is_none() && !unasked {
+        if hop.is_none() && !unasked && now >= self.ready {
             if let Some((counters, _)) = &self.counters {
                 self.counters_before = counters.clone();
                 self.counters_first = Some(counters.clone());
@@ -235,7 +244,7 @@ impl Meter {
             self.phase = Phase::Measuring;
             return Flow::Busy;
         }
-        if now >= self.resolve {
+        if now >= self.resolve && (hop.is_some() || unasked) {
             self.failure = Some(match hop {
                 Some(hop) => format!("no answer to ARP for {hop}, the next hop"),
                 None => "the director's counters cannot be read".into(),
@@ -315,7 +324,8 @@ impl Meter {
     fn send_due(&mut self, now: Duration, out: &mut dyn Outbox) -> bool {
         let Some(running) = &self.running else { return false };
         let due = running.task.pace.due(now.saturating_sub(running.began));
-        let due = due.min(running.task.frames.unwrap_or(u64::MAX));
+        let most = running.task.pace.frames(running.task.duration);
+        let due = due.min(most).min(running.task.frames.unwrap_or(u64::MAX));
         let (mut sent, mut room) = (running.sent, MOST);
         while room > 0 {
             let (draw, attempt) = match self.held.take().or_else(|| self.repeat(now)) {

@@ -1,6 +1,6 @@
 //! The home agents' side: answers for their addresses and reads what comes to them.
 
-use std::{collections::HashMap, net::Ipv4Addr};
+use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
 
 use common::{
     mac::MacAddr,
@@ -32,6 +32,7 @@ pub struct Receiver {
     /// Address and port that requests were sent to.
     target: (Ipv4Addr, u16),
     run: u32,
+    wait: Duration,
 }
 
 impl Receiver {
@@ -40,7 +41,11 @@ impl Receiver {
         let agents = || scenario.home_agents.iter().zip(0u16..);
         let router = scenario.sink.as_ref().and_then(|sink| sink.router);
         let own = scenario.home_agents.iter().map(|agent| (agent.address, agent.mac()));
-        let mut station = Station::new(own.chain(router.map(|router| (router, mac))));
+        // Behind a router nobody asks for the home agents.
+        let mut station = match router {
+            Some(router) => Station::new([(router, mac)]),
+            None => Station::new(own),
+        };
         let gateway = scenario.sink.as_ref().and_then(|sink| sink.gateway);
         let asker = router.or(scenario.home_agents.first().map(|agent| agent.address));
         if let (Some(gateway), Some(asker)) = (gateway, asker) {
@@ -53,12 +58,18 @@ impl Receiver {
             router: router.map(|_| mac),
             target,
             run,
+            wait: scenario.sink.as_ref().map_or(Duration::ZERO, |sink| sink.wait),
         }
     }
 
     /// Its manners as a host.
     pub fn station(&mut self) -> &mut Station {
         &mut self.station
+    }
+
+    /// The other side knows where the home agents are, or was waited for long enough.
+    pub fn ready(&self, now: Duration) -> bool {
+        now >= self.wait || self.station.all_asked()
     }
 
     /// Takes a frame.
