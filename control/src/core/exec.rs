@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use ipnet::Ipv4Net;
 use serde_json::json;
 
-use super::{Core, view::SessionFilter};
+use super::{Core, dfp::debug_line, view::SessionFilter};
 use crate::{
     command::{Args, ExecError, ExecResult, ExecSpec, Form, Forms, Mode, Output, need},
+    dfp::debug::Facility,
     health::health_text,
     slb::{
         config::ObjectName,
@@ -110,7 +111,7 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
                 ("all", "Everything"),
             ],
             Forms::SetNo,
-            |core, _, form| Ok(debug(core, form == Form::Set)),
+            |core, args, form| Ok(debug(core, args, form == Form::Set)),
         ),
         act("debug all", &[("all", "Everything")], Forms::SetNo, |core, _, form| {
             Ok(debug_all(core, form == Form::Set))
@@ -124,7 +125,7 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
                 ("undebug", "Disable debugging functions"),
             ],
             Forms::SetOnly,
-            |core, _, _| Ok(debug(core, false)),
+            |core, args, _| Ok(debug(core, args, false)),
         ),
         act(
             "undebug all",
@@ -264,19 +265,44 @@ fn clear_counters(core: &mut Core, _: &Args, _: Form) -> ExecResult {
     Ok(Output::default())
 }
 
-fn debug(core: &mut Core, on: bool) -> Output {
+fn debug(core: &mut Core, args: &Args, on: bool) -> Output {
     core.set_debug_sessions(on);
-    Output::text(format!("IP SLB Session debugging is {}\n", if on { "on" } else { "off" }))
+    let mut text = format!("IP SLB Session debugging is {}\n", if on { "on" } else { "off" });
+    if args.has("all") {
+        core.dfp.debug(Facility::Manager, on);
+        text += &debug_line(Facility::Manager, on);
+    }
+    Output::text(text)
 }
 
 fn debug_all(core: &mut Core, on: bool) -> Output {
     core.set_debug_sessions(on);
+    for facility in [Facility::Agent, Facility::Manager] {
+        core.dfp.debug(facility, on);
+    }
     Output::text(format!("All possible debugging has been turned {}\n", if on { "on" } else { "off" }))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
 fn show_debugging(core: &mut Core, _: &Args, _: Form) -> ExecResult {
-    let on = core.debug_sessions;
-    let text = if on { "IP SLB:\n  IP SLB Session debugging is on\n" } else { "" };
-    Ok(Output::new(text, json!({ "ip_slb_sessions": on })))
+    let sessions = core.debug_sessions;
+    let (agent, manager) = (core.dfp.is_debugging(Facility::Agent), core.dfp.is_debugging(Facility::Manager));
+    let mut text = String::new();
+    if agent {
+        text = "DFP:\n  ".to_owned() + &debug_line(Facility::Agent, true);
+    }
+    if sessions || manager {
+        text += "IP SLB:\n";
+    }
+    if sessions {
+        text += "  IP SLB Session debugging is on\n";
+    }
+    if manager {
+        text += "  ";
+        text += &debug_line(Facility::Manager, true);
+    }
+    Ok(Output::new(
+        text,
+        json!({ "ip_slb_sessions": sessions, "ip_slb_dfp": manager, "ip_dfp_agent": agent }),
+    ))
 }

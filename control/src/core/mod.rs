@@ -5,6 +5,7 @@
 //! clock: time is an argument, and what must be done outside is left in [`Effects`].
 
 mod apply;
+mod dfp;
 mod exec;
 mod machine;
 mod network;
@@ -34,7 +35,7 @@ use common::{
 };
 use rtrb::Consumer;
 
-pub use self::{machine::Machine, network::NetworkView, tick::TICK};
+pub use self::{dfp::DfpState, machine::Machine, network::NetworkView, tick::TICK};
 use crate::{
     command::{Commands, ExecSpec, Reply, Shell},
     configuration::Configuration,
@@ -92,6 +93,7 @@ pub struct Core {
     network: NetworkView,
     machine: Machine,
     slb: SlbState,
+    dfp: DfpState,
     hops: BTreeSet<NextHop>,
     purges: Vec<apply::Purge>,
     effects: Effects,
@@ -121,6 +123,7 @@ impl Core {
             network: NetworkView::default(),
             machine: Machine::default(),
             slb: SlbState::new(workers),
+            dfp: DfpState::default(),
             hops: BTreeSet::new(),
             purges: Vec::new(),
             effects: Effects::default(),
@@ -133,9 +136,9 @@ impl Core {
         }
     }
 
-    /// The EXEC commands: the balancer's and the machine's.
+    /// The EXEC commands: the balancer's, DFP's and the machine's.
     pub fn exec_specs() -> Vec<ExecSpec<Self>> {
-        [exec::specs(), machine::specs()].concat()
+        [exec::specs(), dfp::specs(), machine::specs()].concat()
     }
 
     /// A shell over `commands`.

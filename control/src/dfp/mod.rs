@@ -5,7 +5,9 @@
 
 pub mod agent;
 pub mod counter;
+pub mod debug;
 pub mod inbound;
+pub mod log;
 pub mod manager;
 pub mod packet;
 pub mod security;

@@ -20,11 +20,11 @@ struct Family {
     values: Vec<(Labels, f64)>,
 }
 
-type Labels = Vec<(&'static str, String)>;
+pub(in crate::core) type Labels = Vec<(&'static str, String)>;
 
 /// Everything that one scrape reports, taken at once.
 #[derive(Debug, Default)]
-struct Facts(BTreeMap<&'static str, Family>);
+pub(in crate::core) struct Facts(BTreeMap<&'static str, Family>);
 
 impl Facts {
     fn add(&mut self, name: &'static str, help: &'static str, counter: bool, labels: Labels, value: f64) {
@@ -32,11 +32,23 @@ impl Facts {
         family.values.push((labels, value));
     }
 
-    fn counter(&mut self, name: &'static str, help: &'static str, labels: Labels, value: u64) {
+    pub(in crate::core) fn counter(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: Labels,
+        value: u64,
+    ) {
         self.add(name, help, true, labels, value as f64);
     }
 
-    fn gauge(&mut self, name: &'static str, help: &'static str, labels: Labels, value: f64) {
+    pub(in crate::core) fn gauge(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: Labels,
+        value: f64,
+    ) {
         self.add(name, help, false, labels, value);
     }
 }
@@ -66,6 +78,7 @@ impl Core {
         self.dataplane_facts(&mut facts);
         self.port_facts(&mut facts);
         self.slb_facts(&mut facts);
+        self.dfp_facts(&mut facts);
         for check in self.health().checks {
             let healthy = f64::from(u8::from(check.healthy));
             facts.gauge("homeward_healthy", "1 while it moves", vec![("check", check.name)], healthy);

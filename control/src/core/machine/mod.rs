@@ -1,7 +1,7 @@
 //! The machine as the shows and metrics see it: ports, the kernel's state, rates, tasks. The daemon keeps it fresh.
 
 mod exec;
-mod metrics;
+pub(super) mod metrics;
 mod sampler;
 mod view;
 

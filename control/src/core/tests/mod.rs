@@ -1,5 +1,6 @@
 //! A core with a fake clock and no dataplane: requests go straight to the director, as a worker's stage sends them.
 
+mod dfp;
 mod golden;
 mod language;
 mod random;

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod config;
+pub mod show;
 pub mod view;
 
 #[cfg(test)]

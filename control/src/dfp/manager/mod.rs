@@ -1,3 +1,4 @@
 //! The manager: what it shows (`view`, `show`).
 
+pub mod show;
 pub mod view;

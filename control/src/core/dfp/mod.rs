@@ -1,0 +1,92 @@
+//! DFP as the core knows it: what its two roles last said of themselves, and who debugs them.
+
+mod exec;
+mod metrics;
+
+use crate::{
+    dfp::{
+        agent::{self, config::Subsystem},
+        debug::Facility,
+        manager,
+    },
+    manage::log::stamp,
+};
+
+use super::Core;
+pub(super) use exec::{debug_line, specs};
+
+/// What is shown of DFP beyond the configuration.
+#[derive(Debug, Default)]
+pub struct DfpState {
+    /// The manager as it last said; none: it does not run.
+    pub manager: Option<manager::view::View>,
+    /// Agents as they last said.
+    pub agents: Vec<agent::view::View>,
+    debug_agent: bool,
+    debug_manager: bool,
+}
+
+impl DfpState {
+    /// True if the lines of debug are wanted.
+    pub fn is_debugging(&self, facility: Facility) -> bool {
+        match facility {
+            Facility::Agent => self.debug_agent,
+            Facility::Manager => self.debug_manager,
+        }
+    }
+
+    pub(super) fn debug(&mut self, facility: Facility, on: bool) {
+        match facility {
+            Facility::Agent => self.debug_agent = on,
+            Facility::Manager => self.debug_manager = on,
+        }
+    }
+}
+
+impl Core {
+    /// What the roles of DFP said last; whoever runs them keeps it fresh.
+    pub fn dfp_mut(&mut self) -> &mut DfpState {
+        &mut self.dfp
+    }
+
+    /// What the roles of DFP said last.
+    pub fn dfp(&self) -> &DfpState {
+        &self.dfp
+    }
+
+    /// Prints a line of `debug ip dfp agent` or `debug ip slb dfp`, if that is wanted.
+    pub fn debug_dfp(&self, facility: Facility, line: impl FnOnce() -> String) {
+        if self.dfp.is_debugging(facility) {
+            let stamp = stamp(self.wall, self.running.machine.debug_milliseconds);
+            self.log.push(&format!("*{stamp}: {}", line()));
+        }
+    }
+
+    /// The manager with every configured agent, whether it has said something of it or not.
+    pub(super) fn dfp_manager_view(&self) -> manager::view::View {
+        let Some(config) = &self.running.slb.dfp else { return manager::view::View::default() };
+        let mut view = manager::view::View::of(config);
+        if let Some(live) = &self.dfp.manager {
+            view.password = live.password;
+            view.weights.clone_from(&live.weights);
+            for agent in &mut view.agents {
+                if let Some(live) = live.agent(agent.address, agent.port) {
+                    agent.clone_from(live);
+                }
+            }
+        }
+        view
+    }
+
+    /// Every configured agent, whether it has said something of itself or not.
+    pub(super) fn dfp_agent_views(&self, only: Option<Subsystem>) -> Vec<agent::view::View> {
+        let wanted = |subsystem| only.is_none_or(|only| only == subsystem);
+        let configured = self.running.dfp_agents.iter().filter(|agent| wanted(agent.name.subsystem()));
+        configured
+            .map(|config| {
+                let live = self.dfp.agents.iter().find(|live| live.service == config.name);
+                live.cloned().unwrap_or_else(|| agent::view::View::of(config))
+            })
+            .collect()
+    }
+}

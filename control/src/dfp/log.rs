@@ -1,0 +1,225 @@
+//! Messages to the log about a peer, and how often a peer may cause one.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
+
+use common::time::Nanos;
+
+use super::{
+    debug::Facility,
+    packet::{DecodeError, Row},
+};
+
+/// Time between two messages of one kind about one peer.
+pub const PAUSE: Duration = Duration::from_secs(10);
+
+/// Most peers and kinds that are remembered; beyond that nothing new is logged until one is forgotten.
+const MOST: usize = 1024;
+
+/// Something that the operator should hear of. Displays as the text, without facility and mnemonic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A manager wants to hear from us more often than agents send.
+    KeepAlive {
+        /// Seconds that it asks for: 1 or 2.
+        seconds: u32,
+        /// Who.
+        manager: Ipv4Addr,
+    },
+    /// A message was discarded since it does not decode, or is not secured as it must be.
+    Discarded {
+        /// Why.
+        error: DecodeError,
+        /// From whom.
+        peer: SocketAddrV4,
+    },
+    /// A manager tells what it thinks of a server.
+    ServerState {
+        /// Who.
+        manager: Ipv4Addr,
+        /// The server.
+        row: Row,
+    },
+}
+
+impl Notice {
+    /// `DFP-4-BAD_SEC`.
+    pub fn mnemonic(&self, facility: Facility) -> String {
+        let severity = if matches!(self, Self::ServerState { .. }) { 6 } else { 4 };
+        format!("{}-{severity}-{}", facility.name(), self.name())
+    }
+
+    /// Writes it to the log.
+    pub fn emit(&self, facility: Facility) {
+        let mnemonic = self.mnemonic(facility);
+        match self {
+            Self::ServerState { .. } => tracing::info!(mnemonic = mnemonic.as_str(), "{self}"),
+            Self::KeepAlive { .. } | Self::Discarded { .. } => {
+                tracing::warn!(mnemonic = mnemonic.as_str(), "{self}");
+            }
+        }
+    }
+
+    /// Writes it to the log, unless one of its kind about its peer was written less than [`PAUSE`] ago.
+    pub fn emit_rarely(&self, facility: Facility, limiter: &mut Limiter, now: Nanos) {
+        if limiter.allows(self, now) {
+            self.emit(facility);
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::KeepAlive { .. } => "KEEP_ALV",
+            Self::Discarded { error: DecodeError::Security(_), .. } => "BAD_SEC",
+            Self::Discarded { error: DecodeError::UnknownType(_), .. } => "UNK_TYPE",
+            Self::Discarded { .. } => "BAD_MSG",
+            Self::ServerState { .. } => "SRV_STATE",
+        }
+    }
+
+    fn peer(&self) -> Ipv4Addr {
+        match self {
+            Self::KeepAlive { manager, .. } | Self::ServerState { manager, .. } => *manager,
+            Self::Discarded { peer, .. } => *peer.ip(),
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeepAlive { seconds, manager } => write!(
+                f,
+                "Keep-alive of {seconds} seconds from manager {manager} is below the minimum of 3, using 3"
+            ),
+            Self::Discarded { error: error @ DecodeError::Security(_), peer } => {
+                write!(f, "{error} in message from {peer}")
+            }
+            Self::Discarded { error: error @ DecodeError::UnknownType(_), peer } => {
+                write!(f, "{error} from {peer}")
+            }
+            Self::Discarded { error, peer } => write!(f, "malformed message from {peer} ({error})"),
+            Self::ServerState { manager, row } => {
+                let key = row.key;
+                write!(f, "manager {manager} reports {} {} {} ", key.address, key.protocol, key.port)?;
+                write!(f, "weight {}", row.weight)
+            }
+        }
+    }
+}
+
+/// Remembers what was logged last about whom: by address, since a peer that reconnects has a new port each time.
+#[derive(Clone, Debug, Default)]
+pub struct Limiter(HashMap<(Ipv4Addr, &'static str), Nanos>);
+
+impl Limiter {
+    /// True if it may be logged at `now`, which is remembered then.
+    pub fn allows(&mut self, notice: &Notice, now: Nanos) -> bool {
+        let key = (notice.peer(), notice.name());
+        if self.0.get(&key).is_some_and(|until| now < *until) {
+            return false;
+        }
+        if self.0.len() >= MOST && !self.0.contains_key(&key) {
+            self.0.retain(|_, until| now < *until);
+            if self.0.len() >= MOST {
+                return false;
+            }
+        }
+        self.0.insert(key, now.after(PAUSE));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::{
+        dfp::packet::{BindId, MessageType, Protocol, RowKey, SecurityError},
+        manage::log::{LogBook, LogLayer},
+    };
+
+    const MANAGER: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 1);
+
+    fn discarded(error: DecodeError) -> Notice {
+        Notice::Discarded { error, peer: SocketAddrV4::new(MANAGER, 41022) }
+    }
+
+    fn logged(what: impl FnOnce()) -> Vec<String> {
+        let book = LogBook::new(64);
+        let subscriber = tracing_subscriber::registry().with(LogLayer(book.clone()));
+        tracing::subscriber::with_default(subscriber, what);
+        let lines = book.view().lines;
+        lines.iter().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect()
+    }
+
+    #[test]
+    fn notices_read_as_in_the_manual() {
+        let row = Row {
+            key: RowKey {
+                address: Ipv4Addr::new(10, 1, 1, 52),
+                protocol: Protocol::UDP,
+                port: 434,
+                bind_id: BindId::ANY,
+            },
+            weight: 0,
+        };
+        let notices = [
+            Notice::KeepAlive { seconds: 2, manager: MANAGER },
+            discarded(SecurityError::Mismatch.into()),
+            discarded(DecodeError::TlvLength { tlv: 2, length: 3 }),
+            discarded(DecodeError::UnknownType(MessageType(0x0601))),
+            Notice::ServerState { manager: MANAGER, row },
+        ];
+        assert_eq!(
+            logged(|| notices.iter().for_each(|notice| notice.emit(Facility::Agent))),
+            [
+                "%DFP-4-KEEP_ALV: Keep-alive of 2 seconds from manager 10.1.1.1 is below the minimum of 3, using 3",
+                "%DFP-4-BAD_SEC: mismatch security information in message from 10.1.1.1:41022",
+                "%DFP-4-BAD_MSG: malformed message from 10.1.1.1:41022 (TLV length 3)",
+                "%DFP-4-UNK_TYPE: unknown message type 0x0601 from 10.1.1.1:41022",
+                "%DFP-6-SRV_STATE: manager 10.1.1.1 reports 10.1.1.52 UDP 434 weight 0",
+            ]
+        );
+        assert_eq!(
+            logged(|| notices[1].emit(Facility::Manager)),
+            ["%SLB_DFP-4-BAD_SEC: mismatch security information in message from 10.1.1.1:41022"]
+        );
+    }
+
+    #[test]
+    fn a_peer_causes_one_line_of_a_kind_in_ten_seconds() {
+        let mut limiter = Limiter::default();
+        let (bad, other) = (discarded(SecurityError::Missing.into()), discarded(DecodeError::TooManyHosts));
+        let start = Nanos(5);
+        let lines = logged(|| {
+            for seconds in 0..25 {
+                for notice in [bad, other] {
+                    notice.emit_rarely(
+                        Facility::Agent,
+                        &mut limiter,
+                        start.after(Duration::from_secs(seconds)),
+                    );
+                }
+            }
+        });
+        assert_eq!(lines.len(), 6, "{lines:?}");
+    }
+
+    #[test]
+    fn many_peers_do_not_fill_the_memory() {
+        let mut limiter = Limiter::default();
+        let from = |bits: u32| Notice::KeepAlive { seconds: 1, manager: Ipv4Addr::from_bits(bits) };
+        let most = u32::try_from(MOST).unwrap();
+        assert!((0..most).all(|bits| limiter.allows(&from(bits), Nanos(0))));
+        assert!(!limiter.allows(&from(most), Nanos(1)));
+        assert_eq!(limiter.0.len(), MOST);
+        assert!(limiter.allows(&from(most), Nanos(0).after(PAUSE)));
+        assert_eq!(limiter.0.len(), 1);
+    }
+}
