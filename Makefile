@@ -6,6 +6,7 @@
 #   make bench    throughput beside dpdk-testpmd, as a table and as JSON
 #   make lint     format, clippy, documentation, licences
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
+#   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
 #   make install  the programs, the systemd unit and an example configuration (PREFIX, DESTDIR)
 
 SHELL := /bin/bash
@@ -14,13 +15,14 @@ CARGO ?= cargo
 PREFIX ?= /usr
 DESTDIR ?=
 FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
 .PHONY: help build demo test budget bench lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
 
 help:
-	@sed -n '3,9s/^# *//p' Makefile
+	@sed -n '3,10s/^# *//p' Makefile
 
 deps:
 	@tools/setup build
@@ -57,6 +59,9 @@ fuzz: deps-test
 budget: deps-test
 	$(CARGO) build --release --locked -p benches --bin budget
 	target/release/budget check $(BUDGET_ARGS)
+
+soak: build deps-test
+	SOAK_SECONDS=$(SOAK_SECONDS) tools/soak
 
 bench: deps
 	@tools/setup bench
