@@ -92,7 +92,9 @@ fn measure(text: &str, fate: Fate, delay: u64) -> Report {
         }
         let (due, rest): (Vec<_>, Vec<_>) = held.into_iter().partition(|(at, ..)| *at <= ticks);
         held = rest;
-        due.into_iter().for_each(|(_, to, frame)| deliver(&wire, to, frame));
+        for (_, to, frame) in due {
+            deliver(&wire, to, frame);
+        }
         (now, ticks) = (now + TICK, ticks + 1);
         assert!(ticks < 1_000_000, "no end: {}", duo.meter.doing());
     }
