@@ -2,8 +2,11 @@
 
 pub mod command;
 pub mod config;
+pub mod figures;
 pub mod show;
+pub mod source;
 pub mod view;
+pub mod weight;
 
 #[cfg(test)]
 mod tests;
