@@ -79,9 +79,13 @@ pub struct ThroughputPlan {
     search: Search,
     warm: bool,
     trials: u32,
+    /// Trials that were sent slower than they should have been.
+    short: u32,
     waiting: bool,
 }
 
+/// A trial with less than this share of its rate says little about that rate.
+const ENOUGH: f64 = 0.98;
 /// Of a warm-up, if nobody says and the rate is as fast as possible.
 const WARMUP_RATE: f64 = 1000.0;
 
@@ -90,7 +94,7 @@ impl ThroughputPlan {
     pub fn new(settings: Throughput, traffic: &Traffic) -> Self {
         let search = Search::new(traffic.pace().rate, settings.loss, settings.resolution);
         let warm = settings.warmup.is_zero();
-        Self { settings, search, warm, trials: 0, waiting: false }
+        Self { settings, search, warm, trials: 0, short: 0, waiting: false }
     }
 
     fn warmup(&self) -> Task {
@@ -134,6 +138,8 @@ impl Plan for ThroughputPlan {
     fn done(&mut self, step: &mut Step) {
         self.waiting = false;
         if step.phase == Phase::Trial {
+            let short = step.target.is_some_and(|target| step.offered < target * ENOUGH);
+            self.short += u32::from(short);
             step.passed = Some(self.search.tried(step.target, step.offered, step.loss));
         }
     }
@@ -150,6 +156,10 @@ impl Plan for ThroughputPlan {
                 format!("{rate:.0} frames/s with a loss of {} (at most {})", share(loss), share(bound))
             }
             None => format!("no rate with a loss of at most {}", share(bound)),
+        };
+        let reason = match self.short {
+            0 => reason,
+            short => format!("{reason}; {short} of {} trials were sent slower than they should", self.trials),
         };
         Outcome {
             rate,

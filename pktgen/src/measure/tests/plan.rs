@@ -99,6 +99,21 @@ fn a_device_that_carries_the_ceiling_needs_one_trial_behind_the_warm_up() {
 }
 
 #[test]
+fn trials_that_were_sent_too_slowly_are_told() {
+    let settings = Throughput { resolution: 0.25, ..Throughput::default() };
+    let mut plan = ThroughputPlan::new(settings.clone(), &traffic(1000.0));
+    run(&mut plan, 400.0, 600.0);
+    assert!(
+        plan.outcome().reason.ends_with("; 1 of 3 trials were sent slower than they should"),
+        "{}",
+        plan.outcome().reason
+    );
+    let mut plan = ThroughputPlan::new(settings, &traffic(1000.0));
+    run(&mut plan, 400.0, 1000.0);
+    assert!(!plan.outcome().reason.contains("slower"), "{}", plan.outcome().reason);
+}
+
+#[test]
 fn a_device_that_carries_nothing_fails() {
     let mut plan = ThroughputPlan::new(Throughput::default(), &traffic(1000.0));
     run(&mut plan, 0.0, 1e9);
