@@ -142,7 +142,8 @@ impl Exit {
 pub struct Batch<F> {
     /// The frames.
     pub frames: Burst<F>,
-    packets: [Packet; BURST],
+    /// What is known of each.
+    pub packets: [Packet; BURST],
     ends: [Next; BURST],
     sets: [u64; STAGES],
     /// Of frames that leave without passing the stages.
@@ -175,6 +176,7 @@ impl<F: Frame> Batch<F> {
 
     /// Takes the frames as they came from the port, and brings their headers near.
     pub fn begin(&mut self) {
+        self.requests.clear();
         for frame in &self.frames {
             frame.prefetch();
         }
@@ -182,11 +184,14 @@ impl<F: Frame> Batch<F> {
             u64::MAX.checked_shr((BURST - self.frames.len()) as u32).unwrap_or(0);
     }
 
-    /// Sends fresh frames, `done` by position, straight to their [`Batch::exits`].
+    /// Sends fresh frames, `done` by position, straight to their [`Batch::exits`]; those with a request wait for the
+    /// Mobile IP stage's second pass.
     pub fn leave(&mut self, done: u64) {
-        self.sets[Stage::Parse as usize] &= !done;
+        let asked = self.requests.iter().fold(0, |set, (index, _)| set | 1 << index);
+        self.sets[Stage::Parse as usize] &= !(done | asked);
         let exits = &self.exits[..self.frames.len()];
         if let Some(first) = exits.first()
+            && asked == 0
             && self.sets[Stage::Parse as usize] == 0
             && exits.iter().fold(0, |difference, exit| difference | (exit.bits() ^ first.bits())) == 0
         {

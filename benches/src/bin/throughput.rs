@@ -4,9 +4,9 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context;
 use benches::throughput::{
-    ROOM, capture,
+    capture,
     case::{CASES, Case},
-    director, pages, pool_size,
+    director, pages,
     report::{Row, json, table},
     testpmd,
 };
@@ -44,9 +44,11 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let cases: Vec<Case> = CASES.into_iter().filter(|case| case.sessions <= arguments.sessions).collect();
-    let largest = cases.iter().map(|case| case.sessions).max().context("no case is that small")?;
-    let packets = u64::from(pool_size(largest)) * (u64::from(ROOM) + 256);
-    let _pages = pages::reserve((packets + u64::from(largest) * 96) / 1_000_000 + 512)?;
+    let memory = |case: &Case| {
+        u64::from(case.buffers()) * (u64::from(case.room()) + 256) + u64::from(case.sessions) * 96
+    };
+    let most = cases.iter().map(memory).max().context("no case is that small")?;
+    let _pages = pages::reserve(most / 1_000_000 + 512)?;
     let directory = std::env::temp_dir().join(format!("homeward-bench-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
     let rows = measure(&arguments, &cases, &directory);
@@ -64,14 +66,14 @@ fn main() -> anyhow::Result<()> {
 fn measure(arguments: &Arguments, cases: &[Case], directory: &std::path::Path) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &case in cases {
-        let path = directory.join(format!("{}.pcap", case.sessions));
+        let path = directory.join(case.capture());
         if !path.exists() {
-            capture::write(&path, case.sessions)?;
+            capture::write(&path, &case)?;
         }
         let mut row = Row { case, homeward: Vec::new(), testpmd: Vec::new() };
         for round in 1..=arguments.rounds {
             // testpmd starts and stops within its time: two seconds more than are measured.
-            let theirs = testpmd::macswap(&path, case.sessions, arguments.seconds + 3)?;
+            let theirs = testpmd::macswap(&path, &case, arguments.seconds + 3)?;
             let ours = director::in_child(case, &path, arguments.seconds)?;
             eprintln!("{case}, round {round}: {:.2} Mpps, testpmd {:.2}", ours.mpps, theirs.mpps);
             row.homeward.push(ours);

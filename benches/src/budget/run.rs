@@ -51,7 +51,7 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
     let frames: Arc<[Vec<u8>]> = capture::frames(nodes)?.into();
     let director = Director::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
     let (ends, control) = link(1, 1, director);
-    control.snapshot.store(Arc::new(snapshot(mode)));
+    control.snapshot.store(Arc::new(snapshot(mode, 1)));
     let queue = FlatQueue::new(frames);
     let sent = Arc::clone(&queue.sent);
     let mut ends = ends.into_iter();

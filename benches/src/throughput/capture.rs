@@ -12,26 +12,55 @@ use anyhow::ensure;
 use common::mac::MacAddr;
 use pktgen::{pcap, scenario::Scenario};
 
+use super::case::{Case, Traffic};
+
 /// Where the RRQs go.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 10);
+/// The foreign agent.
+pub const AGENT: Ipv4Addr = Ipv4Addr::new(15, 1, 1, 51);
 /// The port's address.
 pub const DIRECTOR_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 /// Bytes of a frame, without FCS.
 pub const FRAME: usize = 118;
 
+/// A prime far from any number of nodes.
+const SCATTER: u64 = 1_000_000_007;
+
 /// Headers of a capture file and of a frame in it.
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
-/// Writes `nodes` RRQs of as many nodes, in order, as `net_pcap` reads them.
+/// Writes the frames of a case as `net_pcap` reads them: one a node in order, or for mixed traffic as many, of which each
+/// fifth is a new node's and the others are those of known ones in a scattered order.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write(path: &Path, nodes: u32) -> anyhow::Result<()> {
+pub fn write(path: &Path, case: &Case) -> anyhow::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
-    generate(nodes, &mut out)?;
+    if case.traffic != Traffic::Mixed {
+        generate(case.sessions, &mut out)?;
+        out.flush()?;
+        return Ok(());
+    }
+    let mut file = Vec::with_capacity(FILE_HEADER + case.sessions as usize * (RECORD_HEADER + FRAME));
+    generate(case.sessions, &mut file)?;
+    let (header, records) = file.split_at(FILE_HEADER);
+    out.write_all(header)?;
+    let record = |node: u32| &records[node as usize * (RECORD_HEADER + FRAME)..][..RECORD_HEADER + FRAME];
+    let known = case.known();
+    for at in 0..case.sessions {
+        let (group, place) = (at / 5, at % 5);
+        // A step that shares no factor with the number of nodes visits each once.
+        let scattered = (u64::from(group * 4 + place) * SCATTER % u64::from(known)) as u32;
+        out.write_all(record(if place == 4 { known + group } else { scattered }))?;
+    }
     out.flush()?;
     Ok(())
+}
+
+/// The NAI of a node of the capture.
+pub fn nai(node: u32) -> String {
+    format!("mip-user{node:09}@ispxyz.com")
 }
 
 /// The same frames in memory.

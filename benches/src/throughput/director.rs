@@ -12,52 +12,58 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use common::{
     config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, WorkerEnd, link},
     mac::MacAddr,
-    slb::{Director, RealLive, RealSettings, SessionKey, SlbCounter},
+    slb::{Director, KeySpace, RealLive, RealSettings, Request, SessionKey, SlbCounter, VserverLive},
     snapshot::{Adjacency, Farm, Interface, PortView, Predictor, Real, Snapshot, Vip, VirtualServer},
-    stats::WorkerStats,
+    time::Tick,
     verdict::Verdict,
 };
+use control::publish::Publisher;
 use dataplane::{backend::dpdk, clock::TscClock, worker::Worker};
 
 use super::{
-    ROOM,
-    capture::{DIRECTOR_MAC, VIP},
-    case::{Case, Mode},
+    capture::{self, DIRECTOR_MAC, VIP},
+    case::{Case, Mode, Traffic},
     measure::Measured,
-    pool_size,
 };
 
 /// Rounds of the worker's loop between two looks at whether to stop.
 const ROUNDS: usize = 64;
 /// Longest wait for every node to have its session.
 const WARM_UP: Duration = Duration::from_mins(1);
+/// Time between two looks at a single pass.
+const LOOK: Duration = Duration::from_millis(1);
 
-/// Runs the case for `seconds` after every node has its session; void unless all that came was sent to a real as the
-/// case says, and the sessions are those of the capture.
+/// Runs the case, for `seconds` after every node has its session or for one pass over the capture; void unless all that
+/// came was sent to a real as the case says, and the sessions are those of the capture.
 pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured> {
     let config = config(case, capture);
     let started = dpdk::start(&config)?;
-    // Half as much again as the nodes of the capture: a table at its stated fill.
-    let capacity = case.sessions.max(1024) + case.sessions / 2;
-    let director = Director::new(capacity, Hugepages::Auto, 1, SessionKey::random())?;
-    let (workers, control) = link(1, 1, director);
-    control.snapshot.store(Arc::new(snapshot(case.mode)));
+    // Single passes fill the table that they are measured with; repeats have one in which every node found room.
+    let spare = if case.traffic == Traffic::Repeats { case.sessions / 2 } else { 0 };
+    let capacity = case.sessions.max(1024) + spare;
+    let director = Director::new(capacity, Hugepages::Auto, case.workers, SessionKey::random())?;
+    let (workers, control) = link(case.workers, config.ports.len(), director);
+    let snapshot = snapshot(case.mode, config.ports.len() as u16);
+    let clock = TscClock::calibrate();
+    acquaint(&control.director, &snapshot, case.known(), clock.now().tick());
+    control.snapshot.store(Arc::new(snapshot));
     let stop = Arc::new(AtomicBool::new(false));
     let watch = {
         let stop = Arc::clone(&stop);
         thread::spawn(move || {
+            let publisher = publish(&control, case.publications, &stop);
             let outcome = watch(&control, case, seconds);
             stop.store(true, Relaxed);
+            publisher.join().map_err(|_| anyhow!("the publishing thread failed"))?;
             outcome
         })
     };
-    let clock = TscClock::calibrate();
     let ends = Mutex::new(workers.into_iter().map(Some).collect::<Vec<Option<WorkerEnd>>>());
     started.run(stop, move |id, queues| {
         let end = ends.lock().ok().and_then(|mut ends| ends[id.index()].take());
@@ -71,102 +77,190 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     watch.join().map_err(|_| anyhow!("the watching thread failed"))?
 }
 
-/// Waits until all sessions exist, samples the rate once a second, then checks the books.
+/// Gives the first `nodes` nodes their sessions.
+fn acquaint(director: &Director, snapshot: &Snapshot, nodes: u32, now: Tick) {
+    let Some(vserver) = snapshot.vserver(VserverId(0)) else { return };
+    let tag = director.tag(vserver, KeySpace::Nai);
+    for node in 0..nodes {
+        let request = Request {
+            vserver: vserver.id,
+            identity: director.tagged_identity(tag, capture::nai(node).as_bytes()),
+            client: capture::AGENT,
+            client_port: 434,
+            deregistration: false,
+            wanted: None,
+        };
+        director.handle(snapshot, &request, &|| 0, now, Director::CONTROL, |_| {});
+    }
+}
+
+/// Publishes the same snapshot again and again, `rate` times a second, until `stop`.
+fn publish(control: &ControlEnd, rate: u32, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    let (cell, stop) = (Arc::clone(&control.snapshot), Arc::clone(stop));
+    thread::spawn(move || {
+        let Some(period) = Duration::from_secs(1).checked_div(rate) else { return };
+        let mut publisher = Publisher::new(Arc::clone(&cell));
+        while !stop.load(Relaxed) {
+            publisher.publish(Snapshot::clone(&cell.load()));
+            thread::sleep(period);
+        }
+    })
+}
+
 fn watch(control: &ControlEnd, case: Case, seconds: u32) -> anyhow::Result<Measured> {
-    let stats = &control.stats[0];
-    let received = |stats: &WorkerStats| stats.received.load(Relaxed);
+    let received = || control.stats.iter().map(|stats| stats.received.load(Relaxed)).sum::<u64>();
+    let rates = match case.traffic {
+        Traffic::Repeats => steady(control, case, seconds, received)?,
+        Traffic::New | Traffic::Mixed => vec![one_pass(case, received)?],
+    };
+    let (received, sent) = books(control, case)?;
+    Ok(Measured::of(rates, received, sent))
+}
+
+/// Waits until all sessions exist, then samples the rate once a second.
+fn steady(
+    control: &ControlEnd,
+    case: Case,
+    seconds: u32,
+    received: impl Fn() -> u64,
+) -> anyhow::Result<Vec<f64>> {
     let from = Instant::now();
     while control.director.occupancy() < u64::from(case.sessions)
-        || received(stats) < u64::from(case.sessions) * 2
+        || received() < u64::from(case.sessions) * 2
     {
         ensure!(
             from.elapsed() < WARM_UP,
             "void: {} of {} sessions after {} packets",
             control.director.occupancy(),
             case.sessions,
-            received(stats)
+            received()
         );
         thread::sleep(Duration::from_millis(10));
     }
     let mut rates = Vec::new();
-    let (mut at, mut seen) = (Instant::now(), received(stats));
+    let (mut at, mut seen) = (Instant::now(), received());
     for _ in 0..seconds {
         thread::sleep(Duration::from_secs(1));
-        let (now, count) = (Instant::now(), received(stats));
+        let (now, count) = (Instant::now(), received());
         rates.push((count - seen) as f64 / (now - at).as_secs_f64());
         (at, seen) = (now, count);
     }
-    let (received, sent) = books(control, case)?;
-    Ok(Measured::of(rates, received, sent))
+    Ok(rates)
+}
+
+/// The rate over the first pass, its first twentieth and what the last look missed left out.
+fn one_pass(case: Case, received: impl Fn() -> u64) -> anyhow::Result<f64> {
+    let frames = u64::from(case.sessions);
+    let (mut first, mut last) = (None, None);
+    let from = Instant::now();
+    loop {
+        ensure!(from.elapsed() < WARM_UP, "void: {} of {frames} frames in a minute", received());
+        let count = received();
+        let now = Instant::now();
+        if count > frames {
+            break;
+        }
+        if count > frames / 20 {
+            first.get_or_insert((now, count));
+            last = Some((now, count));
+        }
+        thread::sleep(LOOK);
+    }
+    let (Some((start, before)), Some((end, after))) = (first, last) else {
+        bail!("void: the pass was over between two looks")
+    };
+    ensure!(after - before > frames / 2, "void: only {} frames were seen to pass", after - before);
+    Ok((after - before) as f64 / (end - start).as_secs_f64())
 }
 
 /// The counters must tell the story of the case, all of it; packets received and sent.
 fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
-    let stats = &control.stats[0];
     let slb = control.director.stats();
     let expected = match case.mode {
         Mode::Dispatched => Verdict::SlbDispatched,
         Mode::Directed => Verdict::SlbDirected,
     };
-    for verdict in Verdict::ALL {
-        let count = stats.verdict(*verdict);
-        ensure!(*verdict == expected || count == 0, "void: {count} packets ended as {}", verdict.name());
+    let (mut received, mut sent) = (0, 0);
+    for stats in &control.stats {
+        for verdict in Verdict::ALL {
+            let count = stats.verdict(*verdict);
+            ensure!(*verdict == expected || count == 0, "void: {count} packets ended as {}", verdict.name());
+        }
+        for port in &stats.ports {
+            ensure!(port.tx_full.load(Relaxed) == 0, "void: the device refused packets");
+            // The worker goes on while this reads: sent is read first and may lag, never lead.
+            sent += port.tx_packets.load(Relaxed);
+        }
+        received += stats.received.load(Relaxed);
     }
     let created = slb.total(SlbCounter::Created);
-    ensure!(created == u64::from(case.sessions), "void: {created} sessions of {}", case.sessions);
-    ensure!(control.director.refused() == 0, "void: the table refused sessions");
-    let port = &stats.ports[0];
-    ensure!(port.tx_full.load(Relaxed) == 0, "void: the device refused packets");
-    // The worker goes on while this reads: sent is read first and may lag, never lead.
-    let sent = port.tx_packets.load(Relaxed);
-    let received = stats.received.load(Relaxed);
+    let refused = control.director.refused();
+    // A full pair of lines refuses a session; in a table at its stated capacity that is fewer than one in a thousand.
+    ensure!(
+        refused <= u64::from(case.sessions) / 1000,
+        "void: the table refused {refused} times"
+    );
+    ensure!(created + refused >= u64::from(case.sessions), "void: {created} sessions of {}", case.sessions);
     ensure!(sent <= received && sent > 0, "void: {received} received, {sent} sent");
     Ok((received, sent))
 }
 
 fn config(case: Case, capture: &Path) -> DataplaneConfig {
-    let buffer = u64::from(ROOM) + 256;
+    let buffer = u64::from(case.room()) + 256;
+    let port = |index: u16, device: String, tx_queues: u8| PortConfig {
+        id: PortId(index),
+        name: format!("Ethernet{index}"),
+        device,
+        mac: Some(DIRECTOR_MAC),
+        // The smallest buffers for the frames, or the usual ones.
+        mtu: if case.room() == 384 { 230 } else { 1500 },
+        rx_queues: Some(1),
+        tx_queues: Some(tx_queues.into()),
+        rx_descriptors: 1024,
+        tx_descriptors: 1024,
+        rss_key: None,
+        rss: RssFields::Udp,
+        promiscuous: true,
+    };
+    let source = |index: u8| format!("net_pcap{index},rx_pcap={},infinite_rx=1", capture.display());
+    let mut ports: Vec<PortConfig> =
+        (0..case.workers).map(|index| port(index.into(), source(index), 1)).collect();
+    if case.workers > 1 {
+        // A file has one transmit queue; on a device that drops each worker has its own, as on a NIC.
+        ports.push(port(case.workers.into(), "net_null0,no-rx=1".into(), case.workers));
+    }
     DataplaneConfig {
-        workers: 1,
-        cores: vec![1],
+        workers: case.workers,
+        cores: if case.workers == 1 { vec![1] } else { vec![0, 1] },
         sessions: case.sessions,
         hugepages: Hugepages::Required,
-        memory_mb: Some((u64::from(pool_size(case.sessions)) * buffer).div_ceil(1 << 20) as u32 + 64),
+        memory_mb: Some((u64::from(case.buffers()) * buffer).div_ceil(1 << 20) as u32 + 64),
         poll: Poll::Always,
         eal: None,
-        ports: vec![PortConfig {
-            id: PortId(0),
-            name: "Ethernet0".into(),
-            device: format!("net_pcap0,rx_pcap={},infinite_rx=1", capture.display()),
-            mac: Some(DIRECTOR_MAC),
-            mtu: 1500,
-            rx_queues: Some(1),
-            tx_queues: Some(1),
-            rx_descriptors: 1024,
-            tx_descriptors: 1024,
-            rss_key: None,
-            rss: RssFields::Udp,
-            promiscuous: true,
-        }],
+        ports,
     }
 }
 
-/// One virtual server and four reals behind one port.
-pub fn snapshot(mode: Mode) -> Snapshot {
-    let interface = InterfaceId(0);
+/// One virtual server and four reals; requests come by any of `ports` ports and leave by the last.
+pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
+    let way_out = ports - 1;
     let mut snapshot = Snapshot {
         generation: 1,
-        interfaces: vec![Interface {
-            id: interface,
-            name: "Ethernet0".into(),
-            port: PortId(0),
-            vlan: None,
-            mac: DIRECTOR_MAC,
-            mtu: 1500,
-            up: true,
-            addresses: Vec::new(),
-        }],
-        ports: vec![PortView { untagged: Some(interface), vlans: Vec::new(), link_up: true }],
+        interfaces: (0..ports)
+            .map(|index| Interface {
+                id: InterfaceId(index),
+                name: format!("Ethernet{index}"),
+                port: PortId(index),
+                vlan: None,
+                mac: DIRECTOR_MAC,
+                mtu: 1500,
+                up: true,
+                addresses: Vec::new(),
+            })
+            .collect(),
+        ports: (0..ports)
+            .map(|index| PortView { untagged: Some(InterfaceId(index)), vlans: Vec::new(), link_up: true })
+            .collect(),
         ..Snapshot::default()
     };
     let reals = (0..4_u16).map(|index| RealId { index, generation: 1 });
@@ -184,8 +278,8 @@ pub fn snapshot(mode: Mode) -> Snapshot {
             reassign: None,
             purge: false,
             adjacency: Some(Adjacency {
-                interface,
-                port: PortId(0),
+                interface: InterfaceId(way_out),
+                port: PortId(way_out),
                 vlan: None,
                 source: DIRECTOR_MAC,
                 destination: MacAddr([2, 0, 0, 0, 1, host]),
@@ -205,7 +299,7 @@ pub fn snapshot(mode: Mode) -> Snapshot {
         live: Arc::default(),
     }));
     let vserver = VserverId(0);
-    snapshot.vips.insert(VIP, Vip { interface: Some(interface), mac: DIRECTOR_MAC, vservers: vec![vserver] });
+    snapshot.vips.insert(VIP, Vip { interface: Some(InterfaceId(0)), mac: DIRECTOR_MAC, vservers: vec![vserver] });
     snapshot.vservers.push(Some(VirtualServer {
         id: vserver,
         name: "MIPSLB".into(),
@@ -217,7 +311,7 @@ pub fn snapshot(mode: Mode) -> Snapshot {
         clients: Vec::new(),
         idle: Duration::from_hours(1),
         strict_home_agent: false,
-        live: Arc::default(),
+        live: Arc::new(VserverLive::new(2)),
     }));
     snapshot.prepare();
     snapshot

@@ -8,37 +8,37 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use super::{measure::Measured, pool_size};
+use super::{case::Case, measure::Measured};
 
-/// Runs testpmd for `seconds` on one forwarding core and reads its own statistics.
-pub fn macswap(capture: &Path, frames: u32, seconds: u32) -> anyhow::Result<Measured> {
-    let vdev = format!("net_pcap0,rx_pcap={},infinite_rx=1", capture.display());
-    let seconds = seconds.to_string();
-    let output = Command::new("timeout")
-        .args([
-            "--signal=INT",
-            &seconds,
-            "dpdk-testpmd",
-            "-l",
-            "0,1",
-            "--main-lcore",
-            "0",
-            "--in-memory",
-            "--no-pci",
-        ])
-        .args(["--no-telemetry", "--vdev", &vdev, "--", "--forward-mode=macswap", "--nb-cores=1"])
+/// Runs testpmd for `seconds` beyond its start on as many forwarding cores as the case has workers, the last CPUs, and
+/// reads its own statistics.
+pub fn macswap(capture: &Path, case: &Case, seconds: u32) -> anyhow::Result<Measured> {
+    let workers = u32::from(case.workers);
+    let loading = workers * case.sessions / 500_000;
+    // The main lcore only prints: it shares CPU 0 with a second forwarding core.
+    let lcores = if workers == 1 { "0@0,1@1" } else { "0@0,1@1,2@0" };
+    let mut command = Command::new("timeout");
+    command
+        .args(["--signal=INT", &(seconds + loading).to_string(), "dpdk-testpmd", "--lcores", lcores])
+        .args(["--main-lcore", "0", "--in-memory", "--no-pci", "--no-telemetry"]);
+    for port in 0..workers {
+        command.args(["--vdev", &format!("net_pcap{port},rx_pcap={},infinite_rx=1", capture.display())]);
+    }
+    let output = command
+        .args(["--", "--forward-mode=macswap", "--port-topology=loop", &format!("--nb-cores={workers}")])
         .args(["--stats-period", "1", "--no-lsc-interrupt", "--burst=64", "--rxd=1024", "--txd=1024"])
-        .args([format!("--total-num-mbufs={}", pool_size(frames)), format!("--mbuf-size={}", super::ROOM)])
+        .args([format!("--total-num-mbufs={}", case.buffers()), format!("--mbuf-size={}", case.room())])
         .stdin(Stdio::null())
         .output()
         .context("dpdk-testpmd (package dpdk-dev)")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    read(&text).with_context(|| format!("testpmd said: {}{}", text, String::from_utf8_lossy(&output.stderr)))
+    read(&text, workers as usize).with_context(|| format!("testpmd said: {}{}", text, String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Median of the rates once a second, the first left out; void unless every received packet was sent.
-fn read(text: &str) -> anyhow::Result<Measured> {
-    let rates: Vec<f64> = text.lines().filter_map(|line| field(line, "Rx-pps:")).skip(1).collect();
+/// Median of the rates once a second over all ports, the first left out; void unless every received packet was sent.
+fn read(text: &str, ports: usize) -> anyhow::Result<Measured> {
+    let samples: Vec<f64> = text.lines().filter_map(|line| field(line, "Rx-pps:")).collect();
+    let rates: Vec<f64> = samples.chunks_exact(ports).skip(1).map(|sample| sample.iter().sum()).collect();
     ensure!(rates.len() >= 2, "too few samples");
     let last = text.rsplit("Accumulated forward statistics").next().unwrap_or("");
     let total = |name: &str| {
@@ -71,9 +71,10 @@ mod tests {
 
     #[test]
     fn its_statistics_are_read_and_a_loss_voids_them() {
-        let measured = read(SAID).unwrap();
+        let measured = read(SAID, 1).unwrap();
         assert_eq!((measured.mpps, measured.received), (62.0, 545_487_936));
-        assert!(read(&SAID.replace("TX-packets: 545487936", "TX-packets: 545487935")).is_err());
-        assert!(read("").is_err());
+        assert!(read(&SAID.replace("TX-packets: 545487936", "TX-packets: 545487935"), 1).is_err());
+        assert!(read("", 1).is_err());
+        assert_eq!(read(SAID, 2).map(|two| two.mpps).ok(), None, "one sample of two ports");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Relaxed, SeqCst},
+    Ordering::{Relaxed, Release, SeqCst},
 };
 
 use crossbeam::utils::CachePadded;
@@ -26,11 +26,18 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    /// Adds one in `worker`'s cell; any number above the workers' is control.
+    /// Adds one in `worker`'s cell, in which nobody else counts; any number above the workers' is control, on any thread.
     #[inline]
     pub fn count(&self, worker: WorkerId, counter: usize) {
         let last = self.cells.len() - 1;
-        self.cells[worker.index().min(last)][counter].fetch_add(1, SeqCst);
+        let index = worker.index().min(last);
+        let cell = &self.cells[index][counter];
+        if index < last {
+            // A worker's own cell has one writer.
+            cell.store(cell.load(Relaxed) + 1, Release);
+        } else {
+            cell.fetch_add(1, SeqCst);
+        }
     }
 
     /// Sum of all cells since the last clear.

@@ -30,6 +30,16 @@ pub trait Cell128: Send + Sync {
         (self.load() >> 64) as u64
     }
 
+    /// Both halves, each at some moment: perhaps a word that never was.
+    #[inline(always)]
+    fn glimpse(&self) -> u128
+    where
+        Self: Sized,
+    {
+        let [low] = Self::lows(std::array::from_ref(self));
+        u128::from(self.high()) << 64 | u128::from(low)
+    }
+
     /// Replaces `current` by `new` in one step.
     ///
     /// # Errors
@@ -57,7 +67,7 @@ impl Cell128 for AtomicU128 {
             ];
         }
         for (low, cell) in ends.iter_mut().zip(rest) {
-            *low = AtomicU128::load(cell, Ordering::SeqCst) as u64;
+            *low = hw::half::<0, 1>(std::array::from_ref(cell));
         }
         lows
     }

@@ -118,7 +118,11 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
             let mut empty = 0;
             let mut first = None;
             for slot in self.slots_of(line) {
-                let mut word = self.load(slot);
+                // Whatever is made of it is one compare-and-swap, which fails if it never was.
+                let mut word = self.glance(slot);
+                if word.identity() == identity {
+                    word = self.load(slot);
+                }
                 while word.identity() == identity && word.is_live() {
                     if !word.expired(now) {
                         survey.live = Some((slot, word));
@@ -172,7 +176,7 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     ) -> Option<(Slot, Word)> {
         let identity = claim.identity();
         for line in self.candidates(identity) {
-            for slot in self.slots_of(line) {
+            for slot in self.bearers(line, identity) {
                 if slot == own {
                     continue;
                 }

@@ -81,9 +81,15 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     /// The live word of an identity, expired or not.
     #[inline]
     pub fn find(&self, identity: u64) -> Option<(Slot, Word)> {
-        let slots = self.candidates(identity).into_iter().flat_map(|line| self.slots_of(line));
-        let mut words = slots.map(|slot| (slot, self.load(slot)));
-        words.find(|(_, word)| word.identity() == identity && word.is_live())
+        for line in self.candidates(identity) {
+            let words = self.bearers(line, identity).map(|slot| (slot, self.load(slot)));
+            for (slot, word) in words {
+                if word.identity() == identity && word.is_live() {
+                    return Some((slot, word));
+                }
+            }
+        }
+        None
     }
 
     /// Perhaps the live word of an identity, to be changed or proved; `None` says nothing.
@@ -104,6 +110,20 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
         let cell = cells.get(way)?;
         let word = Word(u128::from(cell.high()) << 64 | u128::from(identity));
         word.is_live().then_some(Glimpse { cell, slot: Slot(line as usize * WAYS + way), word })
+    }
+
+    /// The slots of a line whose low half is an identity, claims and sessions.
+    #[inline(always)]
+    pub(super) fn bearers(&self, line: u32, identity: u64) -> impl Iterator<Item = Slot> + use<S, WAYS> {
+        let (lines, _) = self.storage.cells().as_chunks::<WAYS>();
+        let lows = S::Cell::lows(&lines[line as usize]);
+        self.slots_of(line).zip(lows).filter(move |(_, low)| *low == identity).map(|(slot, _)| slot)
+    }
+
+    /// Reads the halves of a slot one after the other.
+    #[inline(always)]
+    pub(super) fn glance(&self, slot: Slot) -> Word {
+        Word(self.storage.cells()[slot.0].glimpse())
     }
 
     /// Reads a slot.

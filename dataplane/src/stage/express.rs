@@ -1,15 +1,16 @@
 //! The usual packet in the fewest steps: a repeated registration request, whole and plain, whose session stays where it
 //! is. `parse`, `classify`, `mobile_ip` and `rewrite` come to the same end (a test holds both side by side).
 //!
-//! Whatever is unusual about a frame leaves it untouched to `parse`, which knows all cases; nothing is dropped,
-//! answered or decided here. Two looks at a burst: the first reads headers and asks for the places in the session
+//! A request that is usual but no repeat goes on to `mobile_ip`. Whatever is unusual about a frame leaves it untouched to
+//! `parse`, which knows all cases; nothing is dropped, answered or decided here. Two looks at a burst: the first reads headers and asks for the places in the session
 //! table, the second counts the requests and sends them, so that the table's cache misses overlap.
 
 use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
 use common::{
-    slb::{IdentityTag, KeySpace, VserverCounter},
+    id::InterfaceId,
+    slb::{IdentityTag, KeySpace, Request, VserverCounter},
     snapshot::{Target, VirtualServer},
     time::Tick,
     wire::mobile_ip::{self, Plain},
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     backend::{BURST, Frame},
-    batch::{Batch, Exit},
+    batch::{Batch, Exit, Packet},
     rewrite::{self, ETHERNET, HEADERS, IP_HEADER},
 };
 
@@ -42,6 +43,9 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
         if let Some(target) = desk.forward(glance, frame) {
             batch.exits[index] = Exit { port: target.port, verdict: target.verdict };
             done |= 1 << index;
+        } else if let Some((packet, request)) = desk.introduce(glance, frame) {
+            batch.packets[index] = packet;
+            batch.requests.push((index as u8, request));
         }
     }
     batch.leave(done);
@@ -51,6 +55,7 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
 struct Desk<'a> {
     cx: &'a Context<'a>,
     targets: &'a [Option<Target>],
+    interface: InterfaceId,
     now: Tick,
     /// Of the port's untagged interface.
     mac: [u8; 6],
@@ -102,6 +107,7 @@ impl<'a> Desk<'a> {
         Some(Self {
             cx,
             targets,
+            interface: id,
             now: cx.now.tick(),
             mac: interface.mac.0,
             services: ArrayVec::new(),
@@ -198,6 +204,39 @@ impl<'a> Desk<'a> {
         }
         rewrite::hop(head, target.link);
         Some(target)
+    }
+
+    /// A request that was recognised and is no repeat, as the other stages would know it.
+    #[inline(never)]
+    fn introduce<F: Frame>(&self, glance: &Glance, frame: &F) -> Option<(Packet, Request)> {
+        let service = self.services.get(usize::from(glance.service.checked_sub(1)?))?;
+        let head = frame.data().first_chunk::<HEADERS>()?;
+        let vserver = service.vserver;
+        let client = Ipv4Addr::from_bits(glance.client);
+        if glance.names_service {
+            vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
+        }
+        let packet = Packet {
+            interface: self.interface,
+            length: glance.length,
+            ethertype: IPV4,
+            dont_fragment: head[20] & 0x40 != 0,
+            ttl: head[22],
+            protocol: UDP,
+            source: client,
+            destination: vserver.address,
+            vserver: vserver.id,
+            ..Packet::EMPTY
+        };
+        let request = Request {
+            vserver: vserver.id,
+            identity: glance.identity,
+            client,
+            client_port: glance.client_port,
+            deregistration: false,
+            wanted: None,
+        };
+        Some((packet, request))
     }
 }
 

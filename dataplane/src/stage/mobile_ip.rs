@@ -11,7 +11,7 @@ use common::{
     slb::{Director, IdentityTag, KeySpace, Outcome, Request, VserverCounter, display_hash},
     snapshot::{Real, Snapshot, VirtualServer},
     verdict::Verdict,
-    wire::mobile_ip::{self, Key, Rrq},
+    wire::mobile_ip::{self, Key, Plain, Rrq},
 };
 
 use super::{
@@ -28,7 +28,7 @@ const UDP_HEADER: usize = 8;
 
 /// Sends every request to its real.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
-    batch.requests.clear();
+    let introduced = batch.requests.len();
     let mut tags = Tags::default();
     for index in batch.take(Stage::MobileIp) {
         let (frame, packet) = batch.at(index);
@@ -39,6 +39,10 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
             }
             Err(verdict) => batch.send(index, Next::Drop(verdict)),
         }
+    }
+    if introduced > 0 && batch.requests.len() > introduced {
+        // New sessions begin in the order of arrival.
+        batch.requests.sort_unstable_by_key(|(index, _)| *index);
     }
     for at in 0..batch.requests.len() {
         let (index, request) = batch.requests[at];
@@ -224,9 +228,14 @@ fn forward<F: Frame>(
 
 /// A request that was walked before.
 fn walked<'a, F: Frame>(frame: &'a F, packet: &Packet) -> Option<Rrq<'a>> {
+    mobile_ip::walk(payload(frame, packet)?).ok()
+}
+
+/// The payload of a datagram that was examined before.
+fn payload<'a, F: Frame>(frame: &'a F, packet: &Packet) -> Option<&'a [u8]> {
     let udp = &frame.data()[packet.l4()..packet.end()];
     let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
-    mobile_ip::walk(udp.get(UDP_HEADER..length)?).ok()
+    udp.get(UDP_HEADER..length)
 }
 
 /// The NAI of a request; empty if it has none.
@@ -236,6 +245,9 @@ fn nai<F: Frame>(frame: &F, packet: &Packet) -> Box<[u8]> {
 
 /// The hash of its key that `show` prints; reading the frame anew is cheaper than to hash every request.
 fn shown_hash<F: Frame>(frame: &F, packet: &Packet) -> u32 {
+    if let Some(Plain { nai, .. }) = payload(frame, packet).and_then(mobile_ip::plain) {
+        return display_hash(nai);
+    }
     match walked(frame, packet).as_ref().and_then(Rrq::key) {
         Some(Key::Nai(nai)) => display_hash(nai),
         Some(Key::HomeAddress(home)) => display_hash(&home),
