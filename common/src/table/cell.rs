@@ -30,16 +30,6 @@ pub trait Cell128: Send + Sync {
         (self.load() >> 64) as u64
     }
 
-    /// Both halves, each at some moment: perhaps a word that never was.
-    #[inline(always)]
-    fn glimpse(&self) -> u128
-    where
-        Self: Sized,
-    {
-        let [low] = Self::lows(std::array::from_ref(self));
-        u128::from(self.high()) << 64 | u128::from(low)
-    }
-
     /// Replaces `current` by `new` in one step.
     ///
     /// # Errors

@@ -112,17 +112,10 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     /// Reads both lines once.
     fn survey<N: Newcomer>(&self, identity: u64, now: Tick, at_capacity: bool, newcomer: &mut N) -> Survey {
         let mut survey = Survey { live: None, rival: None, room: None };
-        let mut expired = None;
         let mut most = 0;
         for line in self.candidates(identity) {
-            let mut empty = 0;
-            let mut first = None;
-            for slot in self.slots_of(line) {
-                // Whatever is made of it is one compare-and-swap, which fails if it never was.
-                let mut word = self.glance(slot);
-                if word.identity() == identity {
-                    word = self.load(slot);
-                }
+            for slot in self.bearers(line, identity) {
+                let mut word = self.load(slot);
                 while word.identity() == identity && word.is_live() {
                     if !word.expired(now) {
                         survey.live = Some((slot, word));
@@ -130,26 +123,29 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
                     }
                     word = self.end(slot, word, newcomer);
                 }
-                if word.is_empty() {
-                    empty += 1;
-                    first = first.or(Some((slot, word)));
-                } else if word.expired(now) {
-                    expired = expired.or(Some((slot, word)));
-                } else if word.identity() == identity && word.is_pending() {
+                if word.identity() == identity && word.is_pending() && !word.expired(now) {
                     survey.rival = Some((slot, word));
                 }
             }
-            if empty > most {
-                most = empty;
-                survey.room = first;
+            // A place that only seemed empty is found out by the claim.
+            let empties = self.empties(line);
+            if empties.count() > most {
+                most = empties.count();
+                survey.room = empties.into_iter().next().map(|slot| (slot, Word::EMPTY));
             }
         }
         if at_capacity {
-            survey.room = expired.filter(|(_, word)| word.is_live());
-        } else {
-            survey.room = survey.room.or(expired);
+            survey.room = self.expired(identity, now).find(|(_, word)| word.is_live());
+        } else if survey.room.is_none() {
+            survey.room = self.expired(identity, now).next();
         }
         survey
+    }
+
+    /// What has expired in both lines: sessions and abandoned claims.
+    fn expired(&self, identity: u64, now: Tick) -> impl Iterator<Item = (Slot, Word)> {
+        let slots = self.candidates(identity).into_iter().flat_map(|line| self.slots_of(line));
+        slots.map(|slot| (slot, self.load(slot))).filter(move |(_, word)| word.expired(now))
     }
 
     /// Empties the slot of an expired session; the word found there afterwards.

@@ -33,6 +33,35 @@ impl<C: Cell128> Glimpse<'_, C> {
     }
 }
 
+/// Some slots of a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chosen {
+    first: usize,
+    /// A bit each.
+    ways: u32,
+}
+
+impl Chosen {
+    /// How many.
+    pub fn count(self) -> u32 {
+        self.ways.count_ones()
+    }
+}
+
+impl Iterator for Chosen {
+    type Item = Slot;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Slot> {
+        if self.ways == 0 {
+            return None;
+        }
+        let way = self.ways.trailing_zeros() as usize;
+        self.ways &= self.ways - 1;
+        Some(Slot(self.first + way))
+    }
+}
+
 /// Lines of `WAYS` slots; every identity has two lines to lie in.
 #[derive(Debug)]
 pub struct Table<S, const WAYS: usize = 4> {
@@ -82,8 +111,8 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     #[inline]
     pub fn find(&self, identity: u64) -> Option<(Slot, Word)> {
         for line in self.candidates(identity) {
-            let words = self.bearers(line, identity).map(|slot| (slot, self.load(slot)));
-            for (slot, word) in words {
+            for slot in self.bearers(line, identity) {
+                let word = self.load(slot);
                 if word.identity() == identity && word.is_live() {
                     return Some((slot, word));
                 }
@@ -112,18 +141,26 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
         word.is_live().then_some(Glimpse { cell, slot: Slot(line as usize * WAYS + way), word })
     }
 
-    /// The slots of a line whose low half is an identity, claims and sessions.
+    /// The slots of a line whose low half is an identity: claims and sessions.
     #[inline(always)]
-    pub(super) fn bearers(&self, line: u32, identity: u64) -> impl Iterator<Item = Slot> + use<S, WAYS> {
-        let (lines, _) = self.storage.cells().as_chunks::<WAYS>();
-        let lows = S::Cell::lows(&lines[line as usize]);
-        self.slots_of(line).zip(lows).filter(move |(_, low)| *low == identity).map(|(slot, _)| slot)
+    pub(super) fn bearers(&self, line: u32, identity: u64) -> Chosen {
+        let lows = S::Cell::lows(self.cells_of(line));
+        let ways = (0..WAYS).fold(0, |set, way| set | u32::from(lows[way] == identity) << way);
+        Chosen { first: line as usize * WAYS, ways }
     }
 
-    /// Reads the halves of a slot one after the other.
+    /// The slots of a line that seem empty.
     #[inline(always)]
-    pub(super) fn glance(&self, slot: Slot) -> Word {
-        Word(self.storage.cells()[slot.0].glimpse())
+    pub(super) fn empties(&self, line: u32) -> Chosen {
+        let cells = self.cells_of(line);
+        let lows = S::Cell::lows(cells);
+        let ways = (0..WAYS).fold(0, |set, way| set | u32::from(lows[way] | cells[way].high() == 0) << way);
+        Chosen { first: line as usize * WAYS, ways }
+    }
+
+    #[inline(always)]
+    fn cells_of(&self, line: u32) -> &[S::Cell; WAYS] {
+        &self.storage.cells().as_chunks::<WAYS>().0[line as usize]
     }
 
     /// Reads a slot.

@@ -11,8 +11,9 @@ use arrayvec::ArrayVec;
 use common::{
     id::InterfaceId,
     slb::{IdentityTag, KeySpace, Request, VserverCounter},
-    snapshot::{Target, VirtualServer},
+    snapshot::{Real, Snapshot, Target, VirtualServer},
     time::Tick,
+    verdict::Verdict,
     wire::mobile_ip::{self, Plain},
 };
 
@@ -199,10 +200,7 @@ impl<'a> Desk<'a> {
         if glance.names_service {
             service.vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
         }
-        if let Some((address, port)) = target.readdress {
-            rewrite::readdress(head, address, port);
-        }
-        rewrite::hop(head, target.link);
+        send(head, target);
         Some(target)
     }
 
@@ -238,6 +236,37 @@ impl<'a> Desk<'a> {
         };
         Some((packet, request))
     }
+}
+
+/// Rewrites a plain request for a target.
+#[inline(always)]
+fn send(head: &mut [u8; HEADERS], target: &Target) {
+    if let Some((address, port)) = target.readdress {
+        rewrite::readdress(head, address, port);
+    }
+    rewrite::hop(head, target.link);
+}
+
+/// Sends an examined request to a real, if its frame is plain and there is no more to it than that; else changes nothing.
+pub fn send_to<F: Frame>(
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &mut Packet,
+    real: &Real,
+) -> Option<Verdict> {
+    let target = snapshot.targets().get(usize::from(real.id.index))?.as_ref()?;
+    let plain = packet.ttl > 1
+        && packet.length <= target.mtu
+        && target.id == real.id
+        && (usize::from(packet.l3), usize::from(packet.header)) == (ETHERNET, IP_HEADER)
+        && frame.total_len() == frame.data().len()
+        && frame.total_len() <= packet.end().max(rewrite::MINIMUM);
+    if !plain {
+        return None;
+    }
+    send(frame.data_mut().first_chunk_mut()?, target);
+    packet.egress = target.port;
+    Some(target.verdict)
 }
 
 /// The words of an IPv4 header with a right checksum, in any order of bytes, sum up to a multiple of all ones

@@ -15,7 +15,7 @@ use common::{
 };
 
 use super::{
-    Context,
+    Context, express,
     forward::{Readdress, through},
     parse::contiguous,
 };
@@ -216,6 +216,9 @@ fn forward<F: Frame>(
         }));
     }
     let snapshot = cx.snapshot;
+    if let Some(verdict) = express::send_to(snapshot, frame, packet, real) {
+        return Next::Transmit(verdict);
+    }
     let Some(adjacency) = &real.adjacency else { return Next::Drop(Verdict::NoAdjacency) };
     let directed = snapshot.farm(real.farm).is_some_and(|farm| farm.nat_server);
     if directed {
