@@ -125,8 +125,7 @@ fn steady(
     received: impl Fn() -> u64,
 ) -> anyhow::Result<Vec<f64>> {
     let from = Instant::now();
-    while control.director.occupancy() < u64::from(case.sessions)
-        || received() < u64::from(case.sessions) * 2
+    while control.director.occupancy() < u64::from(case.sessions) || received() < u64::from(case.sessions) * 2
     {
         ensure!(
             from.elapsed() < WARM_UP,
@@ -196,10 +195,7 @@ fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
     let created = slb.total(SlbCounter::Created);
     let refused = control.director.refused();
     // A full pair of lines refuses a session; in a table at its stated capacity that is fewer than one in a thousand.
-    ensure!(
-        refused <= u64::from(case.sessions) / 1000,
-        "void: the table refused {refused} times"
-    );
+    ensure!(refused <= u64::from(case.sessions) / 1000, "void: the table refused {refused} times");
     ensure!(created + refused >= u64::from(case.sessions), "void: {created} sessions of {}", case.sessions);
     ensure!(sent <= received && sent > 0, "void: {received} received, {sent} sent");
     Ok((received, sent))
@@ -299,7 +295,9 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
         live: Arc::default(),
     }));
     let vserver = VserverId(0);
-    snapshot.vips.insert(VIP, Vip { interface: Some(InterfaceId(0)), mac: DIRECTOR_MAC, vservers: vec![vserver] });
+    snapshot
+        .vips
+        .insert(VIP, Vip { interface: Some(InterfaceId(0)), mac: DIRECTOR_MAC, vservers: vec![vserver] });
     snapshot.vservers.push(Some(VirtualServer {
         id: vserver,
         name: "MIPSLB".into(),

@@ -11,4 +11,3 @@ pub mod measure;
 pub mod pages;
 pub mod report;
 pub mod testpmd;
-

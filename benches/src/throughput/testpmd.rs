@@ -32,7 +32,8 @@ pub fn macswap(capture: &Path, case: &Case, seconds: u32) -> anyhow::Result<Meas
         .output()
         .context("dpdk-testpmd (package dpdk-dev)")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    read(&text, workers as usize).with_context(|| format!("testpmd said: {}{}", text, String::from_utf8_lossy(&output.stderr)))
+    read(&text, workers as usize)
+        .with_context(|| format!("testpmd said: {}{}", text, String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Median of the rates once a second over all ports, the first left out; void unless every received packet was sent.

@@ -128,10 +128,10 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
                 }
             }
             // A place that only seemed empty is found out by the claim.
-            let empties = self.empties(line);
-            if empties.count() > most {
-                most = empties.count();
-                survey.room = empties.into_iter().next().map(|slot| (slot, Word::EMPTY));
+            let mut empties = self.empties(line);
+            if empties.number() > most {
+                most = empties.number();
+                survey.room = empties.next().map(|slot| (slot, Word::EMPTY));
             }
         }
         if at_capacity {

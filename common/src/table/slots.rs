@@ -34,7 +34,7 @@ impl<C: Cell128> Glimpse<'_, C> {
 }
 
 /// Some slots of a line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Chosen {
     first: usize,
     /// A bit each.
@@ -43,7 +43,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// How many.
-    pub fn count(self) -> u32 {
+    pub fn number(&self) -> u32 {
         self.ways.count_ones()
     }
 }
