@@ -27,6 +27,22 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("homeward", lab.last_words or lab.logs()))
 
 
+HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+PAGES = 512
+
+
+def free_pages():
+    """Huge pages of 2 MiB that nobody has or was promised."""
+    return int((HUGE / "free_hugepages").read_text()) - int((HUGE / "resv_hugepages").read_text())
+
+
+def reserve(more):
+    """Adds huge pages to those of the machine, or takes them away."""
+    if more:
+        there = int((HUGE / "nr_hugepages").read_text())
+        (HUGE / "nr_hugepages").write_text(str(max(0, there + more)))
+
+
 class Labs:
     """Makes laboratories for one test."""
 
@@ -54,6 +70,18 @@ def labs():
         for lab in made.opened:
             lab.last_words = lab.logs()
             lab.close()
+
+
+@pytest.fixture
+def pages():
+    """Huge pages for three programs beside those that others use; what was added is given back."""
+    added = max(0, PAGES - free_pages())
+    reserve(added)
+    try:
+        assert free_pages() >= PAGES, f"{PAGES} huge pages of 2 MiB are not to be had"
+        yield
+    finally:
+        reserve(-added)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 home agents on `net_vhost` at the other ends. No kernel device is between them, and every process has huge pages."""
 
 import json
-import pathlib
 import signal
 
 import pytest
@@ -11,8 +10,8 @@ from scenario import detail, farm, interface, management, reals, state, stats, v
 from test_pktgen import begin, result, tell
 
 A, B, C = "10.1.1.51", "10.1.1.52", "10.1.1.53"
-RESERVED = pathlib.Path("/proc/sys/vm/nr_hugepages")
-PAGES = 512
+
+pytestmark = pytest.mark.usefixtures("pages")
 
 HOME_AGENTS = """
 [port]
@@ -60,16 +59,6 @@ resolve = 30
 spi = 0x100
 key_ascii = "1234567812345678"
 """
-
-
-@pytest.fixture(autouse=True)
-def pages():
-    """Huge pages for three programs, given back afterwards."""
-    before = int(RESERVED.read_text())
-    RESERVED.write_text(str(max(before, PAGES)))
-    assert int(RESERVED.read_text()) >= PAGES, f"{PAGES} huge pages are not to be had"
-    yield
-    RESERVED.write_text(str(before))
 
 
 class Wires:
@@ -139,6 +128,28 @@ def test_each_node_has_one_home_agent_in_the_order_of_weights_and_keeps_it(labs)
     # Dispatched keeps the virtual address; a request whose bytes had changed would not authenticate.
     assert [homes[address]["dispatched"] for address in (A, B, C)] == [36, 12, 24]
     assert all(home["directed"] == 0 and home["discarded"] == {} for home in homes.values())
+
+
+def test_equal_weights_take_turns(labs):
+    wires = Wires(labs, 2)
+    _, ledger = wires.register(4)
+    assert [node["home_agent"] for node in ledger] == [A, B, A, B]
+    assert {address: real["conns"] for address, real in reals(wires.director).items()} == {A: 2, B: 2}
+    homes = wires.finish()
+    assert [homes[address]["dispatched"] for address in (A, B)] == [2, 2]
+
+
+def test_the_fifth_request_of_a_node_goes_elsewhere_and_the_first_home_agent_is_charged(labs):
+    wires = Wires(labs, 2, deaf=[1], each=["reassign 3"])
+    done, ledger = wires.register(1)
+    assert [(node["home_agent"], node["answered"]) for node in ledger] == [(B, 1)]
+    assert done["requests"]["sent"] == 5 and done["requests"]["answered"] == 1
+    director = wires.director
+    assert [int(detail(director, address)["failconn count"]) for address in (A, B)] == [1, 0]
+    assert {address: real["conns"] for address, real in reals(director).items()} == {A: 0, B: 1}
+    assert stats(director)["Connections Reassigned"] == 1
+    homes = wires.finish()
+    assert (homes[A]["unheard"], homes[A]["dispatched"], homes[B]["dispatched"]) == (4, 0, 1)
 
 
 def test_directed_requests_reach_the_reals_own_address(labs):
