@@ -25,6 +25,9 @@ struct Arguments {
     /// Only cases of at most this many sessions
     #[arg(long, default_value_t = u32::MAX)]
     sessions: u32,
+    /// Only cases with this in their name, such as "new only"
+    #[arg(long, default_value = "")]
+    only: String,
     /// Where the JSON goes
     #[arg(long, default_value = "bench-results/throughput.json")]
     json: PathBuf,
@@ -43,11 +46,13 @@ fn main() -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&director::run(case, &capture, arguments.seconds)?)?);
         return Ok(());
     }
-    let cases: Vec<Case> = CASES.into_iter().filter(|case| case.sessions <= arguments.sessions).collect();
+    let wanted =
+        |case: &Case| case.sessions <= arguments.sessions && case.to_string().contains(&arguments.only);
+    let cases: Vec<Case> = CASES.into_iter().filter(wanted).collect();
     let memory = |case: &Case| {
         u64::from(case.buffers()) * (u64::from(case.room()) + 256) + u64::from(case.sessions) * 96
     };
-    let most = cases.iter().map(memory).max().context("no case is that small")?;
+    let most = cases.iter().map(memory).max().context("no such case")?;
     let _pages = pages::reserve(most / 1_000_000 + 512)?;
     let directory = std::env::temp_dir().join(format!("homeward-bench-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
@@ -72,8 +77,7 @@ fn measure(arguments: &Arguments, cases: &[Case], directory: &std::path::Path) -
         }
         let mut row = Row { case, homeward: Vec::new(), testpmd: Vec::new() };
         for round in 1..=arguments.rounds {
-            // testpmd starts and stops within its time: two seconds more than are measured.
-            let theirs = testpmd::macswap(&path, &case, arguments.seconds + 3)?;
+            let theirs = testpmd::macswap(&path, &case, arguments.seconds)?;
             let ours = director::in_child(case, &path, arguments.seconds)?;
             eprintln!("{case}, round {round}: {:.2} Mpps, testpmd {:.2}", ours.mpps, theirs.mpps);
             row.homeward.push(ours);

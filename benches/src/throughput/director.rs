@@ -125,8 +125,9 @@ fn steady(
     received: impl Fn() -> u64,
 ) -> anyhow::Result<Vec<f64>> {
     let from = Instant::now();
-    while control.director.occupancy() < u64::from(case.sessions) || received() < u64::from(case.sessions) * 2
-    {
+    // By chance a node may find both its lines full.
+    let nearly_all = u64::from(case.sessions - case.sessions / 10_000);
+    while control.director.occupancy() < nearly_all || received() < u64::from(case.sessions) * 2 {
         ensure!(
             from.elapsed() < WARM_UP,
             "void: {} of {} sessions after {} packets",
@@ -192,11 +193,15 @@ fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
         }
         received += stats.received.load(Relaxed);
     }
-    let created = slb.total(SlbCounter::Created);
-    let refused = control.director.refused();
-    // A full pair of lines refuses a session; in a table at its stated capacity that is fewer than one in a thousand.
-    ensure!(refused <= u64::from(case.sessions) / 1000, "void: the table refused {refused} times");
-    ensure!(created + refused >= u64::from(case.sessions), "void: {created} sessions of {}", case.sessions);
+    // A full pair of lines refuses a session: of a table at its stated capacity fewer than one in a thousand.
+    let (created, refused) = (slb.total(SlbCounter::Created), control.director.refused());
+    let missing = u64::from(case.sessions).saturating_sub(created);
+    ensure!(refused <= received / 1000, "void: the table refused {refused} times in {received}");
+    ensure!(
+        missing <= u64::from(case.sessions) / 1000,
+        "void: {missing} of {} sessions missing",
+        case.sessions
+    );
     ensure!(sent <= received && sent > 0, "void: {received} received, {sent} sent");
     Ok((received, sent))
 }

@@ -1,6 +1,7 @@
 //! The yardstick: `dpdk-testpmd --forward-mode=macswap` on the same capture.
 
 use std::{
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
     str::FromStr,
@@ -10,35 +11,65 @@ use anyhow::{Context, bail, ensure};
 
 use super::{case::Case, measure::Measured};
 
-/// Runs testpmd for `seconds` beyond its start on as many forwarding cores as the case has workers, the last CPUs, and
-/// reads its own statistics.
+/// Longest run, loading included.
+const DEADLINE: &str = "300";
+
+/// Runs testpmd on as many forwarding cores as the case has workers, the last CPUs, until it has printed its rates for
+/// `seconds`, and reads its own statistics.
+///
+/// # Errors
+/// If it is not there, fails, or has received what it did not send.
 pub fn macswap(capture: &Path, case: &Case, seconds: u32) -> anyhow::Result<Measured> {
-    let workers = u32::from(case.workers);
-    let loading = workers * case.sessions / 500_000;
+    let workers = usize::from(case.workers);
     // The main lcore only prints: it shares CPU 0 with a second forwarding core.
     let lcores = if workers == 1 { "0@0,1@1" } else { "0@0,1@1,2@0" };
     let mut command = Command::new("timeout");
-    command
-        .args(["--signal=INT", &(seconds + loading).to_string(), "dpdk-testpmd", "--lcores", lcores])
-        .args(["--main-lcore", "0", "--in-memory", "--no-pci", "--no-telemetry"]);
+    command.args(["--signal=INT", DEADLINE, "dpdk-testpmd", "--lcores", lcores]).args([
+        "--main-lcore",
+        "0",
+        "--in-memory",
+        "--no-pci",
+        "--no-telemetry",
+    ]);
     for port in 0..workers {
         command.args(["--vdev", &format!("net_pcap{port},rx_pcap={},infinite_rx=1", capture.display())]);
     }
-    let output = command
+    let mut child = command
         .args(["--", "--forward-mode=macswap", "--port-topology=loop", &format!("--nb-cores={workers}")])
         .args(["--stats-period", "1", "--no-lsc-interrupt", "--burst=64", "--rxd=1024", "--txd=1024"])
         .args([format!("--total-num-mbufs={}", case.buffers()), format!("--mbuf-size={}", case.room())])
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .context("dpdk-testpmd (package dpdk-dev)")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    read(&text, workers as usize)
+    let mut text = String::new();
+    // The first sample is not counted.
+    let mut wanted = (seconds as usize + 1) * workers;
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        let line = line?;
+        if rate(&line).is_some() && wanted > 0 {
+            wanted -= 1;
+            if wanted == 0 {
+                Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+            }
+        }
+        text += &line;
+        text.push('\n');
+    }
+    let output = child.wait_with_output()?;
+    read(&text, workers)
         .with_context(|| format!("testpmd said: {}{}", text, String::from_utf8_lossy(&output.stderr)))
+}
+
+/// A rate above nothing: loading takes its time.
+fn rate(line: &str) -> Option<f64> {
+    field(line, "Rx-pps:").filter(|rate| *rate > 0.0)
 }
 
 /// Median of the rates once a second over all ports, the first left out; void unless every received packet was sent.
 fn read(text: &str, ports: usize) -> anyhow::Result<Measured> {
-    let samples: Vec<f64> = text.lines().filter_map(|line| field(line, "Rx-pps:")).collect();
+    let samples: Vec<f64> = text.lines().filter_map(rate).collect();
     let rates: Vec<f64> = samples.chunks_exact(ports).skip(1).map(|sample| sample.iter().sum()).collect();
     ensure!(rates.len() >= 2, "too few samples");
     let last = text.rsplit("Accumulated forward statistics").next().unwrap_or("");
