@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use benches::throughput::{
     capture,
     case::{CASES, Case},
@@ -49,11 +49,7 @@ fn main() -> anyhow::Result<()> {
     let wanted =
         |case: &Case| case.sessions <= arguments.sessions && case.to_string().contains(&arguments.only);
     let cases: Vec<Case> = CASES.into_iter().filter(wanted).collect();
-    let memory = |case: &Case| {
-        u64::from(case.buffers()) * (u64::from(case.room()) + 256) + u64::from(case.sessions) * 96
-    };
-    let most = cases.iter().map(memory).max().context("no such case")?;
-    let _pages = pages::reserve(most / 1_000_000 + 512)?;
+    ensure!(!cases.is_empty(), "no such case");
     let directory = std::env::temp_dir().join(format!("homeward-bench-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
     let rows = measure(&arguments, &cases, &directory);
@@ -68,6 +64,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All rows that could be measured; a row that could not says why and is left out.
 fn measure(arguments: &Arguments, cases: &[Case], directory: &std::path::Path) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &case in cases {
@@ -75,15 +72,24 @@ fn measure(arguments: &Arguments, cases: &[Case], directory: &std::path::Path) -
         if !path.exists() {
             capture::write(&path, &case)?;
         }
-        let mut row = Row { case, homeward: Vec::new(), testpmd: Vec::new() };
-        for round in 1..=arguments.rounds {
-            let theirs = testpmd::macswap(&path, &case, arguments.seconds)?;
-            let ours = director::in_child(case, &path, arguments.seconds)?;
-            eprintln!("{case}, round {round}: {:.2} Mpps, testpmd {:.2}", ours.mpps, theirs.mpps);
-            row.homeward.push(ours);
-            row.testpmd.push(theirs);
+        match row(arguments, case, &path) {
+            Ok(row) => rows.push(row),
+            Err(error) => eprintln!("{case}: left out: {error:#}"),
         }
-        rows.push(row);
     }
     Ok(rows)
+}
+
+fn row(arguments: &Arguments, case: Case, path: &std::path::Path) -> anyhow::Result<Row> {
+    let memory = u64::from(case.buffers()) * (u64::from(case.room()) + 256) + u64::from(case.sessions) * 96;
+    let _pages = pages::reserve(memory / 1_000_000 + 512)?;
+    let mut row = Row { case, homeward: Vec::new(), testpmd: Vec::new() };
+    for round in 1..=arguments.rounds {
+        let theirs = testpmd::macswap(path, &case, arguments.seconds)?;
+        let ours = director::in_child(case, path, arguments.seconds)?;
+        eprintln!("{case}, round {round}: {:.2} Mpps, testpmd {:.2}", ours.mpps, theirs.mpps);
+        row.homeward.push(ours);
+        row.testpmd.push(theirs);
+    }
+    Ok(row)
 }
