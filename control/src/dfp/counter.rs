@@ -26,6 +26,12 @@ pub enum Counter {
     RateClose,
     /// Connections closed since a message took too long to arrive.
     SlowClose,
+    /// Connections closed since the peer did not read what was sent to it.
+    StalledClose,
+    /// Connections refused since there were enough.
+    Refused,
+    /// Connections closed to make room for a newer one.
+    Evicted,
     /// Rows or entries that no table had room for.
     TableOverflow,
     /// Messages with reserved or Flags bytes set, accepted.
@@ -38,7 +44,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in the order of their display.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::BadVersion,
         Self::BadLength,
@@ -50,6 +56,9 @@ impl Counter {
         Self::SecurityMismatch,
         Self::RateClose,
         Self::SlowClose,
+        Self::StalledClose,
+        Self::Refused,
+        Self::Evicted,
         Self::TableOverflow,
         Self::ReservedSet,
         Self::KeyId,
@@ -80,6 +89,9 @@ impl Counter {
             Self::SecurityMismatch => "security mismatch",
             Self::RateClose => "rate closes",
             Self::SlowClose => "slow closes",
+            Self::StalledClose => "stalled closes",
+            Self::Refused => "refused connections",
+            Self::Evicted => "evicted connections",
             Self::TableOverflow => "table overflow",
             Self::ReservedSet => "reserved set",
             Self::KeyId => "key ID set",
@@ -160,9 +172,9 @@ mod tests {
         for counter in Counter::ALL {
             counters.count(counter);
         }
-        assert_eq!((counters.errors(), counters.security_errors()), (12, 3));
+        assert_eq!((counters.errors(), counters.security_errors()), (15, 3));
         let mut sum = counters;
         sum.merge(&counters);
-        assert_eq!(sum.errors(), 24);
+        assert_eq!(sum.errors(), 30);
     }
 }

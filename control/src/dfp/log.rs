@@ -11,6 +11,7 @@ use common::time::Nanos;
 
 use super::{
     debug::Facility,
+    inbound::Close,
     packet::{DecodeError, Row},
 };
 
@@ -37,6 +38,13 @@ pub enum Notice {
         /// From whom.
         peer: SocketAddrV4,
     },
+    /// A connection was closed since nothing more can be made of it, or too much that is bad has come.
+    Closed {
+        /// Why.
+        close: Close,
+        /// Whose.
+        peer: SocketAddrV4,
+    },
     /// A manager tells what it thinks of a server.
     ServerState {
         /// Who.
@@ -58,7 +66,7 @@ impl Notice {
         let mnemonic = self.mnemonic(facility);
         match self {
             Self::ServerState { .. } => tracing::info!(mnemonic = mnemonic.as_str(), "{self}"),
-            Self::KeepAlive { .. } | Self::Discarded { .. } => {
+            Self::KeepAlive { .. } | Self::Discarded { .. } | Self::Closed { .. } => {
                 tracing::warn!(mnemonic = mnemonic.as_str(), "{self}");
             }
         }
@@ -77,6 +85,7 @@ impl Notice {
             Self::Discarded { error: DecodeError::Security(_), .. } => "BAD_SEC",
             Self::Discarded { error: DecodeError::UnknownType(_), .. } => "UNK_TYPE",
             Self::Discarded { .. } => "BAD_MSG",
+            Self::Closed { .. } => "CLOSED",
             Self::ServerState { .. } => "SRV_STATE",
         }
     }
@@ -84,7 +93,7 @@ impl Notice {
     fn peer(&self) -> Ipv4Addr {
         match self {
             Self::KeepAlive { manager, .. } | Self::ServerState { manager, .. } => *manager,
-            Self::Discarded { peer, .. } => *peer.ip(),
+            Self::Discarded { peer, .. } | Self::Closed { peer, .. } => *peer.ip(),
         }
     }
 }
@@ -103,6 +112,7 @@ impl fmt::Display for Notice {
                 write!(f, "{error} from {peer}")
             }
             Self::Discarded { error, peer } => write!(f, "malformed message from {peer} ({error})"),
+            Self::Closed { close, peer } => write!(f, "connection with {peer} closed ({close})"),
             Self::ServerState { manager, row } => {
                 let key = row.key;
                 write!(f, "manager {manager} reports {} {} {} ", key.address, key.protocol, key.port)?;
@@ -175,6 +185,7 @@ mod tests {
             discarded(DecodeError::TlvLength { tlv: 2, length: 3 }),
             discarded(DecodeError::UnknownType(MessageType(0x0601))),
             Notice::ServerState { manager: MANAGER, row },
+            Notice::Closed { close: Close::Rate, peer: SocketAddrV4::new(MANAGER, 41022) },
         ];
         assert_eq!(
             logged(|| notices.iter().for_each(|notice| notice.emit(Facility::Agent))),
@@ -184,6 +195,7 @@ mod tests {
                 "%DFP-4-BAD_MSG: malformed message from 10.1.1.1:41022 (TLV length 3)",
                 "%DFP-4-UNK_TYPE: unknown message type 0x0601 from 10.1.1.1:41022",
                 "%DFP-6-SRV_STATE: manager 10.1.1.1 reports 10.1.1.52 UDP 434 weight 0",
+                "%DFP-4-CLOSED: connection with 10.1.1.1:41022 closed (too many messages)",
             ]
         );
         assert_eq!(
