@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     net::Ipv4Addr,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::ensure;
@@ -30,32 +30,47 @@ const SCATTER: u64 = 1_000_000_007;
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
+/// The capture of a source: a case with several has a share of the nodes in each, as a NIC's queues do.
+pub fn of_source(path: &Path, source: u8) -> PathBuf {
+    if source == 0 { path.to_owned() } else { path.with_extension(format!("{source}.pcap")) }
+}
+
 /// Writes the frames of a case as `net_pcap` reads them: one a node in order, or for mixed traffic as many, of which each
 /// fifth is a new node's and the others are those of known ones in a scattered order.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(path: &Path, case: &Case) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
-    if case.traffic != Traffic::Mixed {
+    let file = |source| Ok::<_, anyhow::Error>(BufWriter::new(File::create(of_source(path, source))?));
+    if case.traffic != Traffic::Mixed && case.workers == 1 {
+        let mut out = file(0)?;
         generate(case.sessions, &mut out)?;
         out.flush()?;
         return Ok(());
     }
-    let mut file = Vec::with_capacity(FILE_HEADER + case.sessions as usize * (RECORD_HEADER + FRAME));
-    generate(case.sessions, &mut file)?;
-    let (header, records) = file.split_at(FILE_HEADER);
-    out.write_all(header)?;
-    let record = |node: u32| &records[node as usize * (RECORD_HEADER + FRAME)..][..RECORD_HEADER + FRAME];
-    let known = case.known();
-    for at in 0..case.sessions {
-        let (group, place) = (at / 5, at % 5);
-        // A step that shares no factor with the number of nodes visits each once.
-        let scattered = (u64::from(group * 4 + place) * SCATTER % u64::from(known)) as u32;
-        out.write_all(record(if place == 4 { known + group } else { scattered }))?;
+    let mut all = Vec::with_capacity(FILE_HEADER + case.sessions as usize * (RECORD_HEADER + FRAME));
+    generate(case.sessions, &mut all)?;
+    let (header, records) = all.split_at(FILE_HEADER);
+    for source in 0..case.workers {
+        let mut out = file(source)?;
+        out.write_all(header)?;
+        for at in (0..case.sessions).skip(source.into()).step_by(case.workers.into()) {
+            let node = if case.traffic == Traffic::Mixed { mixed(at, case.known()) } else { at };
+            out.write_all(&records[node as usize * (RECORD_HEADER + FRAME)..][..RECORD_HEADER + FRAME])?;
+        }
+        out.flush()?;
     }
-    out.flush()?;
     Ok(())
+}
+
+/// The node of the frame `at` in mixed traffic.
+fn mixed(at: u32, known: u32) -> u32 {
+    let (group, place) = (at / 5, at % 5);
+    if place == 4 {
+        return known + group;
+    }
+    // A step that shares no factor with the number of nodes visits each once.
+    (u64::from(group * 4 + place) * SCATTER % u64::from(known)) as u32
 }
 
 /// The NAI of a node of the capture.

@@ -12,7 +12,7 @@ pub struct Case {
     pub sessions: u32,
     /// How RRQs are sent on.
     pub mode: Mode,
-    /// Workers, each with a source of its own; the yardstick has as many cores.
+    /// Workers, each with a source and a share of the nodes of its own; the yardstick has as many cores.
     pub workers: u8,
     /// Snapshots published a second meanwhile.
     pub publications: u32,
@@ -70,7 +70,7 @@ impl Case {
     /// What the capture holds, for its name.
     pub fn capture(&self) -> String {
         let kind = if self.traffic == Traffic::Mixed { "mixed" } else { "nodes" };
-        format!("{kind}-{}.pcap", self.sessions)
+        format!("{kind}-{}-{}.pcap", self.sessions, self.workers)
     }
 
     /// Bytes of a packet buffer, headroom included, of both programs: a large capture has small ones.
@@ -78,9 +78,9 @@ impl Case {
         if self.sessions > 4 * MILLION { 384 } else { 2176 }
     }
 
-    /// Packet buffers: those that `infinite_rx` keeps for each source, and those in flight.
+    /// Packet buffers: those that `infinite_rx` keeps, one a frame, and those in flight.
     pub fn buffers(&self) -> u32 {
-        u32::from(self.workers) * (self.sessions + 16_384)
+        self.sessions + u32::from(self.workers) * 16_384
     }
 }
 

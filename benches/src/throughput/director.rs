@@ -223,7 +223,10 @@ fn config(case: Case, capture: &Path) -> DataplaneConfig {
         rss: RssFields::Udp,
         promiscuous: true,
     };
-    let source = |index: u8| format!("net_pcap{index},rx_pcap={},infinite_rx=1", capture.display());
+    let source = |index: u8| {
+        let file = capture::of_source(capture, index);
+        format!("net_pcap{index},rx_pcap={},infinite_rx=1", file.display())
+    };
     let mut ports: Vec<PortConfig> =
         (0..case.workers).map(|index| port(index.into(), source(index), 1)).collect();
     if case.workers > 1 {

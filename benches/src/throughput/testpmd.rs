@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use super::{case::Case, measure::Measured};
+use super::{capture::of_source, case::Case, measure::Measured};
 
 /// Longest run, loading included.
 const DEADLINE: &str = "300";
@@ -31,8 +31,9 @@ pub fn macswap(capture: &Path, case: &Case, seconds: u32) -> anyhow::Result<Meas
         "--no-pci",
         "--no-telemetry",
     ]);
-    for port in 0..workers {
-        command.args(["--vdev", &format!("net_pcap{port},rx_pcap={},infinite_rx=1", capture.display())]);
+    for port in 0..case.workers {
+        let source = of_source(capture, port);
+        command.args(["--vdev", &format!("net_pcap{port},rx_pcap={},infinite_rx=1", source.display())]);
     }
     let mut child = command
         .args(["--", "--forward-mode=macswap", "--port-topology=loop", &format!("--nb-cores={workers}")])

@@ -14,6 +14,9 @@ pub(super) const FRAME_OVERHEAD: usize = 14 + 2 * 4;
 /// `sockaddr_ll`, alignment).
 const PACKET_RING_HEADER: usize = 128;
 
+/// Bytes of data in the small buffers of a small MTU.
+const SMALL_ROOM: usize = 256;
+
 /// A device as EAL wants it named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Device {
@@ -61,6 +64,11 @@ impl Device {
     /// Bytes of data that a buffer must hold for `mtu`, headroom apart.
     pub fn room(&self, mtu: u16) -> usize {
         let frame = usize::from(mtu) + FRAME_OVERHEAD;
+        // Devices without hardware take buffers of any size.
+        let soft = ["net_pcap", "net_null"].iter().any(|driver| self.driver(driver));
+        if soft && frame <= SMALL_ROOM {
+            return SMALL_ROOM;
+        }
         let ring = if self.driver("net_af_packet") {
             self.argument("framesz").and_then(|size| size.parse().ok()).unwrap_or(0)
         } else {
@@ -172,5 +180,6 @@ mod tests {
         assert_eq!(device.arguments, "rx_pcap=a.pcap,infinite_rx=1");
         assert_eq!(device.bus, "vdev");
         assert_eq!(device.room(9000), 9216);
+        assert_eq!((device.room(230), device.room(1500)), (256, 2048));
     }
 }
