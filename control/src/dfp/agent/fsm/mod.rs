@@ -1,0 +1,481 @@
+//! One subsystem's agent as a state machine: events and the time come in; what to listen on, what to write to which
+//! manager and what to log is asked of it. No sockets, no clock.
+//!
+//! It is asked by level, not by edge: [`Agent::listen`] says where to listen now, [`Agent::turn`] what a connection has
+//! to do now. So nothing that is asked late or twice goes wrong. Whoever runs it calls [`Agent::expire`] at
+//! [`Agent::deadline`].
+
+mod admission;
+mod peer;
+mod table;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
+
+use common::time::Nanos;
+
+use self::{admission::Admission, peer::Peer};
+pub use self::{
+    admission::{MAX_PEERS, MAX_PEERS_OF_ADDRESS},
+    table::{MAX_ROWS, Table},
+};
+use super::{
+    config::AgentConfig,
+    view::{ManagerView, View},
+};
+use crate::dfp::{
+    counter::{Counter, Counters},
+    debug::{self, Direction, Facility},
+    inbound::{Discard, Received},
+    log::{Limiter, Notice},
+    packet::{Decoded, Load, Message, Row},
+    security::{Key, Keyring, TLV_SIZE},
+    view::PasswordView,
+};
+
+/// Lines for the log or for debug that wait to be fetched; more are dropped.
+const MOST_LINES: usize = 256;
+
+/// A connection of a manager. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(u64);
+
+/// What a connection has to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing, until something has happened.
+    Wait,
+    /// Hand this message to TCP in one write, then say [`Agent::written`].
+    Write(Vec<u8>),
+    /// End in order: what is being written still goes out.
+    Finish,
+    /// Close at once.
+    Abort,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Listener {
+    Closed,
+    Open(u16),
+    Failed { error: String, retry: Nanos },
+}
+
+/// An agent.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    config: AgentConfig,
+    keys: Keyring,
+    /// Managers could connect once: from then on a new password has a change-over.
+    listened: bool,
+    listener: Listener,
+    /// What the subsystem reports; none: it is not active.
+    table: Option<Table>,
+    /// When the weights are to be computed next.
+    compute: Nanos,
+    peers: BTreeMap<PeerId, Peer>,
+    /// Connections that are to end in order and have not been told yet.
+    finishing: BTreeSet<PeerId>,
+    next: u64,
+    /// Of connections that have ended, and of the agent as a whole.
+    counters: Counters,
+    limiter: Limiter,
+    notices: Vec<Notice>,
+    debug: bool,
+    lines: Vec<String>,
+}
+
+impl Agent {
+    /// An agent whose subsystem has said nothing yet.
+    pub fn new(config: AgentConfig, now: Nanos) -> Self {
+        let keys = Keyring::new(config.password.as_ref().map(|password| Key::new(&password.secret)));
+        Self {
+            config,
+            keys,
+            listened: false,
+            listener: Listener::Closed,
+            table: None,
+            compute: now,
+            peers: BTreeMap::new(),
+            finishing: BTreeSet::new(),
+            next: 0,
+            counters: Counters::default(),
+            limiter: Limiter::default(),
+            notices: Vec::new(),
+            debug: false,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &AgentConfig {
+        &self.config
+    }
+
+    /// Takes new settings. Another port, or none, ends every connection, and so does `no inservice`.
+    pub fn configure(&mut self, config: AgentConfig, now: Nanos) {
+        let old = std::mem::replace(&mut self.config, config);
+        if old.password != self.config.password {
+            self.change_password(now);
+        }
+        if old.interval != self.config.interval {
+            self.compute = now.after(self.interval());
+        }
+        if old.port != self.config.port {
+            self.listener = Listener::Closed;
+            self.finish_all();
+        }
+        self.settle();
+    }
+
+    fn change_password(&mut self, now: Nanos) {
+        match &self.config.password {
+            None => self.keys.clear(),
+            Some(password) if self.listened => {
+                let timeout = Duration::from_secs(password.timeout.into());
+                self.keys.change(Key::new(&password.secret), timeout, now);
+            }
+            Some(password) => self.keys = Keyring::new(Some(Key::new(&password.secret))),
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(self.config.interval.into())
+    }
+
+    /// True while managers are served: `inservice`, an active subsystem, and a port.
+    pub fn is_active(&self) -> bool {
+        self.config.inservice && self.table.is_some() && self.config.port.is_some()
+    }
+
+    /// Closes what an inactive agent must not have.
+    fn settle(&mut self) {
+        if !self.is_active() {
+            self.listener = Listener::Closed;
+            self.finish_all();
+        }
+    }
+
+    fn finish_all(&mut self) {
+        for (id, peer) in std::mem::take(&mut self.peers) {
+            self.counters.merge(peer.inbound.counters());
+            self.finishing.insert(id);
+        }
+    }
+
+    // ---- the subsystem -------------------------------------------------------------------------------------------
+
+    /// True if the subsystem must say its weights now ([`Agent::computed`]); the interval starts anew then.
+    pub fn wants_weights(&mut self, now: Nanos) -> bool {
+        let due = self.computes() && self.compute <= now;
+        if due {
+            self.compute = now.after(self.interval());
+        }
+        due
+    }
+
+    /// Weights are computed even while the subsystem is not active: it may become so.
+    fn computes(&self) -> bool {
+        self.config.inservice && self.config.port.is_some()
+    }
+
+    /// The subsystem's weights as of the interval's end; none: it is not active. Every manager is sent what has changed
+    /// for it.
+    pub fn computed(&mut self, table: Option<Table>) {
+        self.take_table(table);
+        self.peers.values_mut().for_each(Peer::report);
+    }
+
+    /// The subsystem's weights at any other time. Only what is sudden is sent at once: a row that goes to weight 0 or
+    /// leaves it, is new or is gone. `urgent` sends every change.
+    pub fn changed(&mut self, table: Option<Table>, urgent: bool, now: Nanos) {
+        self.take_table(table);
+        let Some(table) = &self.table else { return };
+        for peer in self.peers.values_mut() {
+            if peer.differs(table, urgent) {
+                peer.report_early(now);
+            }
+        }
+    }
+
+    fn take_table(&mut self, table: Option<Table>) {
+        let table = table.map(|table| {
+            let (table, dropped) = table.bounded();
+            // Only what is new overflows; the same table again is the same overflow.
+            if dropped > 0 && self.table.as_ref() != Some(&table) {
+                self.counters.add(Counter::TableOverflow, dropped as u64);
+            }
+            table
+        });
+        let binds = |table: &Option<Table>| table.as_ref().map(|table| table.binds.clone());
+        let (old, new) = (binds(&self.table), binds(&table));
+        if old.is_some() && new.is_some() && old != new {
+            self.peers.values_mut().for_each(|peer| peer.notify = true);
+        }
+        self.table = table;
+        self.settle();
+    }
+
+    // ---- the listener --------------------------------------------------------------------------------------------
+
+    /// The port to listen on now; none: on none.
+    pub fn listen(&self, now: Nanos) -> Option<u16> {
+        let port = self.config.port.filter(|_| self.is_active());
+        match self.listener {
+            Listener::Failed { retry, .. } if now < retry => None,
+            Listener::Failed { .. } | Listener::Closed | Listener::Open(_) => port,
+        }
+    }
+
+    /// The port that [`Agent::listen`] gave is listened on.
+    pub fn listening(&mut self, port: u16) {
+        if self.config.port == Some(port) && self.is_active() {
+            self.listener = Listener::Open(port);
+            self.listened = true;
+        }
+    }
+
+    /// The port cannot be listened on; it is tried again after an interval. True if that is news.
+    pub fn listen_failed(&mut self, error: String, now: Nanos) -> bool {
+        let news = !matches!(&self.listener, Listener::Failed { error: old, .. } if *old == error);
+        self.listener = Listener::Failed { error, retry: now.after(self.interval()) };
+        news
+    }
+
+    // ---- connections ---------------------------------------------------------------------------------------------
+
+    /// A manager has connected from `remote` to our address `local`. None: close it.
+    pub fn accept(&mut self, remote: SocketAddrV4, local: Ipv4Addr, now: Nanos) -> Option<PeerId> {
+        if !matches!(self.listener, Listener::Open(_)) {
+            return None;
+        }
+        let present = self.peers.iter().map(|(id, peer)| (*id, *peer.remote.ip(), peer.proven));
+        match admission::admit(*remote.ip(), present) {
+            Admission::Yes => {}
+            Admission::InsteadOf(old) => {
+                self.counters.count(Counter::Evicted);
+                self.end(old, "replaced by a newer connection");
+            }
+            Admission::No => {
+                self.counters.count(Counter::Refused);
+                return None;
+            }
+        }
+        self.next += 1;
+        let id = PeerId(self.next);
+        self.peers.insert(id, Peer::new(remote, local, now));
+        Some(id)
+    }
+
+    /// Bytes from a manager. False: the connection has ended.
+    pub fn input(&mut self, id: PeerId, mut bytes: &[u8], now: Nanos) -> bool {
+        loop {
+            let Some(peer) = self.peers.get_mut(&id) else { return false };
+            match peer.inbound.next(&mut bytes, &self.keys, now) {
+                None => return true,
+                Some(Received::Message(decoded)) => self.message(id, &decoded, now),
+                Some(Received::Discarded(discard)) => {
+                    let remote = peer.remote;
+                    if let Discard::Undecodable(error) = discard {
+                        self.notice(Notice::Discarded { error, peer: remote }, now);
+                    }
+                    self.line(|| debug::discarded(Facility::Agent, remote, discard));
+                }
+                Some(Received::Closed(close)) => {
+                    let remote = peer.remote;
+                    self.notice(Notice::Closed { close, peer: remote }, now);
+                    self.end(id, close);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, id: PeerId, decoded: &Decoded, now: Nanos) {
+        let message = &decoded.message;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.proven = true;
+        let remote = peer.remote;
+        let manager = *remote.ip();
+        match message {
+            Message::Parameters { keep_alive: Some(seconds) } => {
+                peer.timeout = *seconds;
+                if (1..3).contains(seconds) {
+                    self.notice(Notice::KeepAlive { seconds: *seconds, manager }, now);
+                }
+            }
+            // Never more than a line of the log: else two boxes that report to each other could sway.
+            Message::ServerState(loads) => {
+                for row in loads.iter().flat_map(Load::rows) {
+                    self.notice(Notice::ServerState { manager, row }, now);
+                }
+            }
+            Message::BindIdRequest => {
+                let binds = self.table.as_ref().map_or(&[][..], |table| &table.binds);
+                peer.answer(binds, now);
+            }
+            // The others do not come this way; the receiving half has discarded them.
+            Message::Parameters { keep_alive: None }
+            | Message::PreferenceInfo(_)
+            | Message::BindIdReport(_)
+            | Message::BindIdChangeNotify => {}
+        }
+        self.line(|| {
+            let mut bytes = Vec::new();
+            // TLVs that were skipped are not told.
+            let length = message.encode(&mut bytes, None).map_or(0, |()| bytes.len());
+            let length = length + if decoded.proof.is_verified() { TLV_SIZE } else { 0 };
+            debug::message(Facility::Agent, remote, Direction::Received, message, length)
+        });
+    }
+
+    /// The manager has sent its last byte.
+    pub fn finished(&mut self, id: PeerId, now: Nanos) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let remote = peer.remote;
+        match peer.inbound.finish() {
+            Some(close) => {
+                self.notice(Notice::Closed { close, peer: remote }, now);
+                self.end(id, close);
+            }
+            None => self.end(id, "by the manager"),
+        }
+    }
+
+    /// The connection has broken.
+    pub fn lost(&mut self, id: PeerId) {
+        self.end(id, "lost");
+    }
+
+    /// What the connection has to do now. After [`Turn::Finish`] and [`Turn::Abort`] it is forgotten.
+    pub fn turn(&mut self, id: PeerId, now: Nanos) -> Turn {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return if self.finishing.remove(&id) { Turn::Finish } else { Turn::Abort };
+        };
+        let Some(table) = &self.table else { return Turn::Wait };
+        let Some(message) = peer.next(table, now) else { return Turn::Wait };
+        let mut bytes = Vec::new();
+        if let Err(error) = message.encode(&mut bytes, self.keys.sending(now)) {
+            // A BindID table is cut to what fits, weights too: what is left is a fault of ours.
+            tracing::error!("DFP: {} cannot be sent: {error}", message.message_type());
+            peer.dropped();
+            return Turn::Wait;
+        }
+        let (remote, length) = (peer.remote, bytes.len());
+        self.line(|| debug::message(Facility::Agent, remote, Direction::Sent, &message, length));
+        Turn::Write(bytes)
+    }
+
+    /// TCP has taken the message of the last [`Turn::Write`].
+    pub fn written(&mut self, id: PeerId, now: Nanos) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.written(now);
+        }
+    }
+
+    fn end(&mut self, id: PeerId, why: impl std::fmt::Display) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        self.counters.merge(peer.inbound.counters());
+        self.line(|| debug::closed(Facility::Agent, peer.remote, why));
+    }
+
+    // ---- time ----------------------------------------------------------------------------------------------------
+
+    /// When [`Agent::expire`] must be called, and everything be asked again.
+    pub fn deadline(&self) -> Option<Nanos> {
+        let compute = self.computes().then_some(self.compute);
+        let retry = match self.listener {
+            Listener::Failed { retry, .. } => Some(retry),
+            Listener::Closed | Listener::Open(_) => None,
+        };
+        let peers = self.peers.values().filter_map(Peer::deadline);
+        peers.chain(compute).chain(retry).chain(self.keys.deadline()).min()
+    }
+
+    /// Does what is due: slow messages, managers that do not read, reports that were put off, the end of a change-over.
+    pub fn expire(&mut self, now: Nanos) {
+        self.keys.advance(now);
+        let ids: Vec<_> = self.peers.keys().copied().collect();
+        for id in ids {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            peer.report_deferred(now);
+            let remote = peer.remote;
+            if let Some(close) = peer.inbound.expire(now) {
+                self.notice(Notice::Closed { close, peer: remote }, now);
+                self.end(id, close);
+            } else if peer.is_stalled(now) {
+                peer.inbound.count(Counter::StalledClose);
+                self.end(id, "the manager does not read");
+            }
+        }
+    }
+
+    // ---- what is said of it --------------------------------------------------------------------------------------
+
+    fn notice(&mut self, notice: Notice, now: Nanos) {
+        if self.notices.len() < MOST_LINES && self.limiter.allows(&notice, now) {
+            self.notices.push(notice);
+        }
+    }
+
+    /// For the log, since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Whether lines of debug are wanted.
+    pub fn set_debug(&mut self, on: bool) {
+        self.debug = on;
+    }
+
+    fn line(&mut self, line: impl FnOnce() -> String) {
+        if self.debug && self.lines.len() < MOST_LINES {
+            self.lines.push(line());
+        }
+    }
+
+    /// Lines of debug, since the last call.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Connected managers.
+    pub fn managers(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// All counters: of the present connections and of those that have ended.
+    pub fn counters(&self) -> Counters {
+        let mut sum = self.counters;
+        self.peers.values().for_each(|peer| sum.merge(peer.inbound.counters()));
+        sum
+    }
+
+    /// The agent as shown.
+    pub fn view(&self, now: Nanos) -> View {
+        let weights: &[Row] = self.table.as_ref().map_or(&[], |table| &table.rows);
+        View {
+            password: PasswordView {
+                current: self.keys.has_current(now),
+                pending: self.keys.has_pending(now),
+                timeout: self.keys.remaining(now).as_millis().div_ceil(1000) as u64,
+            },
+            app_active: self.table.is_some(),
+            listening: matches!(self.listener, Listener::Open(_)),
+            listen_error: match &self.listener {
+                Listener::Failed { error, .. } => Some(error.clone()),
+                Listener::Closed | Listener::Open(_) => None,
+            },
+            counters: self.counters(),
+            managers: self.peers.values().map(ManagerView::from).collect(),
+            weights: weights.to_vec(),
+            bind_ids: self.table.as_ref().map_or_else(Vec::new, |table| table.binds.clone()),
+            ..View::of(&self.config)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

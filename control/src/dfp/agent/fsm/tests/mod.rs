@@ -1,0 +1,161 @@
+//! Tests of the agent, under a fake clock: the rows of its tables in their order.
+
+mod activity;
+mod connection;
+mod hello;
+mod hostile;
+mod password;
+mod property;
+mod report;
+
+use super::*;
+use crate::{
+    dfp::{
+        agent::config::AgentName,
+        packet::{BindEntry, BindId, BindTable, Protocol, Role, RowKey, tests::key},
+    },
+    slb::config::{DfpPassword, Secret},
+};
+
+const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);
+const PORT: u16 = 500;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn manager(last: u8, port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::new(10, 1, 1, last), port)
+}
+
+fn config() -> AgentConfig {
+    let name: AgentName = "ipmobile".parse().unwrap();
+    AgentConfig { port: Some(PORT), inservice: true, ..AgentConfig::new(name) }
+}
+
+fn password(text: &str, timeout: u16) -> Option<DfpPassword> {
+    Some(DfpPassword { secret: Secret::clear(text).unwrap(), timeout })
+}
+
+fn row(last: u8, weight: u16) -> Row {
+    let address = Ipv4Addr::new(10, 1, 1, last);
+    Row { key: RowKey { address, protocol: Protocol::UDP, port: 434, bind_id: BindId::ANY }, weight }
+}
+
+fn table(rows: &[Row]) -> Option<Table> {
+    Some(Table { rows: rows.to_vec(), ..Table::default() })
+}
+
+fn bind_table(last: u8) -> BindTable {
+    let entry =
+        BindEntry { bind_id: BindId::DEFAULT, client: Ipv4Addr::UNSPECIFIED, mask: Ipv4Addr::UNSPECIFIED };
+    BindTable {
+        server: Ipv4Addr::new(1, 1, 1, last),
+        port: 80,
+        protocol: Protocol::TCP,
+        entries: vec![entry],
+    }
+}
+
+/// An agent and what its managers do.
+struct Bench {
+    agent: Agent,
+    now: Nanos,
+}
+
+impl Bench {
+    /// Active, with these rows, listening.
+    fn new(rows: &[Row]) -> Self {
+        let mut bench = Self::with(config());
+        bench.agent.computed(table(rows));
+        bench.serve();
+        bench
+    }
+
+    /// Not asked yet.
+    fn with(config: AgentConfig) -> Self {
+        let now = Nanos(1_000_000_000);
+        Self { agent: Agent::new(config, now), now }
+    }
+
+    /// Does what the runner would with the listener.
+    fn serve(&mut self) {
+        if let Some(port) = self.agent.listen(self.now) {
+            self.agent.listening(port);
+        }
+    }
+
+    fn connect(&mut self, last: u8) -> PeerId {
+        let port = u16::try_from(40_000 + self.agent.next).unwrap();
+        self.agent.accept(manager(last, port), LOCAL, self.now).expect("accepted")
+    }
+
+    /// Connected, and told what there is to tell.
+    fn greet(&mut self, last: u8) -> PeerId {
+        let id = self.connect(last);
+        let greeting = self.read(id);
+        assert!(!greeting.is_empty());
+        id
+    }
+
+    fn pass(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+        self.agent.expire(self.now);
+    }
+
+    /// Takes all that the agent has to say to the manager, with the password.
+    fn read_with(&mut self, id: PeerId, password: Option<&str>) -> Vec<Message> {
+        let keys = Keyring::new(password.map(key));
+        let mut messages = Vec::new();
+        while let Turn::Write(bytes) = self.agent.turn(id, self.now) {
+            let decoded = Message::decode(&bytes, Role::Manager, &keys, self.now).unwrap();
+            assert_eq!(decoded.proof.is_verified(), password.is_some());
+            messages.push(decoded.message);
+            self.agent.written(id, self.now);
+        }
+        messages
+    }
+
+    fn read(&mut self, id: PeerId) -> Vec<Message> {
+        self.read_with(id, None)
+    }
+
+    /// The rows of all reports, one list a report.
+    fn reports(&mut self, id: PeerId) -> Vec<Vec<Row>> {
+        let rows = |message| match message {
+            Message::PreferenceInfo(loads) => loads.iter().flat_map(Load::rows).collect(),
+            other => panic!("{other:?}"),
+        };
+        self.read(id).into_iter().map(rows).collect()
+    }
+
+    fn send_with(&mut self, id: PeerId, message: &Message, password: Option<&str>) -> bool {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes, password.map(key).as_ref()).unwrap();
+        self.agent.input(id, &bytes, self.now)
+    }
+
+    fn send(&mut self, id: PeerId, message: &Message) {
+        assert!(self.send_with(id, message, None));
+    }
+
+    fn keep_alive(&mut self, id: PeerId, seconds: u32) {
+        self.send(id, &Message::Parameters { keep_alive: Some(seconds) });
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut AgentConfig)) {
+        let mut config = self.agent.config().clone();
+        change(&mut config);
+        self.agent.configure(config, self.now);
+        self.serve();
+    }
+
+    fn logged(&mut self) -> Vec<String> {
+        let notices = self.agent.take_notices();
+        notices.iter().map(|notice| format!("{}: {notice}", notice.mnemonic(Facility::Agent))).collect()
+    }
+
+    fn count(&self, counter: Counter) -> u64 {
+        self.agent.counters().get(counter)
+    }
+}
