@@ -1,9 +1,10 @@
-//! The agent: what it is told (`config`, `command`), what it does (`fsm`) and what it shows (`show`).
+//! The agent: what it is told (`config`, `command`), what it does (`fsm`, on TCP `io`) and what it shows (`show`).
 
 pub mod command;
 pub mod config;
 pub mod figures;
 pub mod fsm;
+pub mod io;
 pub mod show;
 pub mod source;
 pub mod view;

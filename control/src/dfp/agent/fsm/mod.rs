@@ -194,7 +194,9 @@ impl Agent {
         self.take_table(table);
         let Some(table) = &self.table else { return };
         for peer in self.peers.values_mut() {
-            if peer.differs(table, urgent) {
+            if peer.is_reporting() {
+                peer.report();
+            } else if peer.differs(table, urgent) {
                 peer.report_early(now);
             }
         }

@@ -49,8 +49,10 @@ pub(super) struct Peer {
     pub(super) told: HashMap<RowKey, u16>,
     /// It was told something.
     greeted: bool,
-    /// Changes are to be sent now.
+    /// Changes are to be sent now: `pending` is to be made anew.
     report: bool,
+    /// What is left of a report.
+    pending: VecDeque<Row>,
     /// A report before the interval's end was put off until then.
     deferred: Option<Nanos>,
     /// The next one may come then.
@@ -78,6 +80,7 @@ impl Peer {
             told: HashMap::new(),
             greeted: false,
             report: true,
+            pending: VecDeque::new(),
             deferred: None,
             early: now,
             notify: false,
@@ -92,6 +95,11 @@ impl Peer {
     pub(super) fn report(&mut self) {
         self.report = true;
         self.deferred = None;
+    }
+
+    /// A report is on its way, which newer weights replace.
+    pub(super) fn is_reporting(&self) -> bool {
+        !self.pending.is_empty() || self.flight.as_ref().is_some_and(|flight| !flight.rows.is_empty())
     }
 
     /// The changes are to be sent at once, or a second after they were sent so the last time.
@@ -157,19 +165,17 @@ impl Peer {
     }
 
     fn choose(&mut self, table: &Table, now: Nanos) -> Option<Message> {
-        if self.report {
-            let changes = self.changes(table);
-            let more = changes.len() > MAX_HOSTS;
-            let mut messages = reports(changes.into_iter().take(MAX_HOSTS)).into_iter();
-            if let Some(loads) = messages.next() {
-                self.report = more || messages.next().is_some();
-                return Some(Message::PreferenceInfo(loads));
-            }
-            self.report = false;
+        if std::mem::take(&mut self.report) {
+            self.pending = self.changes(table).into();
             self.forget(table);
-            if !self.greeted {
-                return Some(Message::PreferenceInfo(Vec::new()));
-            }
+        }
+        if let Some(loads) = reports(self.pending.iter().take(MAX_HOSTS).copied()).into_iter().next() {
+            let hosts: usize = loads.iter().map(|load| load.hosts.len()).sum();
+            self.pending.drain(..hosts);
+            return Some(Message::PreferenceInfo(loads));
+        }
+        if !self.greeted {
+            return Some(Message::PreferenceInfo(Vec::new()));
         }
         if std::mem::take(&mut self.notify) {
             return Some(Message::BindIdChangeNotify);

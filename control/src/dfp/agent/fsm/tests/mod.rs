@@ -33,6 +33,7 @@ fn config() -> AgentConfig {
     AgentConfig { port: Some(PORT), inservice: true, ..AgentConfig::new(name) }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the agent takes it")]
 fn password(text: &str, timeout: u16) -> Option<DfpPassword> {
     Some(DfpPassword { secret: Secret::clear(text).unwrap(), timeout })
 }
@@ -42,6 +43,7 @@ fn row(last: u8, weight: u16) -> Row {
     Row { key: RowKey { address, protocol: Protocol::UDP, port: 434, bind_id: BindId::ANY }, weight }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the agent takes it")]
 fn table(rows: &[Row]) -> Option<Table> {
     Some(Table { rows: rows.to_vec(), ..Table::default() })
 }

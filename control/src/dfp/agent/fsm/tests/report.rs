@@ -94,6 +94,17 @@ fn newer_weights_replace_those_that_wait() {
 }
 
 #[test]
+fn weights_that_change_back_while_a_report_is_written_are_told() {
+    let mut bench = Bench::new(&[row(51, 25)]);
+    let id = bench.greet(1);
+    bench.agent.changed(table(&[row(51, 0)]), false, bench.now);
+    assert!(matches!(bench.agent.turn(id, bench.now), Turn::Write(_)));
+    bench.agent.changed(table(&[row(51, 25)]), false, bench.now);
+    bench.agent.written(id, bench.now);
+    assert_eq!(bench.reports(id), [vec![row(51, 25)]]);
+}
+
+#[test]
 fn what_a_manager_was_told_counts_only_once_tcp_has_taken_it() {
     let mut bench = Bench::new(&[row(51, 25)]);
     let id = bench.connect(1);
