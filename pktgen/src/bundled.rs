@@ -5,6 +5,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("foreign-agent", include_str!("../scenarios/foreign-agent.toml")),
     ("home-agents", include_str!("../scenarios/home-agents.toml")),
     ("capture", include_str!("../scenarios/capture.toml")),
+    ("bare-metal", include_str!("../scenarios/bare-metal.toml")),
     ("storm", include_str!("../scenarios/storm.toml")),
     ("throughput", include_str!("../scenarios/throughput.toml")),
     ("mixed", include_str!("../scenarios/mixed.toml")),

@@ -429,7 +429,8 @@ impl Default for Respond {
 impl Scenario {
     /// Reads a file, or the bundled scenario of that name if there is no such file.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        let bundled = path.to_str().and_then(crate::bundled::find).filter(|_| !path.exists());
+        let bundled =
+            path.to_str().and_then(crate::bundled::find).filter(|_| !path.exists() || path.is_dir());
         let text = match bundled {
             Some(text) => text.to_owned(),
             None => std::fs::read_to_string(path)
