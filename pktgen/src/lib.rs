@@ -12,6 +12,7 @@ pub mod check;
 pub mod control;
 pub mod engine;
 pub mod generate;
+pub mod html;
 pub mod measure;
 pub mod nai;
 pub mod pace;

@@ -17,10 +17,12 @@ use pktgen::{
     check::{self, Problem},
     control::{self, Socket},
     generate::Generator,
+    html,
     measure::{self, config::Sink},
     pcap::{self, PcapError},
     report::{self, Generated, Responded},
     respond::Responder,
+    result::{Report, VERSION},
     run::run,
     scenario::{Pages, Port, Scenario},
 };
@@ -58,6 +60,17 @@ enum Mode {
     /// up again, `status`, `stop`. Ends when the question is answered, or on Ctrl-C. The exit status is 2 if the
     /// measurement failed: no rate was found, or an invariant broke.
     Measure(Measure),
+    /// Shows a measurement's result again, as a table or as a page.
+    Report {
+        /// What `measure --json` wrote.
+        result: PathBuf,
+        /// Writes a page (HTML, one file that needs no other) with tables and plots.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Prints no table.
+        #[arg(long, short)]
+        quiet: bool,
+    },
     /// Writes requests as a capture file for net_pcap, the same bytes for the same scenario.
     WritePcap(WritePcap),
     /// Reads a scenario and says what is wrong with it.
@@ -136,6 +149,9 @@ struct Measure {
     /// Unix socket that takes commands.
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+    /// Writes the result as a page (HTML, one file that needs no other) with tables and plots.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +183,7 @@ fn main() -> ExitCode {
         Mode::Generate(arguments) => generate(&arguments),
         Mode::Respond(arguments) => respond(&arguments),
         Mode::Measure(arguments) => measure(&arguments),
+        Mode::Report { result, html, quiet } => again(&result, html.as_deref(), quiet),
         Mode::WritePcap(arguments) => write_pcap(&arguments),
         Mode::Check { scenario } => Scenario::load(&scenario).map(|_| ExitCode::SUCCESS).map_err(Into::into),
         Mode::Scenarios { name } => scenarios(name.as_deref()),
@@ -261,6 +278,8 @@ fn measure(arguments: &Measure) -> anyhow::Result<ExitCode> {
     }
     check::values(&scenario).map_err(in_file(&common.scenario))?;
     check::measuring(&scenario).map_err(in_file(&common.scenario))?;
+    // Before hours of traffic, not behind them.
+    let html = arguments.html.as_deref().map(create).transpose()?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
     let (commander, orders) = control::pair();
     // A thread is started behind the port: so it stays off the worker's CPU.
@@ -275,7 +294,39 @@ fn measure(arguments: &Measure) -> anyhow::Result<ExitCode> {
     let refuse = in_file(&common.scenario);
     let result = measure::run::run(&scenario, &port, clock as u32, ends, !common.quiet, open, refuse)?;
     show(common, &result, &measure::report::table(&result))?;
+    if let (Some(file), Some(path)) = (html, &arguments.html) {
+        write_html(&result, file, path)?;
+    }
     Ok(if result.outcome.passed { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| path.display().to_string())
+}
+
+fn write_html(result: &Report, mut file: File, path: &Path) -> anyhow::Result<()> {
+    let page = html::page(result)?;
+    file.write_all(page.as_bytes()).with_context(|| path.display().to_string())
+}
+
+/// A kept result, as it would have been shown.
+fn again(kept: &Path, html: Option<&Path>, quiet: bool) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read_to_string(kept).with_context(|| kept.display().to_string())?;
+    let result: Report = serde_json::from_str(&text)
+        .with_context(|| format!("{}: not a result of pktgen measure", kept.display()))?;
+    anyhow::ensure!(
+        result.version <= VERSION,
+        "{}: version {} is newer than this program's, {VERSION}",
+        kept.display(),
+        result.version
+    );
+    if let Some(path) = html {
+        write_html(&result, create(path)?, path)?;
+    }
+    if !quiet {
+        print!("{}", measure::report::table(&result));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(arguments: &Common, result: &impl Serialize, table: &str) -> anyhow::Result<()> {

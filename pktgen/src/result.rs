@@ -50,6 +50,31 @@ pub struct Report {
     /// Frames by worker of the director over all steps; empty if nobody told.
     #[serde(default)]
     pub workers: Vec<Worker>,
+    /// Of all steps but the warm-up; absent if nothing arrived, and in documents of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// What it ran on; absent in documents of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+}
+
+/// What the generator ran on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Host name.
+    pub host: String,
+    /// Model of the first processor.
+    pub cpu: String,
+    /// Processors that are online.
+    pub cpus: u32,
+    /// Main memory in bytes.
+    pub memory: u64,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Version of DPDK.
+    pub dpdk: String,
+    /// Version of this program.
+    pub pktgen: String,
 }
 
 /// What was sent where.

@@ -6,10 +6,11 @@ use common::{
     mac::MacAddr,
     wire::{ethernet, mobile_ip::Code},
 };
+use hdrhistogram::Histogram;
 
 use super::{
     counters::Counters,
-    ledger::{Arrival, Ledger, Rules},
+    ledger::{Arrival, Ledger, Rules, histogram},
     plan::{Next, Plan, Task},
     receiver::{Receiver, Sight},
     step,
@@ -21,7 +22,7 @@ use crate::{
     generate::{Reader, Sender, senders},
     population::{Draw, Kind, Population},
     probe::Probe,
-    result::Step,
+    result::{self, Step},
     scenario::Scenario,
     station::Station,
     template::{Path, Template},
@@ -96,6 +97,7 @@ pub struct Meter {
     counters_before: Counters,
     counters_first: Option<Counters>,
     steps: Vec<Step>,
+    latency: Histogram<u64>,
     begun: u32,
     started: Option<Duration>,
     ended: Duration,
@@ -156,6 +158,7 @@ impl Meter {
             counters_before: Counters::default(),
             counters_first: None,
             steps: Vec::new(),
+            latency: histogram(),
             begun: 0,
             started: None,
             ended: Duration::ZERO,
@@ -317,6 +320,10 @@ impl Meter {
                 self.counters_before = counters.clone();
             }
             self.plan.done(&mut step);
+            if step.phase != result::Phase::Warmup {
+                // Of the same bounds, so nothing can be refused.
+                let _ = self.latency.add(&book.latency);
+            }
             self.steps.push(step);
         }
     }
@@ -415,6 +422,11 @@ impl Meter {
     /// Steps that are settled.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Nanoseconds on the way, in all settled steps but the warm-up.
+    pub fn latency(&self) -> &Histogram<u64> {
+        &self.latency
     }
 
     /// The plan.

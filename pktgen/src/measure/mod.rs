@@ -6,6 +6,7 @@ pub mod counters;
 pub mod duo;
 pub mod latency;
 pub mod ledger;
+pub mod machine;
 pub mod meter;
 pub mod plan;
 pub mod receiver;

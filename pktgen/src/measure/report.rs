@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::meter::Meter;
+use super::{meter::Meter, step};
 use crate::{
     engine::PortCount,
     result::{Frames, HomeAgent, Mode, Phase, Port as PortResult, Report, Setting, Step, VERSION},
@@ -84,6 +84,8 @@ pub fn of(mode: Mode, scenario: Setting, began: u64, meter: &Meter, ports: &Port
         total: ledger.total(),
         home_agents,
         ports: std::iter::once(sending).chain(receiving).collect(),
+        latency: step::latency(meter.latency()),
+        machine: None,
         workers: meter.counters().map(|(first, last)| last.workers_since(first)).unwrap_or_default(),
         scenario,
     })

@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     counters::Counters,
     duo::Duo,
+    machine,
     meter::{Macs, Meter},
     plan::{self, Plan},
     report::{self, Ports},
@@ -126,7 +127,9 @@ pub fn run(
     }
     result?;
     let report = lock(&shared.report).take();
-    report.unwrap_or_else(|| Err("the worker did not run".into())).map_err(|error| anyhow::anyhow!(error))
+    let report = report.unwrap_or_else(|| Err("the worker did not run".into()));
+    let report = report.map_err(|error| anyhow::anyhow!(error))?;
+    Ok(Report { machine: Some(machine::here(dpdk::version())), ..report })
 }
 
 fn plan_of(scenario: &Scenario) -> Result<Box<dyn Plan>, Problem> {

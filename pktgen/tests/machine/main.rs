@@ -7,6 +7,7 @@ mod account;
 mod capture;
 mod engine;
 mod generator;
+mod html;
 mod measure;
 mod network;
 mod responder;
