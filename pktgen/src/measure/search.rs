@@ -40,10 +40,11 @@ impl Search {
         (high - self.low > self.width()).then_some(Some(f64::midpoint(self.low, high)))
     }
 
-    /// A trial at `target` really sent `offered` and lost the share `loss`; whether that is within the bound.
+    /// A trial at `target` really sent `offered` and lost the share `loss`; whether that is within the bound. One that
+    /// sent nothing says nothing good.
     pub fn tried(&mut self, target: Option<f64>, offered: f64, loss: f64) -> bool {
         let target = target.unwrap_or(offered);
-        let passed = loss <= self.bound;
+        let passed = offered > 0.0 && loss <= self.bound;
         if self.high.is_none() {
             self.ceiling = Some(target);
             self.high = Some(target);

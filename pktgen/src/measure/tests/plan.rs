@@ -39,7 +39,7 @@ fn step(task: &Task, offered: f64, frames: Frames) -> Step {
         forwarded: frames.right as f64 / seconds,
         load: task.load,
         frames,
-        loss: 1.0 - frames.right as f64 / frames.sent.max(1) as f64,
+        loss: if frames.sent > 0 { 1.0 - frames.right as f64 / frames.sent as f64 } else { 0.0 },
         losses: [].into(),
         latency: None,
         recovery: None,
@@ -72,6 +72,18 @@ fn run(plan: &mut dyn Plan, capacity: f64, fastest: f64) -> Vec<Step> {
                 assert!(steps.len() < 100);
             }
         }
+    }
+}
+
+#[test]
+fn a_trial_that_sent_nothing_has_not_passed() {
+    for rate in [0.0, 1000.0] {
+        let settings = Throughput { resolution: 0.5, ..Throughput::default() };
+        let mut plan = ThroughputPlan::new(settings, &traffic(rate));
+        let steps = run(&mut plan, 640.0, 0.0);
+        assert!(steps.iter().all(|step| step.passed == Some(false)), "{steps:?}");
+        let outcome = plan.outcome();
+        assert!(!outcome.passed && outcome.rate.is_none(), "{outcome:?}");
     }
 }
 
