@@ -1,0 +1,153 @@
+"""What the machine is doing meanwhile: huge pages, CPU time that others take, threads that matter."""
+
+import os
+import pathlib
+import threading
+import time
+
+from netlab import LabError
+
+HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+GENERATOR_CPU, FORWARDER_CPU = 0, 1
+CPUS = {"generator": GENERATOR_CPU, "forwarder": FORWARDER_CPU}
+# Above what compilers and the like have; not real-time, which could lock the machine up.
+NICE = -20
+# A thread that had to wait for its CPU for a larger share than this was disturbed.
+DISTURBED = 0.005
+# A thread that runs for so many nanoseconds in a tenth of a second polls.
+POLLS = 5_000_000
+# Share of the CPUs' time that others may take while the machine counts as quiet.
+BUSY = 0.05
+
+
+class Pages:
+    """Huge pages of 2 MiB beside those that others use; what was added is given back."""
+
+    def __init__(self, wanted):
+        self.wanted, self.added = wanted, 0
+
+    @staticmethod
+    def free():
+        """Those that nobody has or was promised."""
+        return int((HUGE / "free_hugepages").read_text()) - int((HUGE / "resv_hugepages").read_text())
+
+    @staticmethod
+    def add(more):
+        """Adds to those of the machine, or takes away."""
+        there = int((HUGE / "nr_hugepages").read_text())
+        (HUGE / "nr_hugepages").write_text(str(max(0, there + more)))
+
+    def __enter__(self):
+        self.added = max(0, self.wanted - self.free())
+        if self.added:
+            self.add(self.added)
+        if self.free() < self.wanted:
+            self.__exit__()
+            raise OSError(f"{self.wanted} huge pages of 2 MiB are not to be had")
+        return self
+
+    def __exit__(self, *_):
+        if self.added:
+            self.add(-self.added)
+            self.added = 0
+
+
+def schedstat(pid, tid):
+    """Nanoseconds on a CPU and in its queue."""
+    ran, waited, _ = pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()
+    return int(ran), int(waited)
+
+
+def threads(pid):
+    """Of a process."""
+    return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+
+
+def worker(pid, cpu, deadline=20):
+    """The thread that polls: of those that have only this CPU the one that runs most in a tenth of a second."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        try:
+            pinned = [tid for tid in threads(pid) if os.sched_getaffinity(tid) == {cpu}]
+            before = {tid: schedstat(pid, tid)[0] for tid in pinned}
+            time.sleep(0.1)
+            ran = {tid: schedstat(pid, tid)[0] - before[tid] for tid in pinned}
+        except OSError:
+            # A thread that ended meanwhile.
+            ran = {}
+        if ran and max(ran.values()) > POLLS:
+            return max(ran, key=ran.get)
+        time.sleep(0.05)
+    raise LabError(f"process {pid} does not poll on CPU {cpu}")
+
+
+def ticks():
+    """Clock ticks of all CPUs: in all, idle, in which the host ran somebody else."""
+    line = [int(word) for word in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(line), line[3] + line[4], line[7]
+
+
+def quiet(patience):
+    """Waits until others leave the CPUs alone for two seconds; false if they do not."""
+    end = time.monotonic() + patience
+    calm, (total, idle, _) = 0, ticks()
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        now, resting, _ = ticks()
+        calm = calm + 1 if resting - idle >= (1 - BUSY) * (now - total) else 0
+        total, idle = now, resting
+        if calm >= 4:
+            return True
+    return False
+
+
+def prefer(pid, tid):
+    """Runs a thread rather than those of others. The kernel may group processes by session and weigh the groups."""
+    os.setpriority(os.PRIO_PROCESS, tid, NICE)
+    group = pathlib.Path(f"/proc/{pid}/autogroup")
+    if group.exists() and os.getsid(pid) == pid:
+        group.write_text(f"{NICE}\n")
+
+
+class Watch:
+    """Follows the polling thread of processes, by name, until stopped: how long each was kept from its CPU."""
+
+    def __init__(self, pids):
+        self.workers = {name: (pid, worker(pid, CPUS[name])) for name, pid in pids.items()}
+        for pid, tid in self.workers.values():
+            prefer(pid, tid)
+        self.began, self.load, self.steal = time.monotonic(), [os.getloadavg()[0]], ticks()[2]
+        self.first, self.last = self.read(), {}
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        """Of each, while it is there."""
+        seen = {}
+        for name, (pid, tid) in self.workers.items():
+            try:
+                seen[name] = schedstat(pid, tid)
+            except OSError:
+                pass
+        return seen
+
+    def run(self):
+        """Once a second: a process that has ended has no last reading any more."""
+        while not self.over.wait(1):
+            self.last.update(self.read())
+            self.load.append(os.getloadavg()[0])
+
+    def stop(self):
+        """Shares of the time in which each thread waited for its CPU, and the machine's load."""
+        self.over.set()
+        self.thread.join()
+        self.last.update(self.read())
+        waits = {}
+        for name, (ran, waited) in self.last.items():
+            ran, waited = ran - self.first[name][0], waited - self.first[name][1]
+            waits[name] = round(waited / max(1, ran + waited), 5)
+        seconds = time.monotonic() - self.began
+        stolen = (ticks()[2] - self.steal) / os.sysconf("SC_CLK_TCK") / seconds / os.cpu_count()
+        return {"waits": waits, "stolen": round(stolen, 5), "load": round(max(self.load), 2),
+                "disturbed": max([stolen, *waits.values()]) > DISTURBED}
