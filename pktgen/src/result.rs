@@ -183,6 +183,9 @@ pub struct Step {
     pub sessions: u64,
     /// Sessions in the director's table at the end of the step, if it was asked.
     pub table: Option<u64>,
+    /// When the director said so, since the beginning of the report: some time behind the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_at: Option<f64>,
     /// Trials: whether the loss was within the bound. Watches: whether every invariant held.
     pub passed: Option<bool>,
     /// Frames by worker of the director in this step; empty if nobody told.

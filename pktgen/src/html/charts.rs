@@ -53,7 +53,8 @@ fn middle(step: &Step) -> f64 {
 }
 
 fn time_axis(report: &Report) -> Axis {
-    let ends = report.steps.iter().map(|step| step.at + step.seconds);
+    let told = report.steps.iter().filter_map(|step| step.table_at);
+    let ends = report.steps.iter().map(|step| step.at + step.seconds).chain(told);
     let (name, unit, words): (_, _, fn(f64) -> String) = match report.seconds {
         it if it < 600.0 => ("time, seconds", 1.0, units::short),
         it if it < 36_000.0 => ("time, minutes", 60.0, |seconds| units::short(seconds / 60.0)),
@@ -116,6 +117,7 @@ fn rate_by_sessions(report: &Report) -> Plot {
 
 fn sessions(report: &Report) -> Plot {
     let end = |step: &Step| step.at + step.seconds;
+    let told = |step: &Step| step.table_at.unwrap_or(end(step));
     let series = vec![
         series(
             "mobile nodes sent for",
@@ -124,10 +126,10 @@ fn sessions(report: &Report) -> Plot {
             points(report.steps.iter(), end, |it| Some(it.sessions as f64)),
         ),
         series(
-            "sessions in the director's table, as it last told",
+            "sessions in the director's table",
             1,
             Shape::Line,
-            points(report.steps.iter(), end, |step| step.table.map(|table| table as f64)),
+            points(report.steps.iter(), told, |step| step.table.map(|table| table as f64)),
         ),
     ];
     Plot {

@@ -226,7 +226,7 @@ fn step_table(report: &Report) -> Markup {
         }
         p.note {
             "Nodes: distinct mobile nodes sent for since the beginning."
-            @if told { " Sessions: in the director's table at the end of the step." }
+            @if told { " Sessions: in the director's table when it was asked after the step." }
         }
     }
 }

@@ -97,7 +97,7 @@ impl<Q: PortQueue> Duo<Q> {
             order.answer(text);
         }
         while let Ok(counters) = self.counters.try_recv() {
-            self.meter.count(counters);
+            self.meter.count(now, counters);
         }
     }
 

@@ -94,6 +94,8 @@ pub struct Meter {
     held: Option<(Draw, u8)>,
     /// The last counters, and how many there were; `None`: nobody is asked.
     counters: Option<(Counters, u64)>,
+    /// When they came.
+    counted: Duration,
     counters_before: Counters,
     counters_first: Option<Counters>,
     steps: Vec<Step>,
@@ -155,6 +157,7 @@ impl Meter {
             closing: VecDeque::new(),
             held: None,
             counters: counted.then(|| (Counters::default(), 0)),
+            counted: Duration::ZERO,
             counters_before: Counters::default(),
             counters_first: None,
             steps: Vec::new(),
@@ -317,6 +320,7 @@ impl Meter {
                 step.workers = counters.workers_since(&self.counters_before);
                 step.losses.extend(counters.dropped_since(&self.counters_before));
                 step.table = counters.sessions;
+                step.table_at = counters.sessions.map(|_| self.since(self.counted).as_secs_f64());
                 self.counters_before = counters.clone();
             }
             self.plan.done(&mut step);
@@ -399,7 +403,8 @@ impl Meter {
     }
 
     /// The director said this.
-    pub fn count(&mut self, counters: Counters) {
+    pub fn count(&mut self, now: Duration, counters: Counters) {
+        self.counted = now;
         if let Some((last, samples)) = &mut self.counters {
             *last = counters;
             *samples += 1;

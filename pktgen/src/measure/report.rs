@@ -62,6 +62,8 @@ pub fn of(mode: Mode, scenario: Setting, began: u64, meter: &Meter, ports: &Port
         outcome.reason = broken;
     }
     let home_agents = meter.home_agents();
+    // The plan knows how many it sent for, the ledger whose frames arrived.
+    outcome.sessions = outcome.sessions.map(|_| home_agents.iter().map(|agent| agent.nodes).sum());
     let port = |role: &str, device: &str, count: PortCount, missed| PortResult {
         role: role.into(),
         device: device.into(),

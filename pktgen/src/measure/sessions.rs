@@ -96,7 +96,7 @@ impl Plan for SessionsPlan {
         let reason = self
             .failed
             .clone()
-            .unwrap_or_else(|| format!("{} sessions, then {} intervals of churn", self.sent, self.churning));
+            .unwrap_or_else(|| format!("{} nodes sent for, {} intervals of churn", self.sent, self.churning));
         Outcome { sessions: Some(self.sent), ..outcome(self.failed.is_none() && self.arrived > 0, reason) }
     }
 

@@ -34,6 +34,7 @@ pub(super) fn of(index: u32, closing: &Closing, book: &Book) -> Step {
         recovery: latency(&book.recovery),
         sessions: closing.sessions,
         table: None,
+        table_at: None,
         passed: None,
         workers: Vec::new(),
     }

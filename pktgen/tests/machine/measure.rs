@@ -193,6 +193,23 @@ fn what_comes_too_late_is_lost() {
 }
 
 #[test]
+fn a_node_whose_frames_are_lost_is_no_session_and_a_warm_up_is_not_in_the_latency() {
+    let half: Fate = |number, frame| if number.is_multiple_of(2) { Vec::new() } else { good(number, frame) };
+    let sessions =
+        "[traffic]\nrate = 1000\n[mode.sessions]\ncapacity = 100\ninterval = 1\nsettle = 0.1\nchurn = 0\n";
+    let lossy = measure(&sessions.replace("churn", "loss = 0.6\nchurn"), half, 1);
+    assert_eq!((lossy.total.new, lossy.total.right, lossy.outcome.sessions), (100, 50, Some(50)));
+    let well = measure(sessions, good, 1);
+    assert!(well.outcome.passed && well.outcome.sessions == Some(100), "{}", well.outcome.reason);
+
+    let text =
+        "[traffic]\nrate = 1000\n[mode.latency]\nloads = [50, 100]\ntrial = 1\nsettle = 0.1\nwarmup = 1\n";
+    let latency = measure(text, good, 10);
+    let counts: Vec<u64> = latency.steps.iter().map(|step| step.latency.as_ref().unwrap().count).collect();
+    assert_eq!((counts, latency.latency.unwrap().count), (vec![500, 500, 1000], 1500));
+}
+
+#[test]
 fn the_search_finds_what_a_director_carries() {
     // Every fifth frame is lost, whatever the rate: found only if that much is allowed.
     let leaky: Fate = |number, frame| if number % 5 == 0 { Vec::new() } else { good(number, frame) };

@@ -45,6 +45,7 @@ fn step(task: &Task, offered: f64, frames: Frames) -> Step {
         recovery: None,
         sessions: 0,
         table: None,
+        table_at: None,
         passed: None,
         workers: Vec::new(),
     }
