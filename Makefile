@@ -8,7 +8,7 @@
 #   make lint     format, clippy, documentation, licences
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
 #   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
-#   make install  the programs, the systemd unit and an example configuration (PREFIX, DESTDIR)
+#   make install  the programs, the systemd units and an example configuration (PREFIX, DESTDIR)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -85,11 +85,13 @@ install: build
 	install -D -m 0755 target/release/homeward $(DESTDIR)$(PREFIX)/sbin/homeward
 	install -D -m 0755 target/release/pktgen $(DESTDIR)$(PREFIX)/bin/pktgen
 	install -D -m 0644 conf/homeward.service $(DESTDIR)/lib/systemd/system/homeward.service
+	install -D -m 0644 conf/homeward-dfp-agent.service $(DESTDIR)/lib/systemd/system/homeward-dfp-agent.service
 	test -e $(DESTDIR)/etc/homeward/homeward.conf || \
 		install -D -m 0640 conf/demo-dispatched.conf $(DESTDIR)/etc/homeward/homeward.conf
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/homeward $(DESTDIR)$(PREFIX)/bin/pktgen $(DESTDIR)/lib/systemd/system/homeward.service
+	rm -f $(DESTDIR)$(PREFIX)/sbin/homeward $(DESTDIR)$(PREFIX)/bin/pktgen
+	rm -f $(DESTDIR)/lib/systemd/system/homeward.service $(DESTDIR)/lib/systemd/system/homeward-dfp-agent.service
 
 clean:
 	$(CARGO) clean

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod dfp_agent;
 mod logging;
 mod privileges;
 mod run;
@@ -31,6 +32,7 @@ enum Command {
         #[arg(long, default_value = "/etc/homeward/homeward.conf")]
         config: PathBuf,
     },
+    DfpAgent(dfp_agent::Arguments),
     /// Read a configuration, say what is wrong with it, and exit
     Check {
         /// The configuration
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Shell { socket, commands } => shell::run(&socket, &commands),
         Command::Run { config } => run::run(&config),
+        Command::DfpAgent(arguments) => dfp_agent::run(&arguments),
         Command::Check { file } => check::run(&file),
     };
     outcome.unwrap_or_else(|error| {

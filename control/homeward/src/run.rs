@@ -127,7 +127,7 @@ fn single() -> anyhow::Result<Runtime> {
 }
 
 /// Pats systemd's watchdog, if it keeps one, from a thread of its own: the socket blocks while nobody reads it.
-fn watchdog() -> anyhow::Result<Box<dyn Fn() + Send>> {
+pub fn watchdog() -> anyhow::Result<Box<dyn Fn() + Send>> {
     if sd_notify::watchdog_enabled().is_none() {
         return Ok(Box::new(|| {}));
     }
@@ -144,7 +144,7 @@ fn watchdog() -> anyhow::Result<Box<dyn Fn() + Send>> {
 }
 
 /// Tells systemd, if it started us.
-fn notify(state: NotifyState<'_>) {
+pub fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!("systemd is not told: {error}");
     }
