@@ -4,6 +4,7 @@
 //! one command or one tick; nothing waits with it held.
 
 mod announce;
+mod dfp;
 mod operator;
 mod task;
 
@@ -132,6 +133,7 @@ impl Daemon {
             alive: parts.alive,
             management,
             tasks: task::Tasks::default(),
+            dfp_agents: dfp::Agents::default(),
         };
         task.machine_changed().await?;
         task.settle().await;

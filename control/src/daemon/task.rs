@@ -13,7 +13,7 @@ use common::{
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Director, announce::gratuitous_arp};
+use super::{Director, announce::gratuitous_arp, dfp::Agents};
 use crate::{
     core::{Effects, TICK},
     host::{Guard, Host, HostError, HostState, layout::PortState},
@@ -61,6 +61,7 @@ pub(super) struct Task {
     pub alive: Box<dyn Fn() + Send>,
     pub management: Management,
     pub tasks: Tasks,
+    pub dfp_agents: Agents,
 }
 
 impl Task {
@@ -73,7 +74,7 @@ impl Task {
         looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.dfp_agents.end().await,
                 _ = ticks.tick() => self.tick().await,
                 _ = looks.tick() => self.look().await,
                 changed = state.changed() => {
@@ -95,6 +96,7 @@ impl Task {
             ticks.tick().await;
             self.tick().await;
         }
+        self.dfp_agents.end().await;
     }
 
     /// Waits for the kernel to take what it was given at start, so that the first snapshot workers see is whole.
@@ -108,8 +110,10 @@ impl Task {
     async fn tick(&mut self) {
         let effects = {
             let mut director = lock(&self.core);
-            director.core_mut().tick((self.clock)(), SystemTime::now());
-            director.core_mut().take_effects()
+            let core = director.core_mut();
+            core.tick((self.clock)(), SystemTime::now());
+            self.dfp_agents.tick(core);
+            core.take_effects()
         };
         self.perform(effects).await;
     }
@@ -149,7 +153,7 @@ impl Task {
             machine.shadows = self.host.totals();
             let violations = self.guards.iter().flat_map(|guard| guard.violations(&machine.host));
             let wire = violations.map(|reason| Check { name: "one listener".into(), healthy: false, reason });
-            machine.checks = self.tasks.checks().chain(wire).collect();
+            machine.checks = self.tasks.checks().chain(wire).chain(self.dfp_agents.checks()).collect();
             healthy = core.health().healthy;
             let known = core.network().ports.iter().map(|port| port.link_up);
             !known.eq(infos.iter().map(|info| self.ports.link(info.id).up))

@@ -1,11 +1,12 @@
 //! DFP as the core knows it: what its two roles last said of themselves, and who debugs them.
 
+mod agents;
 mod exec;
 mod metrics;
 
 use crate::{
     dfp::{
-        agent::{self, config::Subsystem},
+        agent::{self, config::Subsystem, weight::HomeAgentLoad},
         debug::Facility,
         manager,
     },
@@ -22,6 +23,9 @@ pub struct DfpState {
     pub manager: Option<manager::view::View>,
     /// Agents as they last said.
     pub agents: Vec<agent::view::View>,
+    /// The load of the home agent in this process, with the figures of the last interval; none: there is no home agent,
+    /// and the subsystem `ipmobile` is not active.
+    pub home_agent: Option<HomeAgentLoad>,
     debug_agent: bool,
     debug_manager: bool,
 }

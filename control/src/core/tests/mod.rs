@@ -1,6 +1,7 @@
 //! A core with a fake clock and no dataplane: requests go straight to the director, as a worker's stage sends them.
 
 mod dfp;
+mod dfp_agent;
 mod golden;
 mod language;
 mod random;

@@ -26,7 +26,7 @@ pub(super) enum Admission {
 /// its two takes no one else's place.
 pub(super) fn admit(
     address: Ipv4Addr,
-    present: impl Iterator<Item = (PeerId, Ipv4Addr, bool)> + Clone,
+    present: &(impl Iterator<Item = (PeerId, Ipv4Addr, bool)> + Clone),
 ) -> Admission {
     let oldest = |wanted: &dyn Fn(Ipv4Addr, bool) -> bool| {
         present.clone().find(|(_, from, proven)| wanted(*from, *proven)).map(|(id, ..)| id)

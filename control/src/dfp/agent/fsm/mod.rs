@@ -254,7 +254,7 @@ impl Agent {
             return None;
         }
         let present = self.peers.iter().map(|(id, peer)| (*id, *peer.remote.ip(), peer.proven));
-        match admission::admit(*remote.ip(), present) {
+        match admission::admit(*remote.ip(), &present) {
             Admission::Yes => {}
             Admission::InsteadOf(old) => {
                 self.counters.count(Counter::Evicted);

@@ -53,7 +53,7 @@ pub(super) async fn serve(shared: Arc<Shared>, id: PeerId, mut stream: TcpStream
                     continue;
                 }
                 // The time that the manager has for it runs.
-                Ok(false) => drop(shared.changed.send_replace(())),
+                Ok(false) => shared.tell(|_, _| {}),
                 Err(_) => {
                     shared.tell(|agent, _| agent.lost(id));
                     break;

@@ -59,7 +59,9 @@ impl Shared {
             let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
             (what(&mut agent, self.now()), agent.take_notices())
         };
-        notices.iter().for_each(|notice| notice.emit(Facility::Agent));
+        for notice in notices {
+            notice.emit(Facility::Agent);
+        }
         answer
     }
 
@@ -145,6 +147,14 @@ impl Server {
     /// The weights; none: the subsystem is not active.
     pub fn computed(&self, table: Option<Table>) {
         self.tell(|agent, _| agent.computed(table));
+    }
+
+    /// Says whether lines of debug are wanted, and takes those since the last call.
+    pub fn exchange(&self, debug: bool) -> Vec<String> {
+        self.shared.ask(|agent, _| {
+            agent.set_debug(debug);
+            agent.take_lines()
+        })
     }
 
     /// True while the tasks run.
@@ -251,13 +261,11 @@ fn admit(
     });
     // One that is gone already has no address any more.
     let local = prepared.ok()?;
-    match shared.tell(|agent, now| agent.accept(remote, local, now)) {
-        Some(id) => Some(connection::serve(Arc::clone(shared), id, stream)),
-        None => {
-            reset(&stream);
-            None
-        }
-    }
+    let Some(id) = shared.tell(|agent, now| agent.accept(remote, local, now)) else {
+        reset(&stream);
+        return None;
+    };
+    Some(connection::serve(Arc::clone(shared), id, stream))
 }
 
 /// One segment a message, and a look now and then whether the manager still lives.

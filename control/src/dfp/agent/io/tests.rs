@@ -30,6 +30,7 @@ fn row(weight: u16) -> Row {
     Row { key: RowKey { address, protocol: Ip::UDP, port: 434, bind_id: BindId::ANY }, weight }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the agent takes it")]
 fn table(weight: u16) -> Option<Table> {
     Some(Table { rows: vec![row(weight)], ..Table::default() })
 }

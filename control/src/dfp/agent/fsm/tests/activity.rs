@@ -11,7 +11,7 @@ fn it_listens_only_in_service_with_an_active_subsystem_and_a_port() {
         (true, true, None, false),
         (true, true, Some(PORT), true),
     ] {
-        let mut bench = Bench::with(AgentConfig { inservice, port, ..config() });
+        let mut bench = Bench::with(AgentConfig { port, inservice, ..config() });
         if active {
             bench.agent.computed(table(&[row(51, 25)]));
         }

@@ -1,0 +1,263 @@
+"""The agents of a director (`ip dfp agent`), with managers written from the draft alone."""
+
+import contextlib
+import time
+
+import dfp
+import pytest
+from netlab import inside, wait_until
+from scenario import configuration, machine, management, one_by_one, start, user
+
+PORT = 666
+ADDRESS = "10.1.1.1"
+HELLO = {"type": "preference_information", "loads": []}
+REST = ("0.0.0.0", 0, 0, 65534)
+
+
+def agent(*lines, name="slb", port=PORT):
+    """The block of an agent in service."""
+    return "\n".join([f"ip dfp agent {name}", f" port {port}", *(f" {line}" for line in lines), " inservice", "!", ""])
+
+
+def connect(lab, source=1, *, port=PORT, password=None, address=ADDRESS):
+    """A manager on the first home agent's host, from an address of its own if `source` is not 1."""
+    host = lab.hosts["ha1"]
+    own = None
+    if source > 1:
+        own = f"10.1.1.{150 + source}"
+        host.command("ip", "address", "replace", f"{own}/24", "dev", "eth0")
+    return inside(host.namespace, lambda: dfp.connect(address, port, password=password, source=own))
+
+
+def facts(director, name="slb"):
+    """What `show ip dfp agent NAME detail` says, for a program."""
+    return director.show_json(f"show ip dfp agent {name} detail")["agents"][0]
+
+
+def counted(director, name="slb"):
+    """The counters that are not 0."""
+    return {key: count for key, count in facts(director, name)["counters"].items() if count}
+
+
+def weights(director, name="slb"):
+    """{address: weight} of the agent's own table."""
+    return {row["address"]: row["weight"] for row in facts(director, name)["weights"]}
+
+
+def asks(manager):
+    """A manager that speaks and is answered: it stays when others are sent away."""
+    manager.send({"type": "bindid_request"})
+    table = manager.expect("bindid_report")
+    assert manager.expect("bindid_report") == dfp.END
+    return table
+
+
+@pytest.fixture
+def listening(lab):
+    """Starts a director with an agent `slb` of these lines, listening."""
+    def started(*lines, ready=True, **options):
+        director = start(lab, extra=agent(*lines), ready=ready, **options)
+        wait_until(lambda: facts(director)["listening"], 5, "the agent listens")
+        return director
+    return started
+
+
+def test_two_managers_hear_of_the_virtual_server_and_of_changes_only(lab, listening):
+    director = listening("interval 5")
+    managers = [connect(lab, 1), connect(lab, 2)]
+    row = (lab.vip, 17, 434, 0)
+    for manager in managers:
+        assert dfp.rows(manager.receive()) == {row: 65535, REST: 0}
+        assert asks(manager)["entries"] == [[0, "0.0.0.0", "0.0.0.0"]]
+    # Half of the farm is told with the interval, all of it at once.
+    director.configure("ip slb serverfarm HAFARM", f"real {lab.reals[0]}", "no inservice")
+    began = time.monotonic()
+    for manager in managers:
+        assert dfp.rows(manager.receive(7)) == {row: 32767}
+    director.configure("ip slb serverfarm HAFARM", f"real {lab.reals[1]}", "no inservice")
+    began = time.monotonic()
+    for manager in managers:
+        assert dfp.rows(manager.receive(3)) == {row: 0}
+    assert time.monotonic() - began < 2
+    managers[0].quiet(6)
+    assert sorted(manager["address"] for manager in facts(director)["managers"]) == sorted(
+        manager.socket.getsockname()[0] for manager in managers)
+    assert "Inservice: yes AppActive: yes" in director.show("show ip dfp agent slb")
+    assert counted(director) == {}
+
+
+def test_sessions_take_capacity_and_what_a_manager_says_of_servers_changes_nothing(lab, listening):
+    director = listening("interval 5", reals={lab.reals[0]: ["maxconns 10"]})
+    manager = connect(lab)
+    row = (lab.vip, 17, 434, 0)
+    assert dfp.rows(manager.receive())[row] == 65535
+    one_by_one(lab, [user(number) for number in range(5)])
+    assert dfp.rows(manager.receive(7)) == {row: 32767}
+    manager.send({"type": "server_state", "loads": [{"port": 434, "protocol": 17, "hosts": [[lab.vip, 0, 0]]}]})
+    wait_until(lambda: "%DFP-6-SRV_STATE" in director.show("show logging"), 3, "the log tells")
+    manager.quiet(6)
+    assert weights(director)[lab.vip] == 32767
+
+
+def test_hellos_by_the_managers_time_and_its_display(lab, listening):
+    director = listening()
+    manager = connect(lab)
+    manager.receive()
+    began = time.monotonic()
+    manager.send({"type": "dfp_parameters", "keep_alive": 5})
+    for _ in range(2):
+        assert manager.receive() == HELLO
+    assert 5.9 < time.monotonic() - began < 9
+    assert f"{lab.reals[0]:<18}  5" in director.show("show ip dfp agent slb")
+    manager.send({"type": "dfp_parameters", "keep_alive": 1})
+    assert manager.receive(4) == HELLO
+    assert "below the minimum of 3, using 3" in director.show("show logging")
+
+
+def test_another_port_ends_connections_and_listens_there(lab, listening):
+    director = listening()
+    manager = connect(lab)
+    manager.receive()
+    director.configure("ip dfp agent slb", "port 2221")
+    manager.closed()
+    wait_until(lambda: facts(director)["listening"], 5, "it listens again")
+    connect(lab, port=2221).receive()
+    with pytest.raises(ConnectionRefusedError):
+        connect(lab)
+    director.configure("ip dfp agent slb", "no inservice")
+    wait_until(lambda: not facts(director)["listening"] and not facts(director)["managers"], 5, "nobody is served")
+    director.configure("ip dfp agent slb", "inservice")
+    wait_until(lambda: facts(director)["listening"], 5, "it listens again")
+    director.configure("no ip dfp agent slb", "ip dfp agent slb", "port 2221", "inservice")
+    wait_until(lambda: facts(director)["listening"], 5, "a new agent on the port of the old one")
+    connect(lab, port=2221).receive()
+
+
+@pytest.mark.parametrize("first", ["agent", "manager"])
+def test_a_password_changes_on_a_live_pair_in_either_order(lab, listening, first):
+    director = listening("password old 0", "interval 5")
+    manager = connect(lab, password="old")
+    manager.receive()
+    asks(manager)
+    if first == "agent":
+        director.configure("ip dfp agent slb", "password new 4")
+        began = time.monotonic()
+        shown = facts(director)["password"]
+        assert shown["current"] and shown["pending"] and 1 <= shown["timeout"] <= 4
+        assert "Current passwd: <set> Pending passwd: <set>" in director.show("show ip dfp agent slb")
+        asks(manager)
+        # The manager is changed: it sends the old password until its own time is over, and takes both meanwhile.
+        manager.send({"type": "bindid_request"}, password="old")
+    else:
+        # The manager was changed first and its time is over before the agent's: it sends the new one.
+        director.configure("ip dfp agent slb", "password new 4")
+        began = time.monotonic()
+        manager.send({"type": "bindid_request"}, password="new")
+    assert manager.expect("bindid_report") and manager.expect("bindid_report") == dfp.END
+    assert counted(director) == {}, "no security error within the time"
+    time.sleep(max(0, began + 4.2 - time.monotonic()))
+    manager.password = "new"
+    assert asks(manager)
+    assert counted(director) == {}
+    manager.send({"type": "bindid_request"}, password="old")
+    wait_until(lambda: counted(director) == {"security_mismatch": 1}, 3, "the old password is refused")
+    assert asks(manager), "and the connection stays"
+    assert "old" not in director.show("show running-config | include password")
+
+
+def test_debug_and_log_name_manager_and_message(lab, listening):
+    director = listening()
+    director.shell("debug ip dfp agent")
+    manager = connect(lab)
+    manager.receive()
+    manager.send({"type": "dfp_parameters", "keep_alive": 30})
+    peer = "{}:{}".format(*manager.socket.getsockname())
+    line = f"DFP: {peer} rx DFP_PARAMETERS len 16 keepalive 30"
+    wait_until(lambda: line in director.show("show logging"), 3, line)
+    log = director.show("show logging")
+    assert f"DFP: {peer} tx PREFERENCE_INFO len" in log and f"udp/434 {lab.vip} bind 0 weight 65535" in log
+    manager.send(bytes.fromhex("0100060100000008"))
+    wait_until(lambda: f"%DFP-4-UNK_TYPE: unknown message type 0x0601 from {peer}" in director.show("show logging"), 3,
+               "the log tells")
+
+
+def test_an_agent_whose_subsystem_has_nothing_to_report_does_not_listen(lab):
+    director = lab.director(machine(lab) + agent(name="mobileip", port=2221) + management())
+    text = director.show("show ip dfp agent mobileip")
+    assert "DFP Agent for service: MOBILEIP" in text and "Inservice: yes AppActive: no" in text
+    with pytest.raises(ConnectionRefusedError):
+        connect(lab, port=2221)
+
+
+def hostile(data, counter, *, wait=5.0):
+    """A case: what a manager sends, and what is counted."""
+    return pytest.param(data, counter, wait, id=counter if isinstance(data, bytes) and len(data) < 3 else f"{counter}-{len(data)}")
+
+
+@pytest.mark.parametrize("data, counter, wait", [
+    hostile(b"\x02", "bad_version"),
+    hostile(b"SSH-2.0-OpenSSH_9.2\r\n", "bad_version"),
+    hostile(bytes.fromhex("0100030100000007"), "bad_length"),
+    hostile(bytes.fromhex("0100030100001001"), "bad_length"),
+    hostile(bytes.fromhex("01000301ffffffff"), "bad_length"),
+    hostile(bytes.fromhex("01000301"), "slow_closes", wait=13.0),
+    hostile(dfp.frame(0x0301, bytes.fromhex("0101000300000003")) * 10, "malformed"),
+    hostile(dfp.encode({"type": "dfp_parameters", "keep_alive": 9}) * 90, "rate_closes"),
+])
+def test_a_hostile_manager_is_closed_and_counted_and_others_go_on(lab, listening, data, counter, wait):
+    director = listening()
+    good, bad = connect(lab, 1), connect(lab, 2)
+    good.receive()
+    asks(good)
+    bad.send(data)
+    bad.closed(wait)
+    asks(good)
+    found = counted(director)
+    assert set(found) == {counter} and found[counter] == (10 if counter == "malformed" else 1)
+    assert f"homeward_dfp_agent_events_total{{service=\"slb\",event=\"{counter}\"}} {found[counter]}" in director.http(
+        "/metrics")[1]
+
+
+def test_a_message_cut_short_a_wrong_digest_and_a_replay(lab, listening):
+    director = listening("password Cookies 0")
+    good, bad, cut = connect(lab, 1, password="Cookies"), connect(lab, 2), connect(lab, 3)
+    good.receive()
+    asks(good)
+    recorded = dfp.encode({"type": "dfp_parameters", "keep_alive": 30}, password="Cookies")
+    cut.send(recorded[:20])
+    cut.close()
+    wait_until(lambda: counted(director) == {"bad_length": 1}, 3, "the cut message is counted")
+    bad.send(recorded)
+    wait_until(lambda: any(manager["timeout"] == 30 for manager in facts(director)["managers"]), 3,
+               "a replay is authentic and says what it said")
+    forged = recorded[:-1] + b"\x03"
+    for _ in range(5):
+        bad.send(forged)
+    bad.closed()
+    assert counted(director) == {"bad_length": 1, "security_mismatch": 5}
+    asks(good)
+
+
+def test_ten_thousand_connections_in_seconds_leave_forwarding_and_managers(lab, listening):
+    director = listening()
+    good = connect(lab)
+    good.receive()
+    asks(good)
+    def storm():
+        kept = []
+        began = time.monotonic()
+        for _ in range(10_000):
+            kept.append(dfp.connect(ADDRESS, PORT))
+            if len(kept) > 50:
+                kept.pop(0).close(reset=True)
+        with contextlib.ExitStack() as stack:
+            for peer in kept:
+                stack.callback(peer.close)
+        return time.monotonic() - began
+
+    taken = inside(lab.hosts["ha2"].namespace, storm)
+    asks(good)
+    assert len(one_by_one(lab, [user(number) for number in range(20)])) == 20
+    found = counted(director)
+    assert set(found) == {"evicted_connections"} and found["evicted_connections"] > 5_000, (found, taken)
+    assert len(facts(director)["managers"]) <= 3
