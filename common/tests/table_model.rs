@@ -114,6 +114,19 @@ impl<C: ModelCell> World<C> {
         )
     }
 
+    /// Makes a session as a burst of new ones does: by the usual insertion's steps, or else the whole way.
+    fn begin(&self, nonce: u64, now: Tick) -> bool {
+        let claim = Word::pending(KEY, nonce, now.after(std::time::Duration::from_mins(1)));
+        if let Some(slot) = self.table.claim(claim) {
+            self.conns.fetch_add(1, SeqCst);
+            if self.table.confirm(slot, claim, session(later(now))) {
+                return true;
+            }
+            self.conns.fetch_sub(1, SeqCst);
+        }
+        matches!(self.insert(nonce + 10, now), Insert::Inserted(..))
+    }
+
     /// Counts a repeated request; false if there was no session.
     fn refresh(&self) -> bool {
         while let Some((slot, word)) = self.table.find(KEY) {
@@ -224,6 +237,32 @@ fn claim_and_claim<C: ModelCell>() {
         let inserted = results.iter().filter(|result| matches!(result, Insert::Inserted(..))).count();
         assert_eq!(inserted, 1, "{results:?}");
         assert!(results.iter().all(|result| matches!(result, Insert::Inserted(..) | Insert::Existing(..))));
+    });
+}
+
+/// The same in bursts of new sessions.
+fn begin_and_begin<C: ModelCell>() {
+    explore(|| {
+        let world = World::<C>::new([Word::EMPTY; 2]);
+        let other = Arc::clone(&world);
+        let thread = loom::thread::spawn(move || other.begin(2, NOW));
+        let results = [world.begin(1, NOW), thread.join().unwrap()];
+        world.check();
+        assert_eq!(results.iter().filter(|begun| **begun).count(), 1, "{results:?}");
+    });
+}
+
+/// One worker with a burst of new sessions, one with a single request, and a sweep that finds the last session expired.
+fn begin_and_claim_and_expire<C: ModelCell>() {
+    explore(|| {
+        let world = World::<C>::new([session(NOW), Word::EMPTY]);
+        let (second, third) = (Arc::clone(&world), Arc::clone(&world));
+        let claim = loom::thread::spawn(move || matches!(second.insert(2, LATER), Insert::Inserted(..)));
+        let sweep = loom::thread::spawn(move || third.expire(LATER));
+        let results = [world.begin(1, LATER), claim.join().unwrap()];
+        sweep.join().unwrap();
+        world.check();
+        assert_eq!(results.iter().filter(|begun| **begun).count(), 1, "{results:?}");
     });
 }
 
@@ -360,6 +399,17 @@ fn an_expired_session_is_renewed_or_replaced_never_both() {
 #[test]
 fn a_torn_cell_breaks_renewal() {
     must_fail(claim_and_refresh_of_the_expired::<Torn>);
+}
+
+#[test]
+fn bursts_of_two_workers_make_one_session() {
+    begin_and_begin::<Whole>();
+    begin_and_claim_and_expire::<Whole>();
+}
+
+#[test]
+fn a_torn_cell_breaks_bursts_too() {
+    must_fail(begin_and_begin::<Torn>);
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub struct Packet {
     pub source: Ipv4Addr,
     /// IPv4 destination.
     pub destination: Ipv4Addr,
+    /// Where the NAI of a plain request lies, and its bytes; 0 if that is not known.
+    pub nai: (u16, u8),
     /// The virtual server that classification chose.
     pub vserver: VserverId,
     /// Port of the device that transmits it.
@@ -102,6 +104,7 @@ impl Packet {
         protocol: 0,
         source: Ipv4Addr::UNSPECIFIED,
         destination: Ipv4Addr::UNSPECIFIED,
+        nai: (0, 0),
         vserver: VserverId(0),
         egress: PortId(0),
     };

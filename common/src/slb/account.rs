@@ -12,13 +12,13 @@ use crate::{
 };
 
 impl Director {
-    /// Counts a session that is about to be confirmed; its real has counted it already.
-    pub(super) fn begin(&self, vserver: &VirtualServer) {
-        self.live.fetch_add(1, SeqCst);
-        vserver.live.began();
+    /// Counts sessions that are about to be confirmed; their reals have counted them already.
+    pub(super) fn begin(&self, vserver: &VirtualServer, sessions: u64) {
+        self.live.fetch_add(sessions, SeqCst);
+        vserver.live.began(sessions);
     }
 
-    /// The session of [`Director::begin`] was not confirmed.
+    /// A session of [`Director::begin`] was not confirmed.
     pub(super) fn unbegin(&self, vserver: &VirtualServer) {
         self.live.fetch_sub(1, SeqCst);
         vserver.live.ended();
@@ -33,7 +33,7 @@ impl Director {
         worker: WorkerId,
     ) {
         if let Some(real) = snapshot.real(session.real) {
-            real.live.established();
+            real.live.established(1);
         }
         vserver.live.count(worker, VserverCounter::TotalConns);
         self.stats.count(worker, SlbCounter::Created);

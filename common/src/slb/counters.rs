@@ -26,17 +26,17 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    /// Adds one in `worker`'s cell, in which nobody else counts; any number above the workers' is control, on any thread.
+    /// Adds `more` in `worker`'s cell, in which nobody else counts; any number above the workers' is control, on any thread.
     #[inline]
-    pub fn count(&self, worker: WorkerId, counter: usize) {
+    pub fn add(&self, worker: WorkerId, counter: usize, more: u64) {
         let last = self.cells.len() - 1;
         let index = worker.index().min(last);
         let cell = &self.cells[index][counter];
         if index < last {
             // A worker's own cell has one writer.
-            cell.store(cell.load(Relaxed) + 1, Release);
+            cell.store(cell.load(Relaxed) + more, Release);
         } else {
-            cell.fetch_add(1, SeqCst);
+            cell.fetch_add(more, SeqCst);
         }
     }
 
@@ -73,11 +73,11 @@ mod tests {
     fn cells_add_up_and_clearing_moves_the_mark() {
         let counters = Counters::<2>::new(2);
         for worker in [0, 1, 1, 2, 200] {
-            counters.count(WorkerId(worker), 1);
+            counters.add(WorkerId(worker), 1, 1);
         }
         assert_eq!((counters.total(0), counters.total(1)), (0, 5));
         counters.clear();
-        counters.count(WorkerId(0), 1);
+        counters.add(WorkerId(0), 1, 1);
         assert_eq!((counters.total(1), counters.raw(1)), (1, 6));
     }
 }

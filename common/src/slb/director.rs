@@ -3,18 +3,23 @@
 //! Workers call [`Director::handle`] for each request. A repeated request changes its session's word and nothing
 //! else that is shared; only sessions that begin, move or end touch the words of reals, farms and virtual servers.
 
+mod arrivals;
 mod repeat;
 mod visit;
 
-use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
+use std::{
+    sync::atomic::{
+        AtomicU32, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
+    time::Duration,
 };
 
 use crossbeam::utils::CachePadded;
 use hw::Want;
 use serde::Serialize;
 
+pub use self::arrivals::TOGETHER;
 use self::visit::Visit;
 use super::{
     IdentityTag, KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, SlbStats, VserverCounter,
@@ -26,6 +31,9 @@ use crate::{
     table::{CapacityError, Geometry, PageStorage, Table},
     time::Tick,
 };
+
+/// After this long without confirmation a claim counts as abandoned by a dead thread.
+const ABANDONED: Duration = Duration::from_mins(1);
 
 /// How full the session table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

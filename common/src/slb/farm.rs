@@ -9,6 +9,8 @@
 //! that the sessions of a dying real spread over the others by weight; the next new session makes them start from
 //! the turn again. The order of new sessions is thus the same with and without moves between them.
 
+mod together;
+
 use std::{
     hash::Hasher,
     sync::atomic::{AtomicU64, Ordering::SeqCst},

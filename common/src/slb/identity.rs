@@ -70,12 +70,49 @@ impl std::fmt::Debug for SessionKey {
 /// FNV-1a 32 of the key bytes: the upper half of the hash that `show ip slb sessions ipmobile` prints.
 #[inline]
 pub fn display_hash(key: &[u8]) -> u32 {
-    key.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    key.iter().fold(FNV_BASIS, |hash, byte| fnv(hash, *byte))
+}
+
+/// [`display_hash`] of some keys at once: the steps of one wait for each other, those of several do not.
+#[inline]
+pub fn display_hashes<const N: usize>(keys: [&[u8]; N]) -> [u32; N] {
+    let shortest = keys.iter().map(|key| key.len()).min().unwrap_or(0);
+    let heads = keys.map(|key| &key[..shortest]);
+    let mut hashes = [FNV_BASIS; N];
+    for at in 0..shortest {
+        for (hash, head) in hashes.iter_mut().zip(heads) {
+            *hash = fnv(*hash, head[at]);
+        }
+    }
+    for (hash, key) in hashes.iter_mut().zip(keys) {
+        *hash = key[shortest..].iter().fold(*hash, |hash, byte| fnv(hash, *byte));
+    }
+    hashes
+}
+
+const FNV_BASIS: u32 = 0x811c_9dc5;
+
+#[inline(always)]
+fn fnv(hash: u32, byte: u8) -> u32 {
+    (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hash_of_several_keys_is_that_of_each() {
+        // Published values of FNV-1a 32.
+        assert_eq!(
+            [display_hash(b""), display_hash(b"a"), display_hash(b"foobar")],
+            [0x811c_9dc5, 0xe40c_292c, 0xbf9c_f968]
+        );
+        assert_eq!(
+            display_hashes([b"a", b"foobar", b"", b"foobaz"]),
+            [b"a", &b"foobar"[..], b"", b"foobaz"].map(display_hash)
+        );
+    }
 
     #[test]
     fn no_print_shows_the_key() {

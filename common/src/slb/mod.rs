@@ -16,11 +16,12 @@ mod request;
 mod sessions;
 mod vserver;
 
+pub use crate::table::Slot;
 pub use counters::Counters;
-pub use director::{Alarm, Director};
+pub use director::{Alarm, Director, TOGETHER};
 pub use facts::{Probe, RealState};
 pub use farm::{FarmLive, Peek, PickError, Picked, Purpose};
-pub use identity::{IdentityTag, KeySpace, SessionKey, display_hash};
+pub use identity::{IdentityTag, KeySpace, SessionKey, display_hash, display_hashes};
 pub use real::{RealLive, RealSettings, RealView};
 pub use request::{Outcome, Request, SessionEnd, SessionView};
 pub use vserver::{SlbCounter, SlbStats, VserverCounter, VserverLive};

@@ -290,9 +290,29 @@ impl RealLive {
         before.ok().map(|word| Facts::unpack(word).inband == Inband::Ready)
     }
 
-    /// A reserved session came into being.
-    pub(super) fn established(&self) {
-        self.totals.established.fetch_add(1, Relaxed);
+    /// [`RealLive::reserve_together`] would do it now.
+    pub(super) fn has_room(&self, sessions: u32) -> bool {
+        self.has_room_for(self.facts(), sessions)
+    }
+
+    /// Counts some sessions in advance if the real may take all of them and none is a test.
+    pub(super) fn reserve_together(&self, sessions: u32) -> bool {
+        let more = |word| {
+            let facts = Facts::unpack(word);
+            self.has_room_for(facts, sessions)
+                .then(|| Facts { conns: facts.conns + sessions, ..facts }.pack())
+        };
+        self.word.fetch_update(SeqCst, SeqCst, more).is_ok()
+    }
+
+    fn has_room_for(&self, facts: Facts, sessions: u32) -> bool {
+        let maxconns = self.settings.maxconns.load(SeqCst);
+        facts.inband == Inband::Ok && facts.takes_session(maxconns) && maxconns - facts.conns >= sessions
+    }
+
+    /// Reserved sessions came into being.
+    pub(super) fn established(&self, sessions: u64) {
+        self.totals.established.fetch_add(sessions, Relaxed);
     }
 
     /// A session, or a reservation, is gone.

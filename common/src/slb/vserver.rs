@@ -96,7 +96,13 @@ impl VserverLive {
     /// Adds one.
     #[inline]
     pub fn count(&self, worker: WorkerId, counter: VserverCounter) {
-        self.counters.count(worker, counter as usize);
+        self.add(worker, counter, 1);
+    }
+
+    /// Adds some.
+    #[inline]
+    pub fn add(&self, worker: WorkerId, counter: VserverCounter, more: u64) {
+        self.counters.add(worker, counter as usize, more);
     }
 
     /// Total since the last clear.
@@ -114,8 +120,8 @@ impl VserverLive {
         self.counters.clear();
     }
 
-    pub(super) fn began(&self) {
-        self.conns.fetch_add(1, SeqCst);
+    pub(super) fn began(&self, sessions: u64) {
+        self.conns.fetch_add(sessions, SeqCst);
     }
 
     pub(super) fn ended(&self) {
@@ -138,7 +144,13 @@ impl SlbStats {
     /// Adds one.
     #[inline]
     pub fn count(&self, worker: WorkerId, counter: SlbCounter) {
-        self.counters.count(worker, counter as usize);
+        self.add(worker, counter, 1);
+    }
+
+    /// Adds some.
+    #[inline]
+    pub fn add(&self, worker: WorkerId, counter: SlbCounter, more: u64) {
+        self.counters.add(worker, counter as usize, more);
     }
 
     /// Total since the last clear.

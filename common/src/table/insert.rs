@@ -100,13 +100,46 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
                 self.withdraw(slot, claim);
                 return Insert::Refused;
             };
-            if self.replace(slot, claim, word).is_ok() {
+            if self.confirm(slot, claim, word) {
                 return Insert::Inserted(slot, word);
             }
             newcomer.lost(word);
-            self.withdraw(slot, claim);
         }
         Insert::Contended
+    }
+
+    /// The usual insertion's steps up to the choice of a real: puts `claim` into an empty slot of the emptier line. `None`,
+    /// with nothing left behind, if there is none, or if a slot bears the identity before or after: then
+    /// [`Table::insert`] finds out.
+    ///
+    /// The caller writes the cold words, then calls [`Table::confirm`] or [`Table::withdraw`].
+    #[inline(always)]
+    pub fn claim(&self, claim: Word) -> Option<Slot> {
+        let identity = claim.identity();
+        let [first, second] = self.candidates(identity);
+        let bearers = |line| self.bearers(line, identity);
+        if bearers(first).number() + bearers(second).number() > 0 {
+            return None;
+        }
+        let (mut near, mut far) = (self.empties(first), self.empties(second));
+        let slot = if far.number() > near.number() { far.next() } else { near.next() }?;
+        self.replace(slot, Word::EMPTY, claim).ok()?;
+        // Every thread looks here after its own claim is visible, so of two rivals at least one sees the other.
+        let alone = bearers(first).chain(bearers(second)).all(|bearer| bearer == slot);
+        if !alone {
+            self.withdraw(slot, claim);
+        }
+        alone.then_some(slot)
+    }
+
+    /// The last step of the usual insertion; false, with nothing left behind, if a rival struck the claim out.
+    #[inline(always)]
+    pub fn confirm(&self, slot: Slot, claim: Word, word: Word) -> bool {
+        let confirmed = self.replace(slot, claim, word).is_ok();
+        if !confirmed {
+            self.withdraw(slot, claim);
+        }
+        confirmed
     }
 
     /// Reads both lines once.
@@ -209,7 +242,8 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     }
 
     /// Gives up an own claim, struck out or not.
-    fn withdraw(&self, slot: Slot, claim: Word) {
+    #[cold]
+    pub fn withdraw(&self, slot: Slot, claim: Word) {
         if self.replace(slot, claim, Word::EMPTY).is_err() {
             // Struck out; if the sweep emptied it meanwhile, there is nothing left to do.
             let _ = self.replace(slot, claim.withdrawn(), Word::EMPTY);

@@ -94,8 +94,8 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
         let scale = |half: u32| ((u64::from(half) * u64::from(self.lines)) >> 32) as u32;
         let first = scale(identity as u32);
         let second = scale((identity >> 32) as u32);
-        let second = if first == second { (first + 1) % self.lines } else { second };
-        [first, second]
+        let other = if first + 1 == self.lines { 0 } else { first + 1 };
+        [first, if first == second { other } else { second }]
     }
 
     /// Brings both candidate lines near.
@@ -103,8 +103,13 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     pub fn prefetch(&self, identity: u64) {
         for line in self.candidates(identity) {
             self.storage.prefetch(line as usize * WAYS);
-            self.storage.prefetch_cold(line as usize * WAYS);
         }
+    }
+
+    /// Brings the cold words of a slot near.
+    #[inline(always)]
+    pub fn prefetch_cold(&self, slot: Slot) {
+        self.storage.prefetch_cold(slot.0);
     }
 
     /// The live word of an identity, expired or not.

@@ -6,4 +6,5 @@ mod invariants;
 mod rig;
 mod rules;
 mod threads;
+mod together;
 mod turns;

@@ -97,6 +97,17 @@ impl World {
         users.into_iter().map(|user| self.send(user)).collect()
     }
 
+    /// The same as one burst: what begins together does, the rest one by one in its place.
+    pub fn send_together(&mut self, users: impl IntoIterator<Item = u32>) -> String {
+        let requests: Vec<((), Request)> = users.into_iter().map(|user| ((), self.request(user))).collect();
+        let ends = &mut self.ends;
+        let now = self.now.tick();
+        together(&self.director, &self.snapshot, &requests, now, WORKER, |end| ends.push(end))
+            .into_iter()
+            .map(letter)
+            .collect()
+    }
+
     /// The same, and what happened to the session.
     pub fn change(&mut self, user: u32) -> (char, Option<SessionChange>) {
         let outcome = self.handle(&self.request(user));
@@ -176,6 +187,34 @@ impl World {
         let conns: u64 = self.snapshot.reals.iter().flatten().map(|real| u64::from(real.live.conns())).sum();
         assert_eq!(conns, live, "sum of conns = live");
     }
+}
+
+/// Handles requests as a worker does those of a burst that may be new.
+pub fn together(
+    director: &Director,
+    snapshot: &Snapshot,
+    requests: &[((), Request)],
+    now: Tick,
+    worker: WorkerId,
+    mut ended: impl FnMut(SessionEnd),
+) -> Vec<Outcome> {
+    let shown: Vec<u32> = requests.iter().map(|((), request)| shown(request)()).collect();
+    let mut outcomes = Vec::new();
+    let mut alone = |request: &Request| {
+        director.handle(snapshot, request, &self::shown(request), now, worker, &mut ended)
+    };
+    while let Some(((), next)) = requests.get(outcomes.len()) {
+        let from = outcomes.len();
+        let begun = director.begin_together(snapshot, &requests[from..], &shown[from..], now, worker);
+        if begun.is_empty() {
+            outcomes.push(alone(next));
+        }
+        for real in begun {
+            let created = |real| Outcome::Forward { real, change: Some(SessionChange::Created) };
+            outcomes.push(real.map_or_else(|| alone(&requests[outcomes.len()].1), created));
+        }
+    }
+    outcomes
 }
 
 pub fn index(name: char) -> usize {

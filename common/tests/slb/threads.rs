@@ -11,7 +11,7 @@ use common::{
     time::{Nanos, Tick},
 };
 
-use crate::rig::{World, name, shown};
+use crate::rig::{World, letter, name, shown, together};
 
 const THREADS: u32 = 4;
 
@@ -166,6 +166,36 @@ fn one_key_from_all_workers_is_one_session() {
     });
     assert_eq!(world.stat(SlbCounter::Created), u64::from(rounds));
     for user in 0..rounds as usize {
+        assert!(seen.iter().all(|thread| thread[user] == seen[0][user]), "user {user} went two ways");
+    }
+    world.check_accounts();
+}
+
+#[test]
+fn bursts_of_the_same_keys_from_all_workers_are_one_session_each() {
+    const BURST: u32 = 32;
+    let world = World::sized(200_000, &[1, 2, 3], &[]);
+    let start = Barrier::new(THREADS as usize);
+    let seen: Vec<Vec<char>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (world, start) = (&world, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let burst = |first: u32| {
+                        let users = first..first + BURST;
+                        let requests: Vec<_> = users.map(|user| ((), world.request(user))).collect();
+                        let worker = WorkerId(thread as u8);
+                        together(&world.director, &world.snapshot, &requests, Tick(1), worker, |_| {})
+                    };
+                    (0..20_000).step_by(BURST as usize).flat_map(burst).map(letter).collect()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(world.stat(SlbCounter::Created), 20_000);
+    for user in 0..20_000 {
         assert!(seen.iter().all(|thread| thread[user] == seen[0][user]), "user {user} went two ways");
     }
     world.check_accounts();

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use arrayvec::ArrayVec;
 use common::{
     id::InterfaceId,
-    slb::{IdentityTag, KeySpace, Request, VserverCounter},
+    slb::{IdentityTag, KeySpace, Request, Slot, VserverCounter},
     snapshot::{Real, Snapshot, Target, VirtualServer},
     time::Tick,
     verdict::Verdict,
@@ -40,13 +40,19 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
         let _ = desk.look(frame, glance);
     }
     let mut done = 0;
+    let mut slots = [None; BURST];
     for (index, (frame, glance)) in batch.frames.iter_mut().zip(&glances).enumerate() {
-        if let Some(target) = desk.forward(glance, frame) {
+        if let Some((target, slot)) = desk.forward(glance, frame) {
             batch.exits[index] = Exit { port: target.port, verdict: target.verdict };
+            slots[index] = Some(slot);
             done |= 1 << index;
-        } else if let Some((packet, request)) = desk.introduce(glance, frame) {
-            batch.packets[index] = packet;
+        } else if let Some(request) = desk.introduce(glance, frame, &mut batch.packets[index]) {
             batch.requests.push((index as u8, request));
+        }
+    }
+    for (glance, slot) in glances.iter().zip(&slots) {
+        if let Some(slot) = *slot {
+            cx.director.called(slot, glance.client());
         }
     }
     batch.leave(done);
@@ -83,6 +89,8 @@ struct Glance {
     client_port: u16,
     /// Of the IPv4 packet, in bytes.
     length: u16,
+    /// Where the NAI lies, and its bytes.
+    nai: (u16, u8),
     /// From one; zero is none.
     service: u8,
     /// The Home Agent field names the virtual address.
@@ -90,8 +98,20 @@ struct Glance {
 }
 
 impl Glance {
-    const NONE: Self =
-        Self { identity: 0, client: 0, client_port: 0, length: 0, service: 0, names_service: false };
+    const NONE: Self = Self {
+        identity: 0,
+        client: 0,
+        client_port: 0,
+        length: 0,
+        nai: (0, 0),
+        service: 0,
+        names_service: false,
+    };
+
+    #[inline(always)]
+    fn client(&self) -> (Ipv4Addr, u16) {
+        (Ipv4Addr::from_bits(self.client), self.client_port)
+    }
 }
 
 impl<'a> Desk<'a> {
@@ -161,6 +181,7 @@ impl<'a> Desk<'a> {
         glance.client = u32::from(client);
         glance.client_port = half(34);
         glance.length = length;
+        glance.nai = (nai.as_ptr().addr().wrapping_sub(data.as_ptr().addr()) as u16, nai.len() as u8);
         glance.service = self.last as u8 + 1;
         Some(())
     }
@@ -190,23 +211,22 @@ impl<'a> Desk<'a> {
 
     /// The second look: counts the request and rewrites the frame, or changes nothing.
     #[inline(always)]
-    fn forward<F: Frame>(&self, glance: &Glance, frame: &mut F) -> Option<&'a Target> {
+    fn forward<F: Frame>(&self, glance: &Glance, frame: &mut F) -> Option<(&'a Target, Slot)> {
         let service = self.services.get(usize::from(glance.service.checked_sub(1)?))?;
         let head = frame.data_mut().first_chunk_mut::<HEADERS>()?;
-        let client = (Ipv4Addr::from_bits(glance.client), glance.client_port);
         let times = (self.now, service.deadline);
         let director = self.cx.director;
-        let target = director.repeat(self.targets, glance.identity, glance.length, client, times)?;
+        let (target, slot) = director.repeat(self.targets, glance.identity, glance.length, times)?;
         if glance.names_service {
             service.vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
         }
         send(head, target);
-        Some(target)
+        Some((target, slot))
     }
 
     /// A request that was recognised and is no repeat, as the other stages would know it.
-    #[inline(never)]
-    fn introduce<F: Frame>(&self, glance: &Glance, frame: &F) -> Option<(Packet, Request)> {
+    #[inline(always)]
+    fn introduce<F: Frame>(&self, glance: &Glance, frame: &F, packet: &mut Packet) -> Option<Request> {
         let service = self.services.get(usize::from(glance.service.checked_sub(1)?))?;
         let head = frame.data().first_chunk::<HEADERS>()?;
         let vserver = service.vserver;
@@ -214,7 +234,7 @@ impl<'a> Desk<'a> {
         if glance.names_service {
             vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
         }
-        let packet = Packet {
+        *packet = Packet {
             interface: self.interface,
             length: glance.length,
             ethertype: IPV4,
@@ -223,18 +243,18 @@ impl<'a> Desk<'a> {
             protocol: UDP,
             source: client,
             destination: vserver.address,
+            nai: glance.nai,
             vserver: vserver.id,
             ..Packet::EMPTY
         };
-        let request = Request {
+        Some(Request {
             vserver: vserver.id,
             identity: glance.identity,
             client,
             client_port: glance.client_port,
             deregistration: false,
             wanted: None,
-        };
-        Some((packet, request))
+        })
     }
 }
 

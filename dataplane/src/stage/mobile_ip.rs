@@ -15,7 +15,7 @@ use common::{
 };
 
 use super::{
-    Context, express,
+    Context, arrivals, express,
     forward::{Readdress, through},
     parse::contiguous,
 };
@@ -44,12 +44,20 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
         // New sessions begin in the order of arrival.
         batch.requests.sort_unstable_by_key(|(index, _)| *index);
     }
-    for at in 0..batch.requests.len() {
-        let (index, request) = batch.requests[at];
-        let (frame, packet) = batch.at(index.into());
-        let next = decide(cx, frame, packet, &request);
-        batch.send(index.into(), next);
+    if introduced == batch.requests.len() {
+        return arrivals::run(cx, batch);
     }
+    for at in 0..batch.requests.len() {
+        alone(cx, batch, at);
+    }
+}
+
+/// Decides about the request at a place.
+pub(super) fn alone<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>, at: usize) {
+    let (index, request) = batch.requests[at];
+    let (frame, packet) = batch.at(index.into());
+    let next = decide(cx, frame, packet, &request);
+    batch.send(index.into(), next);
 }
 
 /// The last tag of an identity: most requests of a burst have it in common.
@@ -180,7 +188,8 @@ fn handle<F: Frame>(cx: &mut Context<'_>, frame: &F, packet: &Packet, request: &
     })
 }
 
-fn deliver<F: Frame>(
+/// Sends a request to its real.
+pub(super) fn deliver<F: Frame>(
     cx: &mut Context<'_>,
     frame: &mut F,
     packet: &mut Packet,

@@ -2,9 +2,10 @@
 //!
 //! `express` sends on the usual packets at once; `parse` gives the others their first [`Next`](crate::batch::Next); `classify`, `mobile_ip`, `forward`, `local`
 //! and `punt` take the frames sent to them and send each on exactly once; `transmit` takes what ended, counts
-//! its verdict and buffers what leaves. `answer` is no stage but the generator of all answers.
+//! its verdict and buffers what leaves. `arrivals` is a part of `mobile_ip`, `answer` is no stage but the generator of all answers.
 
 pub mod answer;
+mod arrivals;
 pub mod classify;
 pub mod express;
 pub mod forward;

@@ -11,16 +11,18 @@ impl Director {
     ///
     /// Exactly what [`Director::handle`] would do with a request that neither deregisters nor names a real; the session
     /// then lives until `deadline`. `None`, and nothing changed, leaves everything else to it.
+    ///
+    /// What only display needs follows with [`Director::called`], when it is near.
     #[inline(always)]
     pub fn repeat<'a>(
         &self,
         targets: &'a [Option<Target>],
         identity: u64,
         length: u16,
-        client: (Ipv4Addr, u16),
         (now, deadline): (Tick, Tick),
-    ) -> Option<&'a Target> {
+    ) -> Option<(&'a Target, Slot)> {
         let glimpse = self.table.glimpse(identity)?;
+        self.table.prefetch_cold(glimpse.slot);
         let word = glimpse.word;
         let real = word.real();
         let target = targets.get(usize::from(real.index))?.as_ref()?;
@@ -34,8 +36,7 @@ impl Director {
         if !stays || !(if new == word { glimpse.holds() } else { glimpse.replace(new) }) {
             return None;
         }
-        self.called(glimpse.slot, client);
-        Some(target)
+        Some((target, glimpse.slot))
     }
 
     /// The client is that of the last request.
@@ -44,9 +45,9 @@ impl Director {
         self.called(slot, (request.client, request.client_port));
     }
 
-    /// Written only where it differs, and never over the virtual server.
+    /// Remembers from where a session's last request came. Written only where it differs, and never over the virtual server.
     #[inline(always)]
-    fn called(&self, slot: Slot, (address, port): (Ipv4Addr, u16)) {
+    pub fn called(&self, slot: Slot, (address, port): (Ipv4Addr, u16)) {
         let [_, client, ports] = self.table.cold(slot);
         let address = u32::from(address);
         if client.load(Relaxed) != address {

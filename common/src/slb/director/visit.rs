@@ -1,8 +1,6 @@
 //! One request on its way through the rules.
 
-use std::time::Duration;
-
-use super::Director;
+use super::{ABANDONED, Director};
 use crate::{
     event::SessionChange,
     id::{RealId, WorkerId},
@@ -17,9 +15,6 @@ use crate::{
 
 /// Times a request looks at its session again because another worker changed it meanwhile.
 const ATTEMPTS: u32 = 16;
-
-/// After this long without confirmation a claim counts as abandoned by a dead thread.
-const ABANDONED: Duration = Duration::from_mins(1);
 
 pub(super) struct Visit<'a, F> {
     pub director: &'a Director,
@@ -207,7 +202,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
             }
         }
         if let Some(real) = self.snapshot.real(moved.real) {
-            real.live.established();
+            real.live.established(1);
         }
         self.count_backup(place);
         self.vserver.live.count(self.worker, VserverCounter::Reassigned);
@@ -365,7 +360,7 @@ impl<F: FnMut(SessionEnd)> Newcomer for Arrival<'_, '_, F> {
         match self.visit.place(None) {
             Ok(place) => {
                 self.place = Some(place);
-                self.visit.director.begin(self.visit.vserver);
+                self.visit.director.begin(self.visit.vserver, 1);
                 Some(Word::live(self.visit.session(place)))
             }
             Err(error) => {
