@@ -105,7 +105,7 @@ def test_a_command_that_fails_three_times_disconnects_and_one_that_succeeds_conn
         file.unlink()
         manager.closed(60)
         with pytest.raises(ConnectionRefusedError):
-            agent.manager(wait=-1).receive()
+            dfp.connect(agent.address, agent.port)
         file.write_text("9")
         assert weight_of(agent.manager(wait=10).receive()) == 9
         assert "managers are disconnected" in agent.ended()

@@ -335,6 +335,15 @@ impl Agent {
 
     /// The manager has sent its last byte.
     pub fn finished(&mut self, id: PeerId, now: Nanos) {
+        self.over(id, "by the manager", now);
+    }
+
+    /// The connection has broken.
+    pub fn lost(&mut self, id: PeerId, now: Nanos) {
+        self.over(id, "lost", now);
+    }
+
+    fn over(&mut self, id: PeerId, why: &str, now: Nanos) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let remote = peer.remote;
         match peer.inbound.finish() {
@@ -342,13 +351,8 @@ impl Agent {
                 self.notice(Notice::Closed { close, peer: remote }, now);
                 self.end(id, close);
             }
-            None => self.end(id, "by the manager"),
+            None => self.end(id, why),
         }
-    }
-
-    /// The connection has broken.
-    pub fn lost(&mut self, id: PeerId) {
-        self.end(id, "lost");
     }
 
     /// What the connection has to do now. After [`Turn::Finish`] and [`Turn::Abort`] it is forgotten.

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    super::fsm::{Agent, PeerId, Turn},
+    super::fsm::{PeerId, Turn},
     DRAIN, Shared, reset,
 };
 
@@ -55,7 +55,7 @@ pub(super) async fn serve(shared: Arc<Shared>, id: PeerId, mut stream: TcpStream
                 // The time that the manager has for it runs.
                 Ok(false) => shared.tell(|_, _| {}),
                 Err(_) => {
-                    shared.tell(|agent, _| agent.lost(id));
+                    shared.tell(|agent, now| agent.lost(id, now));
                     break;
                 }
             }
@@ -111,7 +111,7 @@ fn read(shared: &Shared, id: PeerId, stream: &TcpStream, buffer: &mut [u8]) -> b
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
             Err(_) => {
-                shared.tell(|agent: &mut Agent, _| agent.lost(id));
+                shared.tell(|agent, now| agent.lost(id, now));
                 return false;
             }
         }

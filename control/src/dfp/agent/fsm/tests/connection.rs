@@ -119,11 +119,16 @@ fn parameters_without_keep_alive_change_nothing() {
 #[test]
 fn a_manager_that_leaves_is_forgotten_and_its_errors_are_not() {
     let mut bench = Bench::new(&[row(51, 1)]);
-    let (left, lost) = (bench.greet(1), bench.greet(2));
-    bench.agent.input(left, &[1, 0], bench.now);
-    bench.agent.finished(left, bench.now);
-    bench.agent.lost(lost);
-    assert_eq!((bench.agent.managers(), bench.count(Counter::BadLength)), (0, 1));
+    let peers = [1, 2, 3, 4].map(|last| bench.greet(last));
+    let [left, lost, _, _] = peers;
+    for cut in [left, lost] {
+        bench.agent.input(cut, &[1, 0], bench.now);
+    }
+    for (id, ends) in peers.into_iter().zip([Agent::finished, Agent::lost, Agent::finished, Agent::lost]) {
+        ends(&mut bench.agent, id, bench.now);
+    }
+    assert_eq!((bench.agent.managers(), bench.count(Counter::BadLength)), (0, 2));
+    assert_eq!(bench.agent.counters().errors(), 2, "whole messages, and none, are no error");
     assert_eq!(bench.agent.turn(lost, bench.now), Turn::Abort);
 }
 
