@@ -203,9 +203,8 @@ mod tests {
 
     #[test]
     fn virtual_servers_of_one_address_are_told_apart_by_their_clients() {
-        let other = |name: &str, clients: &str| {
-            VSERVER.replace("MIPSLB", name).replace(" inservice", &format!("{clients} inservice"))
-        };
+        let other =
+            |name: &str, clients: &str| VSERVER.replace("MIPSLB", name).replace(" inservice\n", clients);
         let text = format!(
             "{FARM}{}{}{VSERVER}",
             other("EAST", " client 15.1.0.0 255.255.0.0\n client 15.3.0.0 255.255.0.0\n"),
