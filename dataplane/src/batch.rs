@@ -240,7 +240,7 @@ impl<F: Frame> Batch<F> {
 
 /// Positions in a batch, rising.
 #[derive(Clone, Debug)]
-pub struct Indices(u64);
+pub struct Indices(pub(crate) u64);
 
 impl Iterator for Indices {
     type Item = usize;

@@ -9,6 +9,11 @@ use crate::time::Tick;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(super) usize);
 
+impl Slot {
+    /// Of the first line.
+    pub const FIRST: Self = Self(0);
+}
+
 /// A word whose halves were read one after the other: it never was anybody's unless [`Glimpse::replace`] or
 /// [`Glimpse::holds`] says so.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     backend::{BURST, Frame},
-    batch::{Batch, Exit, Packet},
+    batch::{Batch, Exit, Indices, Packet},
     rewrite::{self, ETHERNET, HEADERS, IP_HEADER},
 };
 
@@ -40,20 +40,18 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
         let _ = desk.look(frame, glance);
     }
     let mut done = 0;
-    let mut slots = [None; BURST];
-    for (index, (frame, glance)) in batch.frames.iter_mut().zip(&glances).enumerate() {
+    for (index, (frame, glance)) in batch.frames.iter_mut().zip(&mut glances).enumerate() {
         if let Some((target, slot)) = desk.forward(glance, frame) {
             batch.exits[index] = Exit { port: target.port, verdict: target.verdict };
-            slots[index] = Some(slot);
+            glance.slot = slot;
             done |= 1 << index;
         } else if let Some(request) = desk.introduce(glance, frame, &mut batch.packets[index]) {
             batch.requests.push((index as u8, request));
         }
     }
-    for (glance, slot) in glances.iter().zip(&slots) {
-        if let Some(slot) = *slot {
-            cx.director.called(slot, glance.client());
-        }
+    for index in Indices(done) {
+        let glance = &glances[index];
+        cx.director.called(glance.slot, (Ipv4Addr::from_bits(glance.client), glance.client_port));
     }
     batch.leave(done);
 }
@@ -85,6 +83,8 @@ struct Service<'a> {
 /// What the first look finds of a request.
 struct Glance {
     identity: u64,
+    /// Where its session lies, once that is known.
+    slot: Slot,
     client: u32,
     client_port: u16,
     /// Of the IPv4 packet, in bytes.
@@ -100,6 +100,7 @@ struct Glance {
 impl Glance {
     const NONE: Self = Self {
         identity: 0,
+        slot: Slot::FIRST,
         client: 0,
         client_port: 0,
         length: 0,
@@ -107,11 +108,6 @@ impl Glance {
         service: 0,
         names_service: false,
     };
-
-    #[inline(always)]
-    fn client(&self) -> (Ipv4Addr, u16) {
-        (Ipv4Addr::from_bits(self.client), self.client_port)
-    }
 }
 
 impl<'a> Desk<'a> {
