@@ -30,20 +30,20 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file cannot be read.
-    #[error("{file}: {source}")]
+    #[error("{file}: {reason}")]
     Read {
         /// Which file.
         file: PathBuf,
         /// Why.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// It is not a scenario: the text has line, column and the line itself.
-    #[error("{file}: {source}")]
+    #[error("{file}: {reason}")]
     Syntax {
         /// Which file.
         file: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        reason: Box<toml::de::Error>,
     },
     /// A value that cannot be, or one that is missing.
     #[error("{file}: {field}: {reason}")]
@@ -434,7 +434,7 @@ impl Scenario {
         let text = match bundled {
             Some(text) => text.to_owned(),
             None => std::fs::read_to_string(path)
-                .map_err(|source| ScenarioError::Read { file: path.into(), source })?,
+                .map_err(|reason| ScenarioError::Read { file: path.into(), reason })?,
         };
         Self::parse(path, &text)
     }
@@ -442,7 +442,7 @@ impl Scenario {
     /// Reads the text of `file`.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ScenarioError> {
         let mut scenario: Self = toml::from_str(text)
-            .map_err(|source| ScenarioError::Syntax { file: file.into(), source: Box::new(source) })?;
+            .map_err(|reason| ScenarioError::Syntax { file: file.into(), reason: Box::new(reason) })?;
         if scenario.name.is_empty() {
             scenario.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }

@@ -71,8 +71,10 @@ fn wrong_text_is_told_by_line() {
         ("address = \"10.1.1.2\"", "address = \"10.1.1\"", "address"),
     ] {
         assert!(SMALL.contains(from), "{from}");
-        let error = try_load(&SMALL.replacen(from, to, 1)).unwrap_err().to_string();
+        // As the program prints it: once, with all causes.
+        let error = format!("{:#}", anyhow::Error::from(try_load(&SMALL.replacen(from, to, 1)).unwrap_err()));
         assert!(error.starts_with("test.toml: TOML parse error at line ") && error.contains(want), "{error}");
+        assert_eq!(error.matches("TOML parse error").count(), 1, "{error}");
     }
 }
 
