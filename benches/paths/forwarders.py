@@ -5,7 +5,7 @@ import subprocess
 
 from netlab import Director, LabError, wait_until
 from generator import AGENTS, HOMES, INSIDE, OUTSIDE, VIP
-from machine import FORWARDER_CPU
+from machine import FORWARDER_CPU, prefer
 
 # Of its two ports.
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
@@ -42,8 +42,12 @@ dataplane
         text += " !\n".join(f" real {address}\n  weight 1\n  no reassign\n  no faildetect inband\n  inservice\n" for address in HOMES)
         text += (f"!\nip slb vserver MIPSLB\n virtual {VIP} udp 434 service ipmobile\n serverfarm HAFARM\n"
                  " idle ipmobile request 3600\n inservice\n!\nmanagement\n socket @SOCKET@\n!\n")
-        self.director = Director(lab, text).start()
+        self.director = Director(lab, text).launch()
         self.process = self.director.process
+        prefer(self.process.pid)
+        wait_until(lambda: self.director.said("READY=1") or self.process.poll() is not None, 60, "READY=1")
+        if self.process.poll() is not None:
+            raise LabError(f"homeward ended:\n{self.director.log()[-2000:]}")
 
     def counters(self):
         """Every counter that a lost frame can be in, by name; and what passed each port."""
@@ -56,6 +60,11 @@ dataplane
                 found[f"director.{row['name']}.{key}"] = counted[key]
             passed[f"{row['name']}.rx"], passed[f"{row['name']}.tx"] = counted["rx_packets"], counted["tx_packets"]
         return {key: count for key, count in found.items() if count}, passed
+
+    def effort(self):
+        """How busy the worker was in the last five seconds."""
+        worker = self.director.show_json("show dataplane")["workers"][0]
+        return {key: round(worker[key], 2) for key in ("mpps", "busy_percent", "cycles_per_packet", "burst")}
 
     def close(self):
         """Ends it."""
@@ -82,6 +91,7 @@ class Testpmd:
         with open(self.log, "wb") as log:
             self.process = host.spawn(*words, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True)
         lab.processes.append(self.process)
+        prefer(self.process.pid)
         self.say("start")
         wait_until(lambda: "packet forwarding - ports=2" in self.said() or self.process.poll() is not None, 30, "testpmd to forward")
         if self.process.poll() is not None:
@@ -101,6 +111,11 @@ class Testpmd:
         self.say("stop")
         wait_until(lambda: "Accumulated forward statistics" in self.said() and "Done." in self.said(), 10, "testpmd's statistics")
         return read_testpmd(self.said())
+
+    @staticmethod
+    def effort():
+        """It does not say how busy it is."""
+        return {}
 
     def close(self):
         """Ends it."""
@@ -158,6 +173,11 @@ class Kernel:
         """What the devices dropped."""
         return {}, {}
 
+    @staticmethod
+    def effort():
+        """It does not say how busy it is."""
+        return {}
+
     def close(self):
         """Its namespace goes."""
 
@@ -172,6 +192,11 @@ class Wire:
     def counters():
         """Nothing counts here."""
         return {}, {}
+
+    @staticmethod
+    def effort():
+        """It does not say how busy it is."""
+        return {}
 
     def close(self):
         """Nothing to end."""

@@ -4,14 +4,14 @@ import json
 import subprocess
 
 from netlab import LabError, locate, wait_until
-from machine import GENERATOR_CPU
+from machine import GENERATOR_CPU, prefer
 
 VIP, OUTSIDE, INSIDE = "10.1.1.10", "15.1.1.1", "10.1.1.1"
 AGENTS = {f"15.1.1.{host}": f"02:00:0f:01:01:{host:02x}" for host in range(51, 59)}
 HOMES = {"10.1.1.51": "02:00:0a:01:01:33", "10.1.1.52": "02:00:0a:01:01:34"}
 NODES, FRAME = 10_000, 118
 # Enough for every node to have its session.
-WARM_SECONDS, WARM_RATE = 4, 5000
+WARM_SECONDS, WARM_RATE = 2, 5000
 
 
 def scenario(device, sink, *, rate, mode, huge, target_mac=None, descriptors=1024, name="path"):
@@ -30,7 +30,7 @@ busy = true
 descriptors = {descriptors}
 [sink]
 device = "{sink}"
-wait = {0 if target_mac else 10}
+wait = 0
 {agents}{homes}
 [target]
 address = "{VIP}"
@@ -84,6 +84,7 @@ class Generator:
             self.process = host.spawn(str(locate("PKTGEN", "pktgen")), "measure", str(path), "--json", str(self.output),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
         lab.processes.append(self.process)
+        prefer(self.process.pid)
 
     def sockets(self, *paths):
         """Waits until it listens there."""

@@ -7,10 +7,15 @@ from netlab import Host, Lab, run
 from forwarders import MACS, Homeward, Kernel, Testpmd, Wire
 from generator import HOMES, Generator, scenario
 from losses import attribute
-from machine import Watch
+from machine import Pages, Watch
 
-# Descriptors, so many that a CPU may be away for a millisecond.
+# Descriptors, so many that a CPU may be away for a few milliseconds.
 RING = 4096
+# Outer and inner ring of virtio: what waits in the outer one finds room in the inner one while the generator's CPU is away,
+# and while the forwarder's is, the generator sees a full ring and waits.
+VIRTIO_RINGS = (1024, 4096)
+# Huge pages of 2 MiB for the generator and a forwarder.
+PAGES = 512
 
 
 class PathLab(Lab):
@@ -74,8 +79,8 @@ class Path:
         """The forwarder; the generator's ends are there."""
         huge = self.wires == "virtio"
         if huge:
-            devices = [f"net_virtio_user{number},path={lab.folder}/{name}.sock,queue_size={RING},mac={mac}"
-                       for number, (name, mac) in enumerate(zip(("out", "in"), MACS))]
+            devices = [f"net_virtio_user{number},path={lab.folder}/{name}.sock,queue_size={ring},mac={mac}"
+                       for number, (name, ring, mac) in enumerate(zip(("out", "in"), VIRTIO_RINGS, MACS))]
         else:
             # As Homeward makes them by itself.
             more = f",framesz=2048,blocksz=4096,framecnt={RING}" if self.driver == "af_packet" else ""
@@ -101,7 +106,8 @@ class Path:
 
 def measure(path, rate, mode, seconds, log):
     """One run of the generator through a path: its report, where losses went, and what the machine did meanwhile."""
-    with PathLab() as lab:
+    # Anew for each run: others give theirs back at any time.
+    with Pages(PAGES if path.wires == "virtio" else 0), PathLab() as lab:
         if path.wires == "veth":
             lab.bare() if path.forwarder == "wire" else lab.veths()
         device, sink = path.ends(lab)
@@ -119,11 +125,13 @@ def measure(path, rate, mode, seconds, log):
         pids = {"generator": generator.process.pid}
         if forwarder.process is not None:
             pids["forwarder"] = forwarder.process.pid
-        watch = Watch(pids)
+        watch = Watch(pids, forwarder.effort)
         report = generator.result(seconds + 60)
         machine = watch.stop()
         found, passed = forwarder.counters()
         found.update({name: count - before.get(name, 0) for name, count in lab.drops().items() if count > before.get(name, 0)})
+        if path.driver == "af_xdp":
+            # The driver's own count of the same frames.
+            found.pop("kernel.director.outside.rx_dropped", None)
         forwarder.close()
-    return {"path": path.name, "wires": path.wires, "machine": machine, "losses": attribute(report, found, passed),
-            "report": report}
+    return {"machine": machine, "losses": attribute(report, found, passed), "report": report}

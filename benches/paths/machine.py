@@ -1,5 +1,6 @@
 """What the machine is doing meanwhile: huge pages, CPU time that others take, threads that matter."""
 
+import contextlib
 import os
 import pathlib
 import threading
@@ -16,6 +17,8 @@ NICE = -20
 DISTURBED = 0.005
 # A thread that runs for so many nanoseconds in a tenth of a second polls.
 POLLS = 5_000_000
+# Seconds after the beginning when a run is in its first trial or load, for long enough.
+AMID = 9
 # Share of the CPUs' time that others may take while the machine counts as quiet.
 BUSY = 0.05
 
@@ -101,23 +104,34 @@ def quiet(patience):
     return False
 
 
-def prefer(pid, tid):
-    """Runs a thread rather than those of others. The kernel may group processes by session and weigh the groups."""
-    os.setpriority(os.PRIO_PROCESS, tid, NICE)
+def prefer(pid):
+    """Runs a process that has just begun, and the threads it will have, rather than those of others. The kernel may group
+    processes by session and weigh the groups."""
+    os.setpriority(os.PRIO_PROCESS, pid, NICE)
     group = pathlib.Path(f"/proc/{pid}/autogroup")
     if group.exists() and os.getsid(pid) == pid:
         group.write_text(f"{NICE}\n")
 
 
-class Watch:
-    """Follows the polling thread of processes, by name, until stopped: how long each was kept from its CPU."""
+def relax(pid, worker_tid):
+    """All threads but this one are as those of others again."""
+    for tid in threads(pid):
+        if tid != worker_tid:
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, tid, 0)
 
-    def __init__(self, pids):
+
+class Watch:
+    """Follows the polling thread of processes, by name, until stopped: how long each was kept from its CPU. `ask` is called
+    once, amid the first trial or load."""
+
+    def __init__(self, pids, ask):
         self.workers = {name: (pid, worker(pid, CPUS[name])) for name, pid in pids.items()}
         for pid, tid in self.workers.values():
-            prefer(pid, tid)
+            relax(pid, tid)
         self.began, self.load, self.steal = time.monotonic(), [os.getloadavg()[0]], ticks()[2]
         self.first, self.last = self.read(), {}
+        self.ask, self.answer = ask, None
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -137,6 +151,8 @@ class Watch:
         while not self.over.wait(1):
             self.last.update(self.read())
             self.load.append(os.getloadavg()[0])
+            if self.answer is None and time.monotonic() - self.began >= AMID:
+                self.answer = self.ask() or {}
 
     def stop(self):
         """Shares of the time in which each thread waited for its CPU, and the machine's load."""
@@ -149,5 +165,6 @@ class Watch:
             waits[name] = round(waited / max(1, ran + waited), 5)
         seconds = time.monotonic() - self.began
         stolen = (ticks()[2] - self.steal) / os.sysconf("SC_CLK_TCK") / seconds / os.cpu_count()
-        return {"waits": waits, "stolen": round(stolen, 5), "load": round(max(self.load), 2),
-                "disturbed": max([stolen, *waits.values()]) > DISTURBED}
+        disturbance = max([stolen, *waits.values()])
+        return {"waits": waits, "stolen": round(stolen, 5), **(self.answer or {}), "load": round(max(self.load), 2),
+                "disturbance": round(disturbance, 5), "disturbed": disturbance > DISTURBED}

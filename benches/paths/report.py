@@ -1,5 +1,8 @@
 """The answers as tables for people."""
 
+# Share of a load that must have been sent.
+ENOUGH = 0.98
+
 
 def number(value):
     """Thousands apart."""
@@ -53,6 +56,12 @@ def waits(run):
     return ", ".join(f"{name} {share:.2%}" for name, share in shares.items()) + f", load {run['machine']['load']:.1f}"
 
 
+def busy(run):
+    """Share of cycles in which the worker had packets in hand, amid the first trial."""
+    share = run["machine"].get("busy_percent")
+    return "-" if share is None else f"{share:.0f} %"
+
+
 def named(losses):
     """Counters and what is left."""
     words = [f"{name} {number(count)}" for name, count in losses["named"].items()]
@@ -61,36 +70,52 @@ def named(losses):
     return ", ".join(words) or "none"
 
 
-def markdown(facts):
+def searches(runs, wires):
+    """Path by path: the search and, if there is one, the latency at half the rate."""
+    half = {run["path"]: run for run in runs if run["wires"] == wires and run["question"] == "latency 50"}
+    return [(run, half.get(run["path"])) for run in runs if run["wires"] == wires and run["question"] == "rate"]
+
+
+def rates(runs, wires):
+    """The highest rate of each path, with the latency at half of it on veth, where each has its own."""
+    lines = []
+    for run, half in searches(runs, wires):
+        if "failed" in run:
+            lines.append([run["path"], *["-"] * (7 if wires == "veth" else 3), run["failed"].splitlines()[0]])
+            continue
+        line = [run["path"] + mark(run), found(run), f"{run['report']['outcome']['loss'] or 0:.1e}", busy(run)]
+        if wires == "veth":
+            step = next(iter(loads(half)), None) if half and "failed" not in half else None
+            # What was sent much slower than it should was no such load.
+            took = step["latency"] if step and step["offered"] >= ENOUGH * step["target"] else None
+            line += [f"{took[key]:.0f}" for key in ("p50", "p99", "p999", "max")] if took else ["-"] * 4
+        lines.append([*line, waits(run)])
+    more = ("p50 µs", "p99 µs", "p99.9 µs", "max µs") if wires == "veth" else ()
+    return rows(("forwarder", "frames/s", "loss", "worker busy", *more, "threads waited for a CPU"), lines)
+
+
+def steady(run):
+    """A minute at 90 %."""
+    total = run["report"]["total"]
+    return rows(("forwarder", "frames", "lost", "share", "by counter", "threads waited for a CPU"), [
+        [run["path"] + mark(run), number(total["sent"]), number(total["lost"]), f"{total['lost'] / max(1, total['sent']):.1e}",
+         named(run["losses"]), waits(run)]])
+
+
+def markdown(runs):
     """All that was measured, one table a question."""
     text = []
-    if facts.get("virtio"):
-        searches, steady = facts["virtio"]["search"], facts["virtio"].get("steady")
-        text.append("Through `net_virtio_user` and `net_vhost`, highest rate:\n")
-        text.append(rows(("forwarder", "frames/s", "loss", "threads waited for a CPU"), [
-            [run["path"] + mark(run), found(run), f"{run['report']['outcome']['loss'] or 0:.1e}", waits(run)]
-            for run in searches]))
-        if steady:
-            total = steady["report"]["total"]
-            text.append(f"At 90 % of it for {steady['report']['seconds']:.0f} s:\n")
-            text.append(rows(("forwarder", "frames", "lost", "share", "by counter", "threads waited for a CPU"), [
-                [steady["path"] + mark(steady), number(total["sent"]), number(total["lost"]),
-                 f"{total['lost'] / max(1, total['sent']):.1e}", named(steady["losses"]), waits(steady)]]))
-        if facts["virtio"].get("latency"):
-            text.append("Latency at the same loads:\n")
-            text.append(latency(facts["virtio"]["latency"]))
-    if facts.get("veth"):
-        text.append("On veth, highest rate without loss, latency at half of it:\n")
-        lines = []
-        for entry in facts["veth"]:
-            if "failed" in entry:
-                lines.append([entry["path"], "-", "-", "-", "-", "-", entry["failed"].splitlines()[0]])
-                continue
-            search, took = entry["search"], entry.get("latency")
-            step = loads(took)[0] if took else None
-            shown = [f"{step['latency'][key]:.0f}" for key in ("p50", "p99", "p999", "max")] if step and step["latency"] else ["-"] * 4
-            lines.append([entry["path"] + mark(search), found(search), *shown, waits(search)])
-        text.append(rows(("forwarder", "frames/s", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "threads waited for a CPU"), lines))
+    through = [run for run in runs if run["wires"] == "virtio"]
+    if through:
+        text += ["Through `net_virtio_user` and `net_vhost`, highest rate:\n", rates(runs, "virtio")]
+        minutes = [run for run in through if run["question"] == "steady" and "failed" not in run]
+        for run in minutes:
+            text += [f"At 90 % of it for {run['report']['seconds']:.0f} s, warm-up included:\n", steady(run)]
+        timed = [run for run in through if run["question"].startswith("latency") and "failed" not in run]
+        if timed:
+            text += ["Latency at the same loads:\n", latency(timed)]
+    if len(through) < len(runs):
+        text += ["On veth, highest rate without loss, latency at half of it:\n", rates(runs, "veth")]
     text.append("≥ the generator cannot send faster: the forwarder may be faster.\n")
     text.append("\\* a pinned thread was kept from its CPU for more than 0.5 % of the time by other programs.\n")
     return "\n".join(text)

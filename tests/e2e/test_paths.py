@@ -39,13 +39,14 @@ def test_every_lost_frame_has_a_name_or_is_said_to_have_none():
 def test_a_disturbed_run_has_a_star_and_a_bound_of_the_generator_is_no_rate_of_the_forwarder():
     tables = tool("report")
     trial = {"phase": "trial", "passed": True}
-    machine = {"waits": {"generator": 0.02}, "load": 3.0, "disturbed": True}
-    run = {"path": "homeward", "machine": machine, "report": {**report(), "steps": [trial]}}
-    text = tables.markdown({"veth": [{"path": "homeward", "search": run}, {"path": "kernel", "failed": "no nft\nat all"}]})
-    assert "| homeward \\* | ≥ 100 | - | - | - | - | generator 2.00%, load 3.0 |" in text
-    assert "| kernel | - | - | - | - | - | no nft |" in text
+    machine = {"waits": {"generator": 0.02}, "load": 3.0, "disturbed": True, "busy_percent": 61.2}
+    run = {"question": "rate", "wires": "veth", "path": "homeward", "machine": machine, "report": {**report(), "steps": [trial]}}
+    failed = {"question": "rate", "wires": "veth", "path": "kernel", "failed": "no nft\nat all"}
+    text = tables.markdown([run, failed])
+    assert "| homeward \\* | ≥ 100 | 1.0e-02 | 61 % | - | - | - | - | generator 2.00%, load 3.0 |" in text
+    assert "| kernel | - | - | - | - | - | - | - | no nft |" in text
     run["machine"], trial["passed"] = {**machine, "disturbed": False}, False
-    assert "| homeward | 100 | - " in tables.markdown({"veth": [{"path": "homeward", "search": run}]})
+    assert "| homeward | 100 | 1.0e-02 | 61 % " in tables.markdown([run])
 
 
 def test_testpmd_s_statistics_are_read():
