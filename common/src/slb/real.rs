@@ -158,21 +158,32 @@ impl RealLive {
         }
     }
 
-    /// A DFP weight arrived (0 throttles; more also ends FAILED, READY_TO_TEST and TESTING), or its row was dropped
-    /// (the configured weight returns).
+    /// A DFP report of the weight arrived (0 throttles; more also ends FAILED, READY_TO_TEST and TESTING), or its row was
+    /// dropped (the configured weight returns).
     pub fn set_dfp(&self, weight: Option<u32>) {
+        self.override_weight(weight);
+        if weight.is_none_or(|weight| weight == 0) {
+            return;
+        }
+        let (before, _) = self.change(|facts| Facts { inband: Inband::Ok, ..facts });
+        // A real in service keeps its count: reports come all the time, also from a host whose service is dead.
+        if before.inband != Inband::Ok {
+            self.failures.clear();
+        }
+    }
+
+    /// As [`RealLive::set_dfp`], but nothing new was heard of the real: what has failed stays so.
+    pub fn override_weight(&self, weight: Option<u32>) {
         let configured = self.settings.admin_weight.load(SeqCst);
         self.settings.dfp_weight.store(weight.map_or(NONE, |weight| weight.min(NONE - 1)), SeqCst);
         self.settings.weight.store(weight.unwrap_or(configured), SeqCst);
-        let recovers = weight.is_some_and(|weight| weight > 0);
-        self.change(|facts| Facts {
-            throttled: weight == Some(0),
-            inband: if recovers { Inband::Ok } else { facts.inband },
-            ..facts
-        });
-        if recovers {
-            self.failures.clear();
-        }
+        self.change(|facts| Facts { throttled: weight == Some(0), ..facts });
+    }
+
+    /// Weight by DFP.
+    pub fn dfp_weight(&self) -> Option<u32> {
+        let weight = self.settings.dfp_weight.load(SeqCst);
+        (weight != NONE).then_some(weight)
     }
 
     /// `inservice` and `no inservice`. Either way the failure machine starts afresh.
@@ -245,13 +256,12 @@ impl RealLive {
 
     /// All that `show` prints.
     pub fn view(&self) -> RealView {
-        let dfp = self.settings.dfp_weight.load(SeqCst);
         let failures = self.failures.count();
         RealView {
             state: self.state(),
             weight: self.weight(),
             admin_weight: self.settings.admin_weight.load(SeqCst),
-            dfp_weight: (dfp != NONE).then_some(dfp),
+            dfp_weight: self.dfp_weight(),
             conns: self.conns(),
             maxconns: self.settings.maxconns.load(SeqCst),
             numconns: self.settings.numconns.load(SeqCst),

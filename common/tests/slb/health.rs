@@ -165,6 +165,13 @@ fn losing_the_dfp_row_does_not_heal_a_failed_real() {
 }
 
 #[test]
+fn a_dfp_weight_without_a_report_heals_nothing() {
+    let world = with_failed_a(&[1, 1]);
+    world.real('A').override_weight(Some(10));
+    assert_eq!((world.state('A'), world.real('A').weight()), (Failed, 10));
+}
+
+#[test]
 fn maxconns_2_sends_the_third_elsewhere() {
     let mut world = World::new(&[5, 1]);
     world.real('A').configure(RealSettings { weight: 5, maxconns: 2, ..RealSettings::default() });

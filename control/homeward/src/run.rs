@@ -83,7 +83,7 @@ impl Program {
             configuration: self.configuration,
             file: self.path,
             library: dpdk::version(),
-            clock: Box::new(move || clock.now()),
+            clock: Arc::new(move || clock.now()),
             log: self.log,
             set_level: self.set_level,
             alive: watchdog()?,

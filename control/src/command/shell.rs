@@ -10,6 +10,7 @@ use super::{
     mode::{Mode, Position},
     pipe::{self, Pipe},
     tree::{Form, LINE_LIMIT, Match, Spec, Token, Tree, tokens},
+    value::Args,
 };
 use crate::configuration::Configuration;
 
@@ -20,6 +21,9 @@ pub trait Runtime {
 
     /// Makes `next` the running configuration, wholly or not at all. Returns warnings.
     fn replace(&mut self, next: Configuration) -> EditResult;
+
+    /// A line was entered that changes nothing, since it stands there already. To some it says: once more.
+    fn repeated(&mut self, _mode: Mode, _args: &Args, _form: Form) {}
 
     /// Writes the startup configuration.
     fn save(&mut self, text: &str) -> Result<(), ExecError>;
@@ -342,6 +346,8 @@ impl<X: Runtime + ?Sized> Shell<X> {
                 (Err(known), Err(now)) => return Err(first(now, &known).into()),
             }
             warnings.extend(runtime.replace(next)?);
+        } else {
+            runtime.repeated(mode, &found.args, form);
         }
         let left_configuration = position.has_left();
         self.position = if left_configuration { None } else { Some(position) };

@@ -1,6 +1,10 @@
 //! A new configuration, or a changed network: places, live settings, one publication, and what follows from it.
 
-use std::{path::Path, sync::Arc, sync::atomic::Ordering::Relaxed};
+use std::{
+    net::SocketAddrV4,
+    path::Path,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use common::{
     event::SessionEvent,
@@ -11,7 +15,7 @@ use common::{
 
 use super::{Core, NetworkView};
 use crate::{
-    command::{ConfigError, EditResult, ExecError, Runtime},
+    command::{Args, ConfigError, EditResult, ExecError, Form, Mode, Runtime},
     configuration::Configuration,
     slb::{
         check::check,
@@ -63,6 +67,15 @@ impl Runtime for Core {
         self.apply(next)
     }
 
+    fn repeated(&mut self, mode: Mode, args: &Args, form: Form) {
+        if mode == Mode::Dfp
+            && form == Form::Set
+            && let (Some(address), Some(port)) = (args.ip("address"), args.int("port"))
+        {
+            self.dfp_entered_again(SocketAddrV4::new(address, port));
+        }
+    }
+
     fn save(&mut self, text: &str) -> Result<(), ExecError> {
         let path = self.startup.as_deref().ok_or_else(|| ExecError::new("No startup file was given"))?;
         write_file(path, text).map_err(|error| ExecError::new(format!("{}: {error}", path.display())))
@@ -109,9 +122,10 @@ impl Core {
         check(&next.slb, &next.machine.subnets())?;
         let gone = self.slb.place(&next.slb).map_err(|full| ConfigError::slb(full.to_string()))?;
         let stopped = self.stopped(&next);
-        self.running = Arc::new(next);
+        let old = std::mem::replace(&mut self.running, Arc::new(next));
         self.effects.machine_changed |= difference.machine;
         let generation = self.publish();
+        self.dfp_configured(&old.slb);
         let whose = gone
             .reals
             .into_iter()

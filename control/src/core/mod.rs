@@ -18,6 +18,7 @@ mod tests;
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddrV4,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -35,10 +36,16 @@ use common::{
 };
 use rtrb::Consumer;
 
-pub use self::{dfp::DfpState, machine::Machine, network::NetworkView, tick::TICK};
+pub use self::{
+    dfp::{AgentId, DfpState, Status, Wanted},
+    machine::Machine,
+    network::NetworkView,
+    tick::TICK,
+};
 use crate::{
     command::{Commands, ExecSpec, Reply, Shell},
     configuration::Configuration,
+    dfp::packet::Row,
     health::{Supervisor, table_check},
     manage::{log::LogBook, operator::Health},
     publish::Publisher,
@@ -78,6 +85,10 @@ pub struct Effects {
     pub machine_changed: bool,
     /// The neighbours to be kept resolved changed: ask [`Core::next_hops`].
     pub hops_changed: bool,
+    /// The agents of DFP that are wanted changed: ask [`Core::dfp_wanted`].
+    pub dfp_changed: bool,
+    /// What agents of DFP are to be told of reals.
+    pub server_states: Vec<(SocketAddrV4, Vec<Row>)>,
 }
 
 /// The owner of control state.

@@ -44,6 +44,7 @@ impl Core {
         self.run_retry_timers();
         self.sweep();
         self.watch_reals();
+        self.watch_dfp();
         self.run_purges();
         self.watch_table();
         self.publisher.reap();

@@ -18,6 +18,7 @@ use crate::{
     command::Commands,
     configuration::Configuration,
     core::{Core, CoreLink},
+    dfp::manager::io::Manager,
     host::{Guard, GuardError, Host, HostError},
     machine::LoggingLevel,
     manage::{
@@ -44,7 +45,7 @@ pub struct Parts {
     /// The dataplane's library, such as `DPDK 22.11.11`.
     pub library: String,
     /// The workers' clock.
-    pub clock: Box<dyn Fn() -> Nanos + Send>,
+    pub clock: Arc<dyn Fn() -> Nanos + Send + Sync>,
     /// `show logging` and `debug`.
     pub log: LogBook,
     /// Changes the level of the log.
@@ -124,6 +125,7 @@ impl Daemon {
         let core: Shared<Director> = Arc::new(std::sync::Mutex::new(Director::new(core, Arc::new(commands))));
         let stop = CancellationToken::new();
         let mut task = task::Task {
+            dfp_manager: Manager::new(Arc::clone(&core), Arc::clone(&parts.clock)),
             core: Arc::clone(&core),
             host: host.clone(),
             ports: parts.ports,

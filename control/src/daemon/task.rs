@@ -6,16 +6,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{
-    port::{PortControl, PortInfo},
-    time::Nanos,
-};
+use common::port::{PortControl, PortInfo};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{Director, announce::gratuitous_arp, dfp::Agents};
 use crate::{
     core::{Effects, TICK},
+    dfp::manager::io::{Clock, Manager},
     host::{Guard, Host, HostError, HostState, layout::PortState},
     machine::{LoggingLevel, Management},
     manage::operator::{Check, Shared, lock},
@@ -56,7 +54,8 @@ pub(super) struct Task {
     pub host: Host,
     pub ports: Arc<dyn PortControl>,
     pub guards: Vec<Guard>,
-    pub clock: Box<dyn Fn() -> Nanos + Send>,
+    pub dfp_manager: Manager,
+    pub clock: Clock,
     pub set_level: Box<dyn Fn(LoggingLevel) + Send>,
     pub alive: Box<dyn Fn() + Send>,
     pub management: Management,
@@ -135,6 +134,10 @@ impl Task {
             let hops = lock(&self.core).core_mut().next_hops().clone();
             self.host.want(hops);
         }
+        if effects.dfp_changed {
+            self.dfp_manager.configure();
+        }
+        self.dfp_manager.tell(effects.server_states);
     }
 
     /// Once a second: links, rates, pools, tasks.
@@ -153,7 +156,8 @@ impl Task {
             machine.shadows = self.host.totals();
             let violations = self.guards.iter().flat_map(|guard| guard.violations(&machine.host));
             let wire = violations.map(|reason| Check { name: "one listener".into(), healthy: false, reason });
-            machine.checks = self.tasks.checks().chain(wire).chain(self.dfp_agents.checks()).collect();
+            let roles = self.dfp_agents.checks().chain(self.dfp_manager.check());
+            machine.checks = self.tasks.checks().chain(wire).chain(roles).collect();
             healthy = core.health().healthy;
             let known = core.network().ports.iter().map(|port| port.link_up);
             !known.eq(infos.iter().map(|info| self.ports.link(info.id).up))

@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     manager::view::ConnectionState,
-    packet::{Load, Message, Protocol},
+    packet::{Decoded, Load, Message, Protocol},
+    security::TLV_SIZE,
 };
 
 /// Most hosts that one line lists.
@@ -73,6 +74,15 @@ pub fn message(
     // Writing to a string cannot fail.
     let _ = write_body(&mut out, message);
     out
+}
+
+/// The line of a message that has come.
+pub fn received(facility: Facility, peer: SocketAddrV4, decoded: &Decoded) -> String {
+    let mut bytes = Vec::new();
+    // TLVs that were skipped are not told.
+    let length = decoded.message.encode(&mut bytes, None).map_or(0, |()| bytes.len());
+    let length = length + if decoded.proof.is_verified() { TLV_SIZE } else { 0 };
+    message(facility, peer, Direction::Received, &decoded.message, length)
 }
 
 fn write_body(out: &mut String, message: &Message) -> fmt::Result {

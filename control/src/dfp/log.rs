@@ -12,6 +12,7 @@ use common::time::Nanos;
 use super::{
     debug::Facility,
     inbound::Close,
+    manager::{fsm::Loss, weights::MAX_ROWS},
     packet::{DecodeError, Row},
 };
 
@@ -45,6 +46,30 @@ pub enum Notice {
         /// Whose.
         peer: SocketAddrV4,
     },
+    /// Our manager is connected with an agent.
+    Opened {
+        /// Which.
+        agent: SocketAddrV4,
+    },
+    /// It no longer is, and the weights that the agent has reported are gone.
+    Lost {
+        /// Why.
+        loss: Loss,
+        /// Which.
+        agent: SocketAddrV4,
+    },
+    /// It tries no more.
+    GaveUp {
+        /// How often it has tried.
+        attempts: u32,
+        /// Which.
+        agent: SocketAddrV4,
+    },
+    /// An agent has reported more rows than it may.
+    Overflow {
+        /// Which.
+        agent: SocketAddrV4,
+    },
     /// A manager tells what it thinks of a server.
     ServerState {
         /// Who.
@@ -57,19 +82,22 @@ pub enum Notice {
 impl Notice {
     /// `DFP-4-BAD_SEC`.
     pub fn mnemonic(&self, facility: Facility) -> String {
-        let severity = if matches!(self, Self::ServerState { .. }) { 6 } else { 4 };
+        let severity = if self.is_information() { 6 } else { 4 };
         format!("{}-{severity}-{}", facility.name(), self.name())
     }
 
     /// Writes it to the log.
     pub fn emit(&self, facility: Facility) {
         let mnemonic = self.mnemonic(facility);
-        match self {
-            Self::ServerState { .. } => tracing::info!(mnemonic = mnemonic.as_str(), "{self}"),
-            Self::KeepAlive { .. } | Self::Discarded { .. } | Self::Closed { .. } => {
-                tracing::warn!(mnemonic = mnemonic.as_str(), "{self}");
-            }
+        if self.is_information() {
+            tracing::info!(mnemonic = mnemonic.as_str(), "{self}");
+        } else {
+            tracing::warn!(mnemonic = mnemonic.as_str(), "{self}");
         }
+    }
+
+    fn is_information(&self) -> bool {
+        matches!(self, Self::ServerState { .. } | Self::Opened { .. })
     }
 
     /// Writes it to the log, unless one of its kind about its peer was written less than [`PAUSE`] ago.
@@ -86,6 +114,10 @@ impl Notice {
             Self::Discarded { error: DecodeError::UnknownType(_), .. } => "UNK_TYPE",
             Self::Discarded { .. } => "BAD_MSG",
             Self::Closed { .. } => "CLOSED",
+            Self::Opened { .. } => "OPENED",
+            Self::Lost { .. } => "LOST",
+            Self::GaveUp { .. } => "GAVE_UP",
+            Self::Overflow { .. } => "OVERFLOW",
             Self::ServerState { .. } => "SRV_STATE",
         }
     }
@@ -94,6 +126,10 @@ impl Notice {
         match self {
             Self::KeepAlive { manager, .. } | Self::ServerState { manager, .. } => *manager,
             Self::Discarded { peer, .. } | Self::Closed { peer, .. } => *peer.ip(),
+            Self::Opened { agent }
+            | Self::Lost { agent, .. }
+            | Self::GaveUp { agent, .. }
+            | Self::Overflow { agent } => *agent.ip(),
         }
     }
 }
@@ -113,6 +149,14 @@ impl fmt::Display for Notice {
             }
             Self::Discarded { error, peer } => write!(f, "malformed message from {peer} ({error})"),
             Self::Closed { close, peer } => write!(f, "connection with {peer} closed ({close})"),
+            Self::Opened { agent } => write!(f, "connected with agent {agent}"),
+            Self::Lost { loss, agent } => {
+                write!(f, "connection with agent {agent} lost ({loss}), static weights return")
+            }
+            Self::GaveUp { attempts, agent } => {
+                write!(f, "agent {agent} given up after {attempts} attempts")
+            }
+            Self::Overflow { agent } => write!(f, "agent {agent} reports more than {MAX_ROWS} weights"),
             Self::ServerState { manager, row } => {
                 let key = row.key;
                 write!(f, "manager {manager} reports {} {} {} ", key.address, key.protocol, key.port)?;
@@ -201,6 +245,23 @@ mod tests {
         assert_eq!(
             logged(|| notices[1].emit(Facility::Manager)),
             ["%SLB_DFP-4-BAD_SEC: mismatch security information in message from 10.1.1.1:41022"]
+        );
+        let agent = SocketAddrV4::new(Ipv4Addr::new(10, 1, 1, 51), 500);
+        let notices = [
+            Notice::Opened { agent },
+            Notice::Lost { loss: Loss::Silent, agent },
+            Notice::GaveUp { attempts: 4, agent },
+            Notice::Overflow { agent },
+        ];
+        assert_eq!(
+            logged(|| notices.iter().for_each(|notice| notice.emit(Facility::Manager))),
+            [
+                "%SLB_DFP-6-OPENED: connected with agent 10.1.1.51:500",
+                "%SLB_DFP-4-LOST: connection with agent 10.1.1.51:500 lost (no message within the timeout), \
+                 static weights return",
+                "%SLB_DFP-4-GAVE_UP: agent 10.1.1.51:500 given up after 4 attempts",
+                "%SLB_DFP-4-OVERFLOW: agent 10.1.1.51:500 reports more than 4096 weights",
+            ]
         );
     }
 

@@ -2,25 +2,26 @@
 
 mod agents;
 mod exec;
+mod manager;
 mod metrics;
 
 use crate::{
     dfp::{
         agent::{self, config::Subsystem, weight::HomeAgentLoad},
         debug::Facility,
-        manager,
+        manager::view::View,
     },
     manage::log::stamp,
 };
 
+pub use self::manager::{AgentId, Status, Wanted};
 use super::Core;
 pub(super) use exec::{debug_line, specs};
 
 /// What is shown of DFP beyond the configuration.
 #[derive(Debug, Default)]
 pub struct DfpState {
-    /// The manager as it last said; none: it does not run.
-    pub manager: Option<manager::view::View>,
+    manager: manager::Manager,
     /// Agents as they last said.
     pub agents: Vec<agent::view::View>,
     /// The load of the home agent in this process, with the figures of the last interval; none: there is no home agent,
@@ -66,20 +67,10 @@ impl Core {
         }
     }
 
-    /// The manager with every configured agent, whether it has said something of it or not.
-    pub(super) fn dfp_manager_view(&self) -> manager::view::View {
-        let Some(config) = &self.running.slb.dfp else { return manager::view::View::default() };
-        let mut view = manager::view::View::of(config);
-        if let Some(live) = &self.dfp.manager {
-            view.password = live.password;
-            view.weights.clone_from(&live.weights);
-            for agent in &mut view.agents {
-                if let Some(live) = live.agent(agent.address, agent.port) {
-                    agent.clone_from(live);
-                }
-            }
-        }
-        view
+    /// The manager with every configured agent, whether it has said something or not.
+    pub(crate) fn dfp_manager_view(&self) -> View {
+        let config = self.running.slb.dfp.as_ref();
+        config.map_or_else(View::default, |config| self.dfp.manager.view(config, self.now))
     }
 
     /// Every configured agent, whether it has said something of itself or not.

@@ -6,13 +6,16 @@ use std::{
 };
 
 use super::Bench;
-use crate::dfp::{
-    agent,
-    counter::Counter,
-    debug::Facility,
-    manager::view::{AgentView, ConnectionState, View, WeightView},
-    packet::{BindEntry, BindId, BindTable, Protocol, Row, RowKey},
-    view::{Clock, PasswordView},
+use crate::{
+    core::{AgentId, Status},
+    dfp::{
+        agent,
+        counter::{Counter, Counters},
+        debug::Facility,
+        manager::view::ConnectionState,
+        packet::{BindEntry, BindId, BindTable, Host, Load, Protocol, Row, RowKey},
+        view::{Clock, PasswordView},
+    },
 };
 
 const CONFIGURATION: &str = "ip slb dfp password Cookies 60\n agent 10.1.1.52 500\n agent 10.1.1.51 500 30 3 20\n!\n\
@@ -31,22 +34,36 @@ fn home_agent(last: u8) -> Row {
     row([10, 1, 1, last], Protocol::UDP, 434, 65535, 25)
 }
 
-/// What the manager of the guide says: two agents, weight 25 each.
-fn manager(bench: &Bench) -> View {
-    let mut view = View::of(bench.core.running().slb.dfp.as_ref().unwrap());
-    view.weights = [(52, 0), (51, 8)]
-        .map(|(last, seconds)| WeightView {
-            row: home_agent(last),
-            agent: Ipv4Addr::new(10, 1, 1, last),
-            agent_port: 500,
-            set_at: clock(seconds),
-        })
-        .to_vec();
-    let first: &mut AgentView = &mut view.agents[1];
-    first.state = ConnectionState::Open;
-    first.last_message = Some(clock(8));
-    first.reported = vec![home_agent(51)];
-    view
+/// The configured agent 10.1.1.LAST.
+pub(super) fn agent_id(bench: &Bench, last: u8) -> AgentId {
+    let wanted = bench.core.dfp_wanted();
+    wanted.iter().map(|wanted| wanted.id).find(|id| id.address.ip().octets()[3] == last).unwrap()
+}
+
+/// A report of one row.
+pub(super) fn load(row: Row) -> Load {
+    let host = Host { address: row.key.address, bind_id: row.key.bind_id, weight: row.weight };
+    Load { port: row.key.port, protocol: row.key.protocol, hosts: vec![host] }
+}
+
+/// What the manager of the guide hears: two agents, weight 25 each.
+fn manager(bench: &mut Bench) {
+    for (last, seconds) in [(52, 0), (51, 8)] {
+        let id = agent_id(bench, last);
+        bench.core.dfp_report(id, &[load(home_agent(last))], clock(seconds).0);
+    }
+    open(bench, Counters::default(), vec![]);
+}
+
+/// The connection with 10.1.1.51 is open.
+fn open(bench: &mut Bench, counters: Counters, bind_ids: Vec<BindTable>) {
+    let status = Status {
+        state: ConnectionState::Open,
+        counters,
+        last_message: Some(clock(8).0),
+        bind_ids: bind_ids.into(),
+    };
+    bench.core.dfp_status(agent_id(bench, 51), status);
 }
 
 /// What the agent `slb` of the DFP note says.
@@ -58,7 +75,7 @@ fn slb(bench: &Bench) -> agent::view::View {
         address: Ipv4Addr::new(172, 18, 45, 27),
         port: 41022,
         timeout: 0,
-        counters: crate::dfp::counter::Counters::default(),
+        counters: Counters::default(),
     }];
     view.weights =
         vec![row([1, 1, 1, 1], Protocol::TCP, 80, 0, 65535), row([0, 0, 0, 0], Protocol::ANY, 0, 65534, 0)];
@@ -78,8 +95,8 @@ fn slb(bench: &Bench) -> agent::view::View {
 /// A bench with both roles put in.
 fn bench() -> Bench {
     let mut bench = Bench::new(CONFIGURATION);
-    let (manager, slb) = (manager(&bench), slb(&bench));
-    bench.core.dfp_mut().manager = Some(manager);
+    let slb = slb(&bench);
+    manager(&mut bench);
     bench.core.dfp_mut().agents = vec![slb];
     bench
 }
@@ -214,6 +231,8 @@ DFP Agent 10.1.1.52:500  Connection state: Not Open
   Timeout = 0  Retry Count = 0  Interval = 180 (Default)
   Security errors = 0
   Last message received: <none>
+  Last reported Real weights for Protocol UDP, Port 434
+    Host 10.1.1.52  Bind ID 65535  Weight 25
 ";
     assert_eq!(bench.run("show ip slb dfp detail"), format!("{MANAGER}\n{second}\n{FIRST}"));
     assert_eq!(
@@ -227,26 +246,25 @@ DFP Agent 10.1.1.52:500  Connection state: Not Open
 fn an_agent_that_errs_shows_what_and_its_tables() {
     let mut bench = bench();
     let table = slb(&bench).bind_ids.remove(0);
-    let manager = bench.core.dfp_mut().manager.as_mut().unwrap();
-    let agent = &mut manager.agents[1];
-    agent.state = ConnectionState::SecurityError;
-    agent.counters.add(Counter::SecurityMissing, 2);
-    agent.counters.add(Counter::BadLength, 1);
-    agent.bind_ids = vec![table];
-    agent.reported.push(row([1, 1, 1, 9], Protocol(0), 0, 0, 7));
+    let mut counters = Counters::default();
+    counters.add(Counter::SecurityMissing, 2);
+    counters.add(Counter::BadLength, 1);
+    open(&mut bench, counters, vec![table]);
+    let id = agent_id(&bench, 51);
+    bench.core.dfp_report(id, &[load(row([1, 1, 1, 9], Protocol(0), 0, 0, 7))], clock(8).0);
     assert_eq!(
         bench.run("show ip slb dfp agent 10.1.1.51 500"),
-        "DFP Agent 10.1.1.51:500  Connection state: Security Error
+        "DFP Agent 10.1.1.51:500  Connection state: Open
   Timeout = 30  Retry Count = 3  Interval = 20
   Security errors = 2
   Unexpected errors = 3
     bad length = 1
     security missing = 2
   Last message received: 14:59:23 UTC 04/21/03
-  Last reported Real weights for Protocol UDP, Port 434
-    Host 10.1.1.51  Bind ID 65535  Weight 25
   Last reported Real weights for Protocol 0 (wildcard), Port 0 (wildcard)
     Host 1.1.1.9  Bind ID 0  Weight 7
+  Last reported Real weights for Protocol UDP, Port 434
+    Host 10.1.1.51  Bind ID 65535  Weight 25
   Bind IDs of 1.1.1.1 for Protocol TCP, Port 80
     Bind ID 0  Client 0.0.0.0  Mask 0.0.0.0
 "
@@ -325,7 +343,9 @@ fn debugging_is_turned_on_and_off_for_each_role() {
 fn metrics_count_every_event_of_both_roles() {
     let mut bench = bench();
     bench.core.dfp_mut().agents[0].counters.add(Counter::SlowClose, 4);
-    bench.core.dfp_mut().manager.as_mut().unwrap().agents[1].counters.add(Counter::TableOverflow, 5);
+    let mut counters = Counters::default();
+    counters.add(Counter::TableOverflow, 5);
+    open(&mut bench, counters, vec![]);
     let text = bench.core.metrics();
     for line in [
         r#"homeward_dfp_agent_events_total{service="slb",event="slow_closes"} 4.0"#,

@@ -6,6 +6,7 @@ mod golden;
 mod language;
 mod random;
 mod rule;
+mod weight;
 
 use std::{
     net::Ipv4Addr,

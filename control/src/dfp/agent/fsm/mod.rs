@@ -32,7 +32,7 @@ use crate::dfp::{
     inbound::{Discard, Received},
     log::{Limiter, Notice},
     packet::{Decoded, Load, Message, Row},
-    security::{Key, Keyring, TLV_SIZE},
+    security::{Key, Keyring},
     view::PasswordView,
 };
 
@@ -324,13 +324,7 @@ impl Agent {
             | Message::BindIdReport(_)
             | Message::BindIdChangeNotify => {}
         }
-        self.line(|| {
-            let mut bytes = Vec::new();
-            // TLVs that were skipped are not told.
-            let length = message.encode(&mut bytes, None).map_or(0, |()| bytes.len());
-            let length = length + if decoded.proof.is_verified() { TLV_SIZE } else { 0 };
-            debug::message(Facility::Agent, remote, Direction::Received, message, length)
-        });
+        self.line(|| debug::received(Facility::Agent, remote, decoded));
     }
 
     /// The manager has sent its last byte.

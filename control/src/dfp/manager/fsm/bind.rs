@@ -1,6 +1,6 @@
 //! When the manager asks for BindID tables, and what it was answered.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use common::time::Nanos;
 
@@ -20,7 +20,7 @@ pub(super) struct BindIds {
     asked: Option<Nanos>,
     /// Of an answer that is not complete yet.
     partial: Vec<BindTable>,
-    tables: Vec<BindTable>,
+    tables: Arc<[BindTable]>,
 }
 
 impl BindIds {
@@ -49,7 +49,7 @@ impl BindIds {
     /// A report: the last one completes the answer, which replaces the former.
     pub fn report(&mut self, table: BindTable) {
         if table.is_end() {
-            self.tables = std::mem::take(&mut self.partial);
+            self.tables = std::mem::take(&mut self.partial).into();
         } else {
             self.partial.push(table);
         }
@@ -73,7 +73,7 @@ impl BindIds {
     }
 
     /// The last complete answer.
-    pub fn tables(&self) -> &[BindTable] {
+    pub fn tables(&self) -> &Arc<[BindTable]> {
         &self.tables
     }
 }

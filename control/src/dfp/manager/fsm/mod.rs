@@ -6,7 +6,7 @@
 
 mod bind;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use common::time::Nanos;
 
@@ -160,7 +160,7 @@ impl Connection {
     }
 
     /// BindID tables that the agent has reported on this connection.
-    pub fn bind_tables(&self) -> &[BindTable] {
+    pub fn bind_tables(&self) -> &Arc<[BindTable]> {
         self.bind_ids.tables()
     }
 
