@@ -331,15 +331,15 @@ impl Core {
 
     /// Finds the reals by address anew.
     fn tie_reals(&mut self) {
-        let mut old: Vec<Tie> = std::mem::take(&mut self.dfp.manager.ties).into_values().flatten().collect();
+        let old = std::mem::take(&mut self.dfp.manager.ties).into_values().flatten();
+        let mut old: HashMap<_, Tie> = old.map(|tie| (Arc::as_ptr(&tie.live), tie)).collect();
         let slb = &self.running.slb;
         for farm in &slb.farms {
             let services = services(slb, farm);
             for real in &farm.reals {
                 let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
                 let Some((_, entry)) = self.slb.reals.get(&key) else { continue };
-                let known = old.iter().position(|tie| Arc::ptr_eq(&tie.live, &entry.live));
-                let known = known.map(|at| old.swap_remove(at));
+                let known = old.remove(&Arc::as_ptr(&entry.live));
                 let tie = Tie {
                     live: Arc::clone(&entry.live),
                     port: real.port,

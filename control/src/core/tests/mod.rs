@@ -4,6 +4,7 @@ mod dfp;
 mod dfp_agent;
 mod golden;
 mod language;
+mod manager;
 mod random;
 mod rule;
 mod weight;
