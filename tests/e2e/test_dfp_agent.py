@@ -142,10 +142,10 @@ def test_a_password_changes_on_a_live_pair_in_either_order(lab, listening, first
     manager = connect(lab, password="old")
     manager.receive()
     asks(manager)
+    director.configure("ip dfp agent slb", "password new 4")
+    began = time.monotonic()
+    wait_until(lambda: facts(director)["password"]["pending"], 3, "the new password waits")
     if first == "agent":
-        director.configure("ip dfp agent slb", "password new 4")
-        began = time.monotonic()
-        wait_until(lambda: facts(director)["password"]["pending"], 3, "the new password waits")
         shown = facts(director)["password"]
         assert shown["current"] and 1 <= shown["timeout"] <= 4
         assert "Current passwd: <set> Pending passwd: <set>" in director.show("show ip dfp agent slb")
@@ -153,8 +153,6 @@ def test_a_password_changes_on_a_live_pair_in_either_order(lab, listening, first
         manager.send({"type": "dfp_parameters", "keep_alive": 40}, password="old")
     else:
         # The manager was changed first and its time is over before the agent's: it sends the new one.
-        director.configure("ip dfp agent slb", "password new 4")
-        began = time.monotonic()
         manager.send({"type": "dfp_parameters", "keep_alive": 40}, password="new")
     wait_until(lambda: facts(director)["managers"][0]["timeout"] == 40, 3, "the message is heard")
     assert counted(director) == {}, "no security error within the time"
@@ -173,10 +171,14 @@ def test_debug_and_log_name_manager_and_message(lab, listening):
     director.shell("debug ip dfp agent")
     manager = connect(lab)
     manager.receive()
-    manager.send({"type": "dfp_parameters", "keep_alive": 30})
     peer = "{}:{}".format(*manager.socket.getsockname())
     line = f"DFP: {peer} rx DFP_PARAMETERS len 16 keepalive 30"
-    wait_until(lambda: line in director.show("show logging"), 3, line)
+
+    def said():
+        manager.send({"type": "dfp_parameters", "keep_alive": 30})
+        return line in director.show("show logging")
+
+    wait_until(said, 3, line)
     second = connect(lab, 2)
     second.receive()
     told = "DFP: {}:{} tx PREFERENCE_INFO len ".format(*second.socket.getsockname())
