@@ -10,6 +10,7 @@ import argparse
 import collections
 import json
 import os
+import pathlib
 import random
 import select
 import socket
@@ -201,15 +202,24 @@ class Pdsn(Actor):
 class HomeAgent(Actor):
     """A home agent that accepts everybody, until it is told to go deaf."""
 
-    def __init__(self, iface, address, vip):
+    def __init__(self, iface, address, vip, status=None):
         super().__init__(iface, address)
         self.deaf = False
+        self.status = status and pathlib.Path(status)
         self.bindings = {}
         self.delivered = 0
         self.requests = []
         self.udp = self.bind(address, mobileip.PORT, self.on_datagram)
         if vip:
             self.bind(vip, mobileip.PORT, self.on_datagram)
+        self.tell()
+
+    def tell(self):
+        """Writes the number of bindings to the status file, for whoever makes a weight of it."""
+        if self.status:
+            new = self.status.with_suffix(".new")
+            new.write_text(f"{len(self.bindings)}\n")
+            new.replace(self.status)
 
     def on_datagram(self, sock):
         """What the kernel let through: addresses and both checksums were right."""
@@ -223,7 +233,10 @@ class HomeAgent(Actor):
             self.requests.append(name)
             if self.deaf:
                 return
-            number = self.bindings.setdefault(name, len(self.bindings) + 1)
+            known = len(self.bindings)
+            number = self.bindings.setdefault(name, known + 1)
+            if number > known:
+                self.tell()
         home = socket.inet_ntoa(struct.pack("!I", 0x0A090000 + number))
         self.udp.sendto(mobileip.reply(message, home=home, agent=self.address), (source, port))
 
@@ -336,6 +349,7 @@ def main():
     parser.add_argument("--iface", required=True)
     parser.add_argument("--address")
     parser.add_argument("--vip")
+    parser.add_argument("--status", help="file that has the number of a home agent's bindings")
     parser.add_argument("--port", action="append", default=[], metavar="VLAN=DEVICE")
     parser.add_argument("--other")
     parser.add_argument("--seed", type=int, default=1)
@@ -351,7 +365,7 @@ def main():
     elif arguments.kind == "pdsn":
         actor = Pdsn(arguments.iface, arguments.address)
     else:
-        actor = HomeAgent(arguments.iface, arguments.address, arguments.vip)
+        actor = HomeAgent(arguments.iface, arguments.address, arguments.vip, arguments.status)
     actor.run()
     os._exit(0)
 

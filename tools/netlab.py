@@ -361,7 +361,8 @@ class Lab:
             self.address(host, "eth0", address, back)
             host.sysctl({"net.ipv4.conf.all.arp_ignore": 1, "net.ipv4.conf.all.arp_announce": 2})
             host.ip(f"addr add {self.vip}/32 dev lo")
-            return Peer(self, host, "ha", "eth0", address, "--vip", self.vip)
+            return Peer(self, host, "ha", "eth0", address, "--vip", self.vip, "--status",
+                        str(self.folder / f"ha{number}.bindings"))
         if "router" not in self.hosts:
             router = Host(self, "router")
             router.sysctl({"net.ipv4.ip_forward": 1})
