@@ -311,7 +311,7 @@ def test_a_cut_longer_than_the_timeout_brings_static_weights_until_the_agent_is_
                 again.send(dfp.report({A: 23}))
                 until_weights(director, 23, 1)
         log = director.log()
-        assert "%SLB_DFP-4-LOST" in log and "%SLB_DFP-6-OPENED" in log
+        assert "SLB_DFP-4-LOST" in log and "SLB_DFP-6-OPENED" in log
 
 
 def test_a_rebooted_host_is_found_again(lab):

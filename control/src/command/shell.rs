@@ -336,7 +336,9 @@ impl<X: Runtime + ?Sized> Shell<X> {
         let before = runtime.configuration();
         let mut next = Configuration::clone(&before);
         let mut warnings = edit(&mut next, &mut position, mode, &found, form)?;
-        if next != *before {
+        if next == *before {
+            runtime.repeated(mode, &found.args, form);
+        } else {
             // What was wrong or worth a warning before is not this line's doing.
             match (before.check(), next.check()) {
                 (Ok(known), Ok(now)) => warnings.extend(now.into_iter().filter(|w| !known.contains(w))),
@@ -346,8 +348,6 @@ impl<X: Runtime + ?Sized> Shell<X> {
                 (Err(known), Err(now)) => return Err(first(now, &known).into()),
             }
             warnings.extend(runtime.replace(next)?);
-        } else {
-            runtime.repeated(mode, &found.args, form);
         }
         let left_configuration = position.has_left();
         self.position = if left_configuration { None } else { Some(position) };

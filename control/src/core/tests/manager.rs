@@ -88,11 +88,12 @@ fn address(agent: usize) -> SocketAddrV4 {
 
 impl World {
     fn new() -> Self {
-        let mut text = "ip slb serverfarm A\n".to_owned();
-        for (real, weight) in STATIC.iter().enumerate() {
-            text += &format!(" real 10.1.1.{}\n  weight {weight}\n  inservice\n", 51 + real);
-        }
-        text += "!\nip slb vserver V\n virtual 10.1.1.10 udp 434 service ipmobile\n serverfarm A\n inservice\n!\n";
+        let real = |(at, weight)| format!(" real 10.1.1.{}\n  weight {weight}\n  inservice\n", 51 + at);
+        let reals: String = STATIC.iter().enumerate().map(real).collect();
+        let text = format!(
+            "ip slb serverfarm A\n{reals}!\nip slb vserver V\n virtual 10.1.1.10 udp 434 service ipmobile\n \
+             serverfarm A\n inservice\n!\n"
+        );
         Self { bench: Bench::new(&text), links: HashMap::new(), table: HashMap::new(), password: false }
     }
 

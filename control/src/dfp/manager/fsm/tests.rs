@@ -452,7 +452,7 @@ fn bind_ids_are_asked_for_again_after_a_change_at_most_every_ten_seconds() {
     rig.event(Event::Ended);
     rig.pass(JITTER);
     assert_eq!(quiet(rig.event(Event::Connected)), [Action::Opened, parameters(0)]);
-    assert_eq!(rig.pass(seconds(10) - JITTER), REQUEST);
+    assert_eq!(rig.pass(seconds(10).saturating_sub(JITTER)), REQUEST);
 }
 
 #[test]

@@ -156,12 +156,7 @@ impl Runner {
         let Some(open) = self.socket.opened() else { return false };
         let mut buffer = [0; CHUNK];
         match open.stream.try_read(&mut buffer) {
-            Ok(0) => {
-                let cut = open.inbound.finish().map(|close| Event::Received(Received::Closed(close)));
-                events.push(cut.unwrap_or(Event::Ended));
-                false
-            }
-            Ok(length) => {
+            Ok(length @ 1..) => {
                 let mut input = &buffer[..length];
                 while let Some(received) = open.inbound.next(&mut input, &keys, now) {
                     let closed = matches!(received, Received::Closed(_));
@@ -173,8 +168,10 @@ impl Runner {
                 length == CHUNK
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            Err(_) => {
-                events.push(Event::Ended);
+            // The end, or a reset, which may come inside a message too.
+            Ok(0) | Err(_) => {
+                let cut = open.inbound.finish().map(|close| Event::Received(Received::Closed(close)));
+                events.push(cut.unwrap_or(Event::Ended));
                 false
             }
         }
