@@ -5,6 +5,7 @@
 #   make budget   instructions a packet of the worker, by callgrind, beside the kept budget
 #   make bench    throughput beside dpdk-testpmd, as a table and as JSON
 #   make bench-paths  rate, loss and latency between two ends of pktgen, beside testpmd and the kernel (PATHS_ARGS=--quick)
+#   make bench-dfp    a thousand DFP agents beside a worker at full speed: what they cost (DFP_ARGS=--rounds 1)
 #   make lint     format, clippy, documentation, licences
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
 #   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
@@ -20,10 +21,10 @@ SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
-.PHONY: help build demo test budget bench bench-paths lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
+.PHONY: help build demo test budget bench bench-paths bench-dfp lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
 
 help:
-	@sed -n '3,11s/^# *//p' Makefile
+	@sed -n '3,13s/^# *//p' Makefile
 
 deps:
 	@tools/setup build
@@ -72,6 +73,9 @@ bench: deps
 bench-paths: build
 	@tools/setup paths
 	/usr/bin/python3 benches/paths $(PATHS_ARGS)
+
+bench-dfp: build deps-test
+	tools/dfp-load $(DFP_ARGS)
 
 lint: deps-lint
 	$(CARGO) fmt --all --check
