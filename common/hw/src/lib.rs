@@ -114,10 +114,11 @@ impl<T: Zeroed> PageSlice<T> {
         }
         // SAFETY: as above; populating writes no values. A kernel before 5.14 refuses and faults pages in on use.
         let populated = unsafe { libc::madvise(start, bytes, libc::MADV_POPULATE_WRITE) };
-        if populated != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOMEM) {
-            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        match if populated == 0 { None } else { io::Error::last_os_error().raw_os_error() } {
+            None | Some(libc::EINVAL) => Ok(slice),
+            // No memory; EFAULT for huge pages that a control group withholds; a bad page.
+            Some(error) => Err(io::Error::from_raw_os_error(error)),
         }
-        Ok(slice)
     }
 }
 

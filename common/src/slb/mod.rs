@@ -21,6 +21,7 @@ pub use counters::Counters;
 pub use director::{Alarm, Director, TOGETHER};
 pub use facts::{Probe, RealState};
 pub use farm::{FarmLive, Peek, PickError, Picked, Purpose};
+pub use hw::Want;
 pub use identity::{IdentityTag, KeySpace, SessionKey, display_hash, display_hashes};
 pub use real::{RealLive, RealSettings, RealView};
 pub use request::{Outcome, Request, SessionEnd, SessionView};

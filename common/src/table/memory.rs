@@ -1,12 +1,15 @@
 //! How large a table gets, and whether the machine has that much.
 
-use std::{fs, io};
+use std::{fmt, io};
 
 use hw::{PageSlice, Want};
 use portable_atomic::AtomicU128;
 use thiserror::Error;
 
-use super::{Cold, PageStorage};
+use super::{
+    Cold, PageStorage,
+    available::{Available, RESERVE, Room},
+};
 use crate::config::Hugepages;
 
 /// Smallest and largest capacity in sessions.
@@ -31,23 +34,73 @@ pub enum CapacityError {
     #[error("sessions must be 1024 to 64000000, not {0}")]
     Range(u32),
     /// The machine has less memory than the table needs.
-    #[error("{sessions} sessions need {needed_mb} MB of {kind}, {available_mb} MB are available")]
-    Memory {
-        /// Capacity asked for.
-        sessions: u32,
-        /// What kind of memory.
-        kind: &'static str,
-        /// MB (2^20 bytes), rounded up.
-        needed_mb: u64,
-        /// MB, rounded down.
-        available_mb: u64,
-    },
+    #[error("{0}")]
+    Memory(Shortage),
     /// The kernel refused the mapping.
     #[error("cannot map the session table: {0}")]
     Map(#[from] io::Error),
 }
 
+/// A table that does not fit, in bytes; says what would help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Capacity asked for.
+    pub sessions: u32,
+    /// What the table takes.
+    pub needed: u64,
+    /// What is to be had.
+    pub available: u64,
+    /// Reserved huge pages are asked for.
+    pub huge: bool,
+    /// Largest capacity that fits, if any does.
+    pub fits: Option<u32>,
+    /// File with the limit of a control group that allows less than the machine has.
+    pub limit: Option<String>,
+    /// Huge pages that the machine would have to reserve in all.
+    pub huge_pages: u64,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sessions, needed, available, .. } = self;
+        let kind = if self.huge { "huge pages" } else { "memory" };
+        write!(
+            f,
+            "dataplane: sessions {sessions} needs {needed} bytes of {kind} for its table, {available} are "
+        )?;
+        f.write_str(if self.huge { "free" } else { "available" })?;
+        if !self.huge {
+            write!(f, " beside {} MB for the rest of the program", RESERVE >> 20)?;
+        }
+        match self.fits {
+            Some(fits) => write!(f, "; configure at most `sessions {fits}`")?,
+            None => f.write_str("; not even the smallest table fits")?,
+        }
+        match (&self.limit, self.huge) {
+            (Some(limit), _) => write!(f, ", or raise the limit in {limit}")?,
+            (None, false) => f.write_str(", or add memory")?,
+            (None, true) => write!(f, ", or reserve more (`sysctl vm.nr_hugepages={}`)", self.huge_pages)?,
+        }
+        f.write_str(if self.huge { ", or choose `hugepages auto`" } else { "" })
+    }
+}
+
 impl Geometry {
+    /// The largest table for at most `bytes`.
+    fn within(bytes: u64) -> Option<Self> {
+        let (mut least, mut most) = (*CAPACITY.start(), *CAPACITY.end());
+        let fits = |capacity| Self::new(capacity).ok().filter(|geometry| geometry.bytes() <= bytes);
+        fits(least)?;
+        while least < most {
+            let middle = least + (most - least).div_ceil(2);
+            match fits(middle) {
+                Some(_) => least = middle,
+                None => most = middle - 1,
+            }
+        }
+        fits(least)
+    }
+
     /// The sizes for `capacity` sessions.
     ///
     /// # Errors
@@ -67,74 +120,58 @@ impl Geometry {
         of(size_of::<AtomicU128>()) + of(size_of::<Cold>())
     }
 
+    /// The pages that the table would get now, by the operator's wish for huge ones.
+    ///
+    /// # Errors
+    /// [`CapacityError::Memory`] with the figures.
+    pub fn place(self, hugepages: Hugepages) -> Result<Want, CapacityError> {
+        self.choose(&Available::read()?, hugepages)
+    }
+
     /// Takes the memory, by the operator's wish for huge pages, if the machine has it.
     ///
     /// # Errors
     /// [`CapacityError::Memory`] with the figures; [`CapacityError::Map`] if the kernel refuses all the same.
     pub fn allocate(self, hugepages: Hugepages) -> Result<(PageStorage, Want), CapacityError> {
-        let memory = Available::read()?;
-        let want = memory.choose(self, hugepages)?;
+        let want = self.place(hugepages)?;
         match PageStorage::new(self.slots, want) {
             Ok(storage) => Ok((storage, want)),
             // Somebody else took the huge pages between the look and the mapping.
             Err(_) if want == Want::Huge && hugepages == Hugepages::Auto => {
-                memory.check(self, Want::Transparent)?;
+                self.check(&Available::read()?, Want::Transparent)?;
                 Ok((PageStorage::new(self.slots, Want::Transparent)?, Want::Transparent))
             }
             Err(error) => Err(error.into()),
         }
     }
-}
 
-/// Bytes that the machine has to give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Available {
-    ordinary: u64,
-    huge: u64,
-}
-
-impl Available {
-    fn read() -> io::Result<Self> {
-        Ok(Self::parse(&fs::read_to_string("/proc/meminfo")?))
-    }
-
-    fn parse(meminfo: &str) -> Self {
-        let field = |name: &str| {
-            let rest = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            rest.split_whitespace().next()?.parse::<u64>().ok()
-        };
-        let page = field("Hugepagesize").unwrap_or(0);
-        // Only 2 MB pages are asked for.
-        let free = field("HugePages_Free").unwrap_or(0).saturating_sub(field("HugePages_Rsvd").unwrap_or(0));
-        Self {
-            ordinary: field("MemAvailable").unwrap_or(u64::MAX >> 10) << 10,
-            huge: if page == 2048 { (free * page) << 10 } else { 0 },
-        }
-    }
-
-    fn choose(self, geometry: Geometry, hugepages: Hugepages) -> Result<Want, CapacityError> {
+    fn choose(self, memory: &Available, hugepages: Hugepages) -> Result<Want, CapacityError> {
         let want = match hugepages {
             Hugepages::Required => Want::Huge,
             Hugepages::Off => Want::Plain,
-            Hugepages::Auto if self.huge >= geometry.bytes() => Want::Huge,
+            Hugepages::Auto if memory.huge.bytes >= self.bytes() => Want::Huge,
             Hugepages::Auto => Want::Transparent,
         };
-        self.check(geometry, want).map(|()| want)
+        self.check(memory, want).map(|()| want)
     }
 
-    fn check(self, geometry: Geometry, want: Want) -> Result<(), CapacityError> {
-        let needed = geometry.bytes();
-        let (kind, available) =
-            if want == Want::Huge { ("huge pages", self.huge) } else { ("memory", self.ordinary) };
-        if needed <= available {
+    fn check(self, memory: &Available, want: Want) -> Result<(), CapacityError> {
+        let huge = want == Want::Huge;
+        let Room { bytes: available, limit } = if huge { &memory.huge } else { &memory.ordinary };
+        let needed = self.bytes();
+        if needed <= *available {
             return Ok(());
         }
-        Err(CapacityError::Memory {
-            sessions: geometry.capacity,
-            kind,
-            needed_mb: needed.div_ceil(1 << 20),
-            available_mb: available >> 20,
-        })
+        let missing = (needed - available).div_ceil(PageSlice::<AtomicU128>::HUGE_PAGE as u64);
+        Err(CapacityError::Memory(Shortage {
+            sessions: self.capacity,
+            needed,
+            available: *available,
+            huge,
+            fits: Self::within(*available).map(|geometry| geometry.capacity),
+            limit: limit.clone(),
+            huge_pages: memory.huge_pages + missing,
+        }))
     }
 }
 
@@ -157,19 +194,67 @@ mod tests {
         assert!(Geometry::new(64_000_000).is_ok());
     }
 
+    fn million(count: u32) -> Geometry {
+        Geometry::new(count * 1_000_000).unwrap()
+    }
+
     #[test]
-    fn too_little_memory_is_refused_with_both_figures() {
-        let memory = Available::parse(MEMINFO);
-        assert_eq!(memory, Available { ordinary: 1 << 30, huge: 100 << 20 });
-        let million = Geometry::new(1_000_000).unwrap();
-        assert_eq!(memory.choose(million, Hugepages::Auto).unwrap(), Want::Huge);
-        assert_eq!(memory.choose(million, Hugepages::Off).unwrap(), Want::Plain);
-        let four = Geometry::new(4_000_000).unwrap();
-        assert_eq!(memory.choose(four, Hugepages::Auto).unwrap(), Want::Transparent);
-        let refused = memory.choose(four, Hugepages::Required).unwrap_err().to_string();
-        assert_eq!(refused, "4000000 sessions need 180 MB of huge pages, 100 MB are available");
-        let refused =
-            memory.choose(Geometry::new(64_000_000).unwrap(), Hugepages::Auto).unwrap_err().to_string();
-        assert_eq!(refused, "64000000 sessions need 2850 MB of memory, 1024 MB are available");
+    fn pages_are_chosen_by_wish_and_by_what_is_there() {
+        let memory = Available::of(MEMINFO, |_| None);
+        assert_eq!(million(1).choose(&memory, Hugepages::Auto).unwrap(), Want::Huge);
+        assert_eq!(million(1).choose(&memory, Hugepages::Required).unwrap(), Want::Huge);
+        assert_eq!(million(1).choose(&memory, Hugepages::Off).unwrap(), Want::Plain);
+        assert_eq!(million(4).choose(&memory, Hugepages::Auto).unwrap(), Want::Transparent);
+    }
+
+    fn refusal(geometry: Geometry, memory: &Available, hugepages: Hugepages) -> (Shortage, String) {
+        let error = geometry.choose(memory, hugepages).unwrap_err();
+        let text = error.to_string();
+        let CapacityError::Memory(shortage) = error else { panic!("{text}") };
+        (shortage, text)
+    }
+
+    #[test]
+    fn too_little_memory_is_refused_with_both_figures_and_what_helps() {
+        let memory = Available::of(MEMINFO, |_| None);
+        let (shortage, text) = refusal(million(4), &memory, Hugepages::Required);
+        assert_eq!(
+            text,
+            "dataplane: sessions 4000000 needs 188743680 bytes of huge pages for its table, 104857600 are free; \
+             configure at most `sessions 2202009`, or reserve more (`sysctl vm.nr_hugepages=140`), or choose \
+             `hugepages auto`"
+        );
+        // What is said to fit does, and nothing more.
+        let fits = shortage.fits.unwrap();
+        assert!(Geometry::new(fits).unwrap().choose(&memory, Hugepages::Required).is_ok());
+        assert!(Geometry::new(fits + 1).unwrap().choose(&memory, Hugepages::Required).is_err());
+        let (_, text) = refusal(million(64), &memory, Hugepages::Auto);
+        assert_eq!(
+            text,
+            "dataplane: sessions 64000000 needs 2988441600 bytes of memory for its table, 939524096 are available \
+             beside 128 MB for the rest of the program; configure at most `sessions 20132659`, or add memory"
+        );
+    }
+
+    #[test]
+    fn the_limit_of_a_control_group_is_named() {
+        let files = |path: &str| {
+            let text = match path {
+                "/proc/self/cgroup" => "0::/slb\n",
+                "/sys/fs/cgroup/slb/memory.max" => "167772160\n",
+                "/sys/fs/cgroup/slb/memory.current" => "31457280\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        let memory = Available::of(MEMINFO, files);
+        let (shortage, text) = refusal(million(1), &memory, Hugepages::Off);
+        assert_eq!((shortage.available, shortage.fits), (2 << 20, None));
+        assert!(
+            text.ends_with(
+                "; not even the smallest table fits, or raise the limit in /sys/fs/cgroup/slb/memory.max"
+            ),
+            "{text}"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! multi-step one. Nothing here knows reals, farms or timers: `slb::Director` gives the words their meaning.
 //! `DESIGN.md` beside this file has the algorithm, why at most one slot of an identity is live, and what is not proved.
 
+mod available;
 mod cell;
 mod insert;
 mod memory;
@@ -12,6 +13,6 @@ mod word;
 
 pub use cell::{Cell128, Cold, HeapStorage, PageStorage, Storage};
 pub use insert::{Insert, Newcomer};
-pub use memory::{CapacityError, Geometry};
+pub use memory::{CapacityError, Geometry, Shortage};
 pub use slots::{Glimpse, Slot, Table};
 pub use word::{Session, Word};

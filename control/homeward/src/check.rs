@@ -3,6 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
+use common::table::Geometry;
 use control::{command, configuration::Configuration};
 
 /// Reads a configuration file; what is wrong with it is on stderr, each with its line and a caret.
@@ -44,7 +45,13 @@ pub fn load(path: &Path) -> anyhow::Result<Option<Configuration>> {
 /// # Errors
 /// The file cannot be read.
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
-    let Some(_) = load(path)? else { return Ok(ExitCode::FAILURE) };
+    let Some(configuration) = load(path)? else { return Ok(ExitCode::FAILURE) };
+    // Another machine may be meant, or this one with a director on it: no error.
+    let dataplane = configuration.machine.dataplane_config();
+    let placed = Geometry::new(dataplane.sessions).and_then(|geometry| geometry.place(dataplane.hugepages));
+    if let Err(error) = placed {
+        eprintln!("{}: warning: on this machine now: {error}", path.display());
+    }
     println!("{}: good", path.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -13,8 +13,9 @@ use std::{
 
 use anyhow::Context;
 use common::{
+    config::Hugepages,
     link::link,
-    slb::{Director, SessionKey},
+    slb::{Director, SessionKey, Want},
 };
 use control::{
     configuration::Configuration,
@@ -68,6 +69,13 @@ impl Program {
         let guards = single()?.block_on(daemon::guard(&self.configuration))?;
         let director =
             Director::new(machine.sessions, machine.hugepages, machine.workers, SessionKey::random())?;
+        if machine.hugepages == Hugepages::Auto && director.backing() != Want::Huge {
+            tracing::info!(
+                "session table: {} bytes in {}, for want of free huge pages of 2 MB",
+                director.bytes(),
+                director.backing().name()
+            );
+        }
         let mut dataplane = dpdk::start(&machine)?;
         let (workers, control) = link(machine.workers, machine.ports.len(), director);
         privileges::keep_for_control();
