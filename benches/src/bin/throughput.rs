@@ -1,34 +1,40 @@
 //! `make bench`: see `benches::throughput`.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 use benches::throughput::{
-    capture,
-    case::{CASES, Case},
-    director, pages,
-    report::{Row, json, table},
-    testpmd,
+    case::Case,
+    chart, director,
+    plan::{Run, groups},
+    report::{Results, json, table},
+    rounds::{Settings, measure},
 };
 use clap::Parser;
 
-/// One worker on RRQs beside dpdk-testpmd on the same capture, alternating rounds.
+/// Homeward's workers on RRQs beside dpdk-testpmd on the same captures, alternating rounds.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Rounds of each program and case
-    #[arg(long, default_value_t = 5)]
+    /// Rounds of each program and row
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Seconds measured in a round
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
-    /// Only cases of at most this many sessions
+    /// Only rows of at most this many sessions
     #[arg(long, default_value_t = u32::MAX)]
     sessions: u32,
-    /// Only cases with this in their name, such as "new only"
+    /// Only rows with this in their name, such as "new only", and their yardsticks
     #[arg(long, default_value = "")]
     only: String,
-    /// Where the JSON goes
+    /// Print the names of the rows and measure nothing
+    #[arg(long)]
+    list: bool,
+    /// Where the JSON goes; the chart is beside it, with .svg
     #[arg(long, default_value = "bench-results/throughput.json")]
     json: PathBuf,
     /// Run one case in this process and print it
@@ -47,49 +53,39 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let wanted =
-        |case: &Case| case.sessions <= arguments.sessions && case.to_string().contains(&arguments.only);
-    let cases: Vec<Case> = CASES.into_iter().filter(wanted).collect();
-    ensure!(!cases.is_empty(), "no such case");
+        |run: &Run| run.source.sessions <= arguments.sessions && run.to_string().contains(&arguments.only);
+    let groups = groups(wanted);
+    ensure!(!groups.is_empty(), "no such row");
+    if arguments.list {
+        groups.iter().flatten().for_each(|run| println!("{run}"));
+        return Ok(());
+    }
     let directory = std::env::temp_dir().join(format!("homeward-bench-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
-    let rows = measure(&arguments, &cases, &directory);
+    let measured = all(&arguments, &groups, &directory);
     fs::remove_dir_all(&directory)?;
-    let rows = rows?;
-    print!("\n{}", table(&rows));
-    if let Some(parent) = arguments.json.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    fs::write(&arguments.json, serde_json::to_string_pretty(&json(&rows))?)?;
-    println!("\nwritten: {}", arguments.json.display());
+    let results = measured?;
+    println!("\n{}", table(&results));
+    println!("\nwritten: {} and {}", arguments.json.display(), picture(&arguments.json).display());
     Ok(())
 }
 
-/// All rows that could be measured; a row that could not says why and is left out.
-fn measure(arguments: &Arguments, cases: &[Case], directory: &std::path::Path) -> anyhow::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for &case in cases {
-        let path = directory.join(case.capture());
-        if !path.exists() {
-            capture::write(&path, &case)?;
-        }
-        match row(arguments, case, &path) {
-            Ok(row) => rows.push(row),
-            Err(error) => eprintln!("{case}: left out: {error:#}"),
-        }
+/// Measures group by group; what is done is on disk if the rest is interrupted.
+fn all(arguments: &Arguments, groups: &[Vec<Run>], directory: &Path) -> anyhow::Result<Results> {
+    let settings =
+        Settings { rounds: arguments.rounds, seconds: arguments.seconds, directory: directory.to_owned() };
+    if let Some(parent) = arguments.json.parent() {
+        fs::create_dir_all(parent)?;
     }
-    Ok(rows)
+    let mut results = Results::default();
+    for group in groups {
+        measure(&settings, group, &mut results);
+        fs::write(&arguments.json, serde_json::to_string_pretty(&json(&results))?)?;
+        fs::write(picture(&arguments.json), chart::svg(&results.rows)?)?;
+    }
+    Ok(results)
 }
 
-fn row(arguments: &Arguments, case: Case, path: &std::path::Path) -> anyhow::Result<Row> {
-    let memory = u64::from(case.buffers()) * (u64::from(case.room()) + 256) + u64::from(case.sessions) * 96;
-    let _pages = pages::reserve(memory / 1_000_000 + 512)?;
-    let mut row = Row { case, homeward: Vec::new(), testpmd: Vec::new() };
-    for round in 1..=arguments.rounds {
-        let theirs = testpmd::macswap(path, &case, arguments.seconds)?;
-        let ours = director::in_child(case, path, arguments.seconds)?;
-        eprintln!("{case}, round {round}: {:.2} Mpps, testpmd {:.2}", ours.mpps, theirs.mpps);
-        row.homeward.push(ours);
-        row.testpmd.push(theirs);
-    }
-    Ok(row)
+fn picture(json: &Path) -> PathBuf {
+    json.with_extension("svg")
 }

@@ -12,7 +12,7 @@ use anyhow::ensure;
 use common::mac::MacAddr;
 use pktgen::{pcap, scenario::Scenario};
 
-use super::case::{Case, Traffic};
+use super::source::Source;
 
 /// Where the RRQs go.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 10);
@@ -30,32 +30,32 @@ const SCATTER: u64 = 1_000_000_007;
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
-/// The capture of a source: a case with several has a share of the nodes in each, as a NIC's queues do.
-pub fn of_source(path: &Path, source: u8) -> PathBuf {
-    if source == 0 { path.to_owned() } else { path.with_extension(format!("{source}.pcap")) }
+/// The file of a queue: with several, each has a share of the nodes, as a NIC's queues do.
+pub fn of_source(path: &Path, queue: u8) -> PathBuf {
+    if queue == 0 { path.to_owned() } else { path.with_extension(format!("{queue}.pcap")) }
 }
 
-/// Writes the frames of a case as `net_pcap` reads them: one a node in order, or for mixed traffic as many, of which each
+/// Writes the frames of a source as `net_pcap` reads them: one a node in order, or for mixed traffic as many, of which each
 /// fifth is a new node's and the others are those of known ones in a scattered order.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write(path: &Path, case: &Case) -> anyhow::Result<()> {
-    let file = |source| Ok::<_, anyhow::Error>(BufWriter::new(File::create(of_source(path, source))?));
-    if case.traffic != Traffic::Mixed && case.workers == 1 {
+pub fn write(path: &Path, source: &Source) -> anyhow::Result<()> {
+    let file = |queue| Ok::<_, anyhow::Error>(BufWriter::new(File::create(of_source(path, queue))?));
+    if !source.mixed && source.workers == 1 {
         let mut out = file(0)?;
-        generate(case.sessions, &mut out)?;
+        generate(source.sessions, &mut out)?;
         out.flush()?;
         return Ok(());
     }
-    let mut all = Vec::with_capacity(FILE_HEADER + case.sessions as usize * (RECORD_HEADER + FRAME));
-    generate(case.sessions, &mut all)?;
+    let mut all = Vec::with_capacity(FILE_HEADER + source.sessions as usize * (RECORD_HEADER + FRAME));
+    generate(source.sessions, &mut all)?;
     let (header, records) = all.split_at(FILE_HEADER);
-    for source in 0..case.workers {
-        let mut out = file(source)?;
+    for queue in 0..source.workers {
+        let mut out = file(queue)?;
         out.write_all(header)?;
-        for at in (0..case.sessions).skip(source.into()).step_by(case.workers.into()) {
-            let node = if case.traffic == Traffic::Mixed { mixed(at, case.known()) } else { at };
+        for at in (0..source.sessions).skip(queue.into()).step_by(source.workers.into()) {
+            let node = if source.mixed { mixed(at, source.known()) } else { at };
             out.write_all(&records[node as usize * (RECORD_HEADER + FRAME)..][..RECORD_HEADER + FRAME])?;
         }
         out.flush()?;

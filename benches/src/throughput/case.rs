@@ -1,9 +1,11 @@
-//! What is measured.
+//! What is measured of Homeward.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// A row of the table beside the yardstick.
+use super::source::Source;
+
+/// A row of the table beside its yardstick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// What the frames of the capture ask for.
@@ -40,47 +42,58 @@ pub enum Mode {
     Directed,
 }
 
-const MILLION: u32 = 1_000_000;
-const REPEATS: Case = Case {
-    traffic: Traffic::Repeats,
-    sessions: MILLION,
-    mode: Mode::Dispatched,
-    workers: 1,
-    publications: 0,
-};
+/// What an instructive number of sessions is counted in.
+pub const MILLION: u32 = 1_000_000;
 
-/// The rows.
-pub const CASES: [Case; 8] = [
-    Case { sessions: 10_000, ..REPEATS },
-    Case { sessions: 10_000, mode: Mode::Directed, ..REPEATS },
-    REPEATS,
-    Case { mode: Mode::Directed, ..REPEATS },
-    Case { publications: 1000, ..REPEATS },
-    Case { workers: 2, ..REPEATS },
-    Case { traffic: Traffic::New, sessions: 10 * MILLION, ..REPEATS },
-    Case { traffic: Traffic::Mixed, sessions: 10 * MILLION, ..REPEATS },
-];
+/// What a figure is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// It must not be less.
+    AtLeast(f64),
+    /// It must not be more.
+    AtMost(f64),
+}
+
+impl Target {
+    /// Whether a figure reaches it.
+    pub fn met(self, figure: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => figure >= least,
+            Self::AtMost(most) => figure <= most,
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, "at least {least}"),
+            Self::AtMost(most) => write!(f, "at most {most}"),
+        }
+    }
+}
 
 impl Case {
-    /// Sessions that exist before the first frame.
-    pub fn known(&self) -> u32 {
-        if self.traffic == Traffic::Mixed { self.sessions / 5 * 4 } else { 0 }
+    /// Its capture.
+    pub fn source(&self) -> Source {
+        Source { mixed: self.traffic == Traffic::Mixed, sessions: self.sessions, workers: self.workers }
     }
 
-    /// What the capture holds, for its name.
-    pub fn capture(&self) -> String {
-        let kind = if self.traffic == Traffic::Mixed { "mixed" } else { "nodes" };
-        format!("{kind}-{}-{}.pcap", self.sessions, self.workers)
-    }
-
-    /// Bytes of a packet buffer, headroom included, of both programs: a large capture has small ones.
-    pub fn room(&self) -> u16 {
-        if self.sessions > 4 * MILLION { 384 } else { 2176 }
-    }
-
-    /// Packet buffers: those that `infinite_rx` keeps, one a frame, and those in flight.
-    pub fn buffers(&self) -> u32 {
-        self.sessions + u32::from(self.workers) * 16_384
+    /// The ratio to macswap that it is held against.
+    pub fn target(&self) -> Option<Target> {
+        if self.workers != 1 || self.publications != 0 {
+            return None;
+        }
+        let least = match (self.traffic, self.mode, self.sessions) {
+            (Traffic::Repeats, Mode::Dispatched, 10_000) => 0.50,
+            (Traffic::Repeats, Mode::Dispatched, MILLION) => 0.45,
+            (Traffic::Repeats, Mode::Directed, MILLION) => 0.42,
+            (Traffic::New, Mode::Dispatched, 10_000_000) => 0.30,
+            (Traffic::Mixed, Mode::Dispatched, 10_000_000) => 0.35,
+            _ => return None,
+        };
+        Some(Target::AtLeast(least))
     }
 }
 

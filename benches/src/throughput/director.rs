@@ -7,12 +7,13 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, Receiver},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use common::{
     config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
@@ -29,15 +30,16 @@ use dataplane::{backend::dpdk, clock::TscClock, worker::Worker};
 use super::{
     capture::{self, DIRECTOR_MAC, VIP},
     case::{Case, Mode, Traffic},
-    measure::Measured,
+    measure::{Measured, Table, median},
+    pass::{self, Lap, Stopwatch, Together},
 };
 
 /// Rounds of the worker's loop between two looks at whether to stop.
 const ROUNDS: usize = 64;
 /// Longest wait for every node to have its session.
 const WARM_UP: Duration = Duration::from_mins(1);
-/// Time between two looks at a single pass.
-const LOOK: Duration = Duration::from_millis(1);
+/// Of the snapshots that a case wants published, the share that must have been.
+const PUNCTUAL: f64 = 0.98;
 
 /// Runs the case, for `seconds` after every node has its session or for one pass over the capture; void unless all that
 /// came was sent to a real as the case says, and the sessions are those of the capture.
@@ -51,26 +53,36 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     let (workers, control) = link(case.workers, config.ports.len(), director);
     let snapshot = snapshot(case.mode, config.ports.len() as u16);
     let clock = TscClock::calibrate();
-    acquaint(&control.director, &snapshot, case.known(), clock.now().tick());
+    acquaint(&control.director, &snapshot, case.source().known(), clock.now().tick());
     control.snapshot.store(Arc::new(snapshot));
     let stop = Arc::new(AtomicBool::new(false));
+    let (report, laps) = mpsc::channel();
     let watch = {
         let stop = Arc::clone(&stop);
         thread::spawn(move || {
             let publisher = publish(&control, case.publications, &stop);
-            let outcome = watch(&control, case, seconds);
+            let outcome = watch(&control, case, seconds, &laps);
             stop.store(true, Relaxed);
-            publisher.join().map_err(|_| anyhow!("the publishing thread failed"))?;
+            let published = publisher.join().map_err(|_| anyhow!("the publishing thread failed"))?;
+            let wanted = f64::from(case.publications);
+            ensure!(published >= wanted * PUNCTUAL, "void: only {published:.0} snapshots a second");
             outcome
         })
     };
     let ends = Mutex::new(workers.into_iter().map(Some).collect::<Vec<Option<WorkerEnd>>>());
+    let (together, timed) = (Together::new(case.workers), case.traffic != Traffic::Repeats);
     started.run(stop, move |id, queues| {
         let end = ends.lock().ok().and_then(|mut ends| ends[id.index()].take());
         let mut worker = end.map(|end| Worker::new(end, queues, Poll::Always, clock));
+        let workers = u32::from(case.workers);
+        let share = u64::from((case.sessions - id.index() as u32).div_ceil(workers));
+        let bursts = if timed { Stopwatch::bursts(share, ROUNDS) } else { ROUNDS };
+        let (mut stopwatch, mut together) = (Stopwatch::new(share, report.clone()), together.clone());
         Box::new(move || {
-            if let Some(worker) = &mut worker {
-                worker.step(ROUNDS);
+            let Some(worker) = worker.as_mut().filter(|_| together.all()) else { return };
+            let received = worker.step(bursts);
+            if timed {
+                stopwatch.look(received, Instant::now());
             }
         })
     })?;
@@ -94,36 +106,41 @@ fn acquaint(director: &Director, snapshot: &Snapshot, nodes: u32, now: Tick) {
     }
 }
 
-/// Publishes the same snapshot again and again, `rate` times a second, until `stop`.
-fn publish(control: &ControlEnd, rate: u32, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
+/// Publishes the same snapshot again and again, `rate` times a second, until `stop`; how often a second it was.
+fn publish(control: &ControlEnd, rate: u32, stop: &Arc<AtomicBool>) -> thread::JoinHandle<f64> {
     let (cell, stop) = (Arc::clone(&control.snapshot), Arc::clone(stop));
     thread::spawn(move || {
-        let Some(period) = Duration::from_secs(1).checked_div(rate) else { return };
+        let Some(period) = Duration::from_secs(1).checked_div(rate) else { return 0.0 };
         let mut publisher = Publisher::new(Arc::clone(&cell));
+        let start = Instant::now();
+        let mut published = 0_u32;
         while !stop.load(Relaxed) {
             publisher.publish(Snapshot::clone(&cell.load()));
-            thread::sleep(period);
+            published += 1;
+            // By the clock, not after a pause: what publishing and waking take would make it fewer.
+            thread::sleep((period * published).saturating_sub(start.elapsed()));
         }
+        f64::from(published) / start.elapsed().as_secs_f64()
     })
 }
 
-fn watch(control: &ControlEnd, case: Case, seconds: u32) -> anyhow::Result<Measured> {
+fn watch(control: &ControlEnd, case: Case, seconds: u32, laps: &Receiver<Lap>) -> anyhow::Result<Measured> {
     let received = || control.stats.iter().map(|stats| stats.received.load(Relaxed)).sum::<u64>();
-    let rates = match case.traffic {
+    let rate = match case.traffic {
         Traffic::Repeats => steady(control, case, seconds, received)?,
-        Traffic::New | Traffic::Mixed => vec![one_pass(case, received)?],
+        Traffic::New | Traffic::Mixed => one_pass(case, laps, received)?,
     };
     let (received, sent) = books(control, case)?;
-    Ok(Measured::of(rates, received, sent))
+    let sessions = f64::from(case.sessions);
+    let table = Table {
+        bytes_per_session: control.director.bytes() as f64 / f64::from(control.director.capacity()),
+        refused_percent: missing(control, case) as f64 / sessions * 100.0,
+    };
+    Ok(Measured { mpps: rate / 1e6, received, sent, table: Some(table) })
 }
 
-/// Waits until all sessions exist, then samples the rate once a second.
-fn steady(
-    control: &ControlEnd,
-    case: Case,
-    seconds: u32,
-    received: impl Fn() -> u64,
-) -> anyhow::Result<Vec<f64>> {
+/// Waits until all sessions exist, then takes the median of the rates once a second.
+fn steady(control: &ControlEnd, case: Case, seconds: u32, received: impl Fn() -> u64) -> anyhow::Result<f64> {
     let from = Instant::now();
     // By chance a node may find both its lines full.
     let nearly_all = u64::from(case.sessions - case.sessions / 10_000);
@@ -145,37 +162,27 @@ fn steady(
         rates.push((count - seen) as f64 / (now - at).as_secs_f64());
         (at, seen) = (now, count);
     }
-    Ok(rates)
+    Ok(median(&mut rates))
 }
 
-/// The rate over the first pass, its first twentieth and what the last look missed left out.
-fn one_pass(case: Case, received: impl Fn() -> u64) -> anyhow::Result<f64> {
-    let frames = u64::from(case.sessions);
-    let (mut first, mut last) = (None, None);
+/// The rate over the first pass, as the workers timed it.
+fn one_pass(case: Case, laps: &Receiver<Lap>, received: impl Fn() -> u64) -> anyhow::Result<f64> {
     let from = Instant::now();
-    loop {
-        ensure!(from.elapsed() < WARM_UP, "void: {} of {frames} frames in a minute", received());
-        let count = received();
-        let now = Instant::now();
-        if count > frames {
-            break;
-        }
-        if count > frames / 20 {
-            first.get_or_insert((now, count));
-            last = Some((now, count));
-        }
-        thread::sleep(LOOK);
-    }
-    let (Some((start, before)), Some((end, after))) = (first, last) else {
-        bail!("void: the pass was over between two looks")
+    let lap = |_| {
+        let left = WARM_UP.saturating_sub(from.elapsed());
+        laps.recv_timeout(left).map_err(|_| anyhow!("void: {} frames in a minute", received()))
     };
-    ensure!(after - before > frames / 2, "void: only {} frames were seen to pass", after - before);
-    Ok((after - before) as f64 / (end - start).as_secs_f64())
+    let laps: Vec<Lap> = (0..case.workers).map(lap).collect::<anyhow::Result<_>>()?;
+    pass::rate(&laps, case.sessions.into())
+}
+
+/// Nodes without a session.
+fn missing(control: &ControlEnd, case: Case) -> u64 {
+    u64::from(case.sessions).saturating_sub(control.director.stats().total(SlbCounter::Created))
 }
 
 /// The counters must tell the story of the case, all of it; packets received and sent.
 fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
-    let slb = control.director.stats();
     let expected = match case.mode {
         Mode::Dispatched => Verdict::SlbDispatched,
         Mode::Directed => Verdict::SlbDirected,
@@ -194,8 +201,7 @@ fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
         received += stats.received.load(Relaxed);
     }
     // A full pair of lines refuses a session: of a table at its stated capacity fewer than one in a thousand.
-    let (created, refused) = (slb.total(SlbCounter::Created), control.director.refused());
-    let missing = u64::from(case.sessions).saturating_sub(created);
+    let (missing, refused) = (missing(control, case), control.director.refused());
     ensure!(refused <= received / 1000, "void: the table refused {refused} times in {received}");
     ensure!(
         missing <= u64::from(case.sessions) / 1000,
@@ -207,14 +213,14 @@ fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
 }
 
 fn config(case: Case, capture: &Path) -> DataplaneConfig {
-    let buffer = u64::from(case.room()) + 256;
+    let buffer = u64::from(case.source().room()) + 256;
     let port = |index: u16, device: String, tx_queues: u8| PortConfig {
         id: PortId(index),
         name: format!("Ethernet{index}"),
         device,
         mac: Some(DIRECTOR_MAC),
         // The smallest buffers for the frames, or the usual ones.
-        mtu: if case.room() == 384 { 230 } else { 1500 },
+        mtu: if case.source().room() == 384 { 230 } else { 1500 },
         rx_queues: Some(1),
         tx_queues: Some(tx_queues.into()),
         rx_descriptors: 1024,
@@ -238,7 +244,7 @@ fn config(case: Case, capture: &Path) -> DataplaneConfig {
         cores: if case.workers == 1 { vec![1] } else { vec![0, 1] },
         sessions: case.sessions,
         hugepages: Hugepages::Required,
-        memory_mb: Some((u64::from(case.buffers()) * buffer).div_ceil(1 << 20) as u32 + 64),
+        memory_mb: Some((u64::from(case.source().buffers()) * buffer).div_ceil(1 << 20) as u32 + 64),
         poll: Poll::Always,
         eal: None,
         ports,

@@ -6,8 +6,15 @@
 
 pub mod capture;
 pub mod case;
+pub mod chart;
 pub mod director;
+pub mod findings;
 pub mod measure;
 pub mod pages;
+pub mod pass;
+pub mod plan;
 pub mod report;
+pub mod rounds;
+pub mod row;
+pub mod source;
 pub mod testpmd;

@@ -4,105 +4,79 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{
-    case::Case,
-    measure::{Measured, median},
-};
+use super::{case::Case, findings, row::Row};
 
-/// All rounds of a case beside its yardstick.
+/// All that a run of the harness gave.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// What was measured.
+    pub rows: Vec<Row>,
+    /// What could not be.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A row that could not be measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// What.
-    pub case: Case,
-    /// Homeward, by round.
-    pub homeward: Vec<Measured>,
-    /// testpmd macswap on the same capture, by round.
-    pub testpmd: Vec<Measured>,
+pub struct LeftOut {
+    /// Of the row.
+    pub name: String,
+    /// Why.
+    pub reason: String,
 }
 
-/// Least, middle and most of some rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    /// Least.
-    pub min: f64,
-    /// Middle.
-    pub median: f64,
-    /// Most.
-    pub max: f64,
-}
-
-impl Spread {
-    /// Of at least one value.
-    pub fn of(mut values: Vec<f64>) -> Self {
-        let median = median(&mut values);
-        Self {
-            min: values.first().copied().unwrap_or(0.0),
-            median,
-            max: values.last().copied().unwrap_or(0.0),
-        }
+/// The table as text, what the rows say together, and what is missing.
+pub fn table(results: &Results) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |cells: [&str; 6]| {
+        let [name, mpps, ns, ratio, bytes, target] = cells;
+        let line = format!("{name:<52} {mpps:<23} {ns:<23} {ratio:<19} {bytes:<7} {target}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    };
+    line(["row", "Mpps (min..max)", "ns a packet (min..max)", "ratio to macswap", "bytes/", "target"]);
+    line(["", "", "", "", "session", ""]);
+    for row in &results.rows {
+        let target = row.run.case().as_ref().and_then(Case::target);
+        line([
+            &row.run.to_string(),
+            &row.mpps().text(2),
+            &row.ns().text(1),
+            &row.ratio().text(2),
+            &row.bytes_per_session().map(|bytes| bytes.text(1)).unwrap_or_default(),
+            &target.map(|target| target.to_string()).unwrap_or_default(),
+        ]);
     }
-}
-
-impl Row {
-    /// Homeward over testpmd, round by round: drift of the machine hits both.
-    pub fn ratio(&self) -> Spread {
-        Spread::of(
-            self.homeward.iter().zip(&self.testpmd).map(|(ours, theirs)| ours.mpps / theirs.mpps).collect(),
-        )
+    let findings = findings::all(&results.rows);
+    if !findings.is_empty() {
+        let _ = write!(text, "\n{}", findings::text(&findings));
     }
-
-    fn mpps(rounds: &[Measured]) -> Spread {
-        Spread::of(rounds.iter().map(|round| round.mpps).collect())
-    }
-}
-
-/// The table as text.
-pub fn table(rows: &[Row]) -> String {
-    let mut text = format!(
-        "{:<42} {:>9} {:>8} {:>9} {:>8} {:>20}\n{}\n",
-        "case",
-        "Mpps",
-        "ns",
-        "testpmd",
-        "ns",
-        "ratio (min..max)",
-        "-".repeat(101)
-    );
-    for row in rows {
-        let (ours, theirs, ratio) =
-            (Row::mpps(&row.homeward).median, Row::mpps(&row.testpmd).median, row.ratio());
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:<42} {ours:>9.2} {:>8.1} {theirs:>9.2} {:>8.1} {:>6.2} ({:.2}..{:.2})",
-            row.case.to_string(),
-            1e3 / ours,
-            1e3 / theirs,
-            ratio.median,
-            ratio.min,
-            ratio.max
-        );
+    for LeftOut { name, reason } in &results.left_out {
+        let _ = write!(text, "\nleft out: {name}: {reason}");
     }
     text
 }
 
 /// The same with every round, and where it was taken.
-pub fn json(rows: &[Row]) -> serde_json::Value {
+pub fn json(results: &Results) -> serde_json::Value {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         text.lines().find_map(|line| {
             line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned())
         })
     });
-    let rows: Vec<_> = rows
+    let rows: Vec<_> = results
+        .rows
         .iter()
         .map(|row| {
             serde_json::json!({
-                "name": row.case.to_string(),
-                "case": row.case,
-                "homeward_mpps": Row::mpps(&row.homeward),
-                "testpmd_mpps": Row::mpps(&row.testpmd),
+                "name": row.run.to_string(),
+                "program": row.run.program,
+                "source": row.run.source,
+                "mpps": row.mpps(),
+                "ns": row.ns(),
                 "ratio": row.ratio(),
-                "rounds": { "homeward": row.homeward, "testpmd": row.testpmd },
+                "target": row.run.case().as_ref().and_then(Case::target),
+                "bytes_per_session": row.bytes_per_session(),
+                "rounds": { "own": row.rounds, "macswap": row.yardstick },
             })
         })
         .collect();
@@ -111,23 +85,41 @@ pub fn json(rows: &[Row]) -> serde_json::Value {
         "frame_bytes": super::capture::FRAME,
         "yardstick": "dpdk-testpmd --forward-mode=macswap",
         "rows": rows,
+        "findings": findings::all(&results.rows),
+        "left_out": results.left_out,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::throughput::case::CASES;
+    use crate::throughput::{measure::Measured, plan::groups};
 
     #[test]
-    fn the_ratio_is_that_of_the_rounds() {
-        let measured = |mpps| Measured { mpps, received: 1, sent: 1 };
+    fn the_table_shows_every_figure_with_its_spread_and_what_is_missing() {
+        let measured = |mpps| Measured { mpps, received: 1, sent: 1, table: None };
+        let name = "repeats, dispatched, 10000 sessions";
+        let [_, run] = groups(|run| run.to_string() == name)[0][..] else { panic!("two programs") };
         let row = Row {
-            case: CASES[0],
-            homeward: [10.0, 30.0, 20.0].map(measured).to_vec(),
-            testpmd: [40.0, 60.0, 50.0].map(measured).to_vec(),
+            run,
+            rounds: [10.0, 30.0, 20.0].map(measured).to_vec(),
+            yardstick: [40.0, 60.0, 50.0].map(measured).to_vec(),
         };
-        assert_eq!(row.ratio(), Spread { min: 0.25, median: 0.4, max: 0.5 });
-        assert!(table(&[row]).contains("20.00     50.0     50.00     20.0   0.40 (0.25..0.50)"));
+        let left_out = vec![LeftOut { name: "another".into(), reason: "no memory".into() }];
+        let results = Results { rows: vec![row], left_out };
+        let table = table(&results);
+        let words: Vec<&str> = table.lines().nth(2).unwrap().split_whitespace().collect();
+        assert_eq!(
+            words.join(" "),
+            format!("{name} 20.00 (10.00..30.00) 50.0 (33.3..100.0) 0.40 (0.25..0.50) at least 0.5")
+        );
+        assert!(
+            table.contains("at least 0.5: missed") && table.ends_with("left out: another: no memory"),
+            "{table}"
+        );
+        let json = json(&results);
+        assert_eq!(json["rows"][0]["ns"]["max"], 100.0);
+        assert_eq!(json["rows"][0]["target"]["at_least"], 0.5);
+        assert_eq!(json["left_out"][0]["reason"], "no memory");
     }
 }

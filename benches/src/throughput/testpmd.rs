@@ -1,4 +1,4 @@
-//! The yardstick: `dpdk-testpmd --forward-mode=macswap` on the same capture.
+//! `dpdk-testpmd` on the same capture: its `macswap` is the yardstick.
 
 use std::{
     io::{BufRead, BufReader},
@@ -8,19 +8,48 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use serde::Serialize;
 
-use super::{capture::of_source, case::Case, measure::Measured};
+use super::{
+    capture::of_source,
+    measure::{Measured, median},
+    source::Source,
+};
 
 /// Longest run, loading included.
 const DEADLINE: &str = "300";
 
-/// Runs testpmd on as many forwarding cores as the case has workers, the last CPUs, until it has printed its rates for
-/// `seconds`, and reads its own statistics.
+/// What testpmd does with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forward {
+    /// Nothing: the frame is not touched.
+    Io,
+    /// Ethernet addresses swapped; the yardstick.
+    Macswap,
+    /// Addresses of layers 2 and 3 and ports swapped.
+    #[serde(rename = "5tswap")]
+    FiveTupleSwap,
+}
+
+impl Forward {
+    /// As `--forward-mode` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Io => "io",
+            Self::Macswap => "macswap",
+            Self::FiveTupleSwap => "5tswap",
+        }
+    }
+}
+
+/// Runs testpmd on as many forwarding cores as the source has workers, the last CPUs, until it has printed its rates
+/// for `seconds`, and reads its own statistics.
 ///
 /// # Errors
 /// If it is not there, fails, or has received what it did not send.
-pub fn macswap(capture: &Path, case: &Case, seconds: u32) -> anyhow::Result<Measured> {
-    let workers = usize::from(case.workers);
+pub fn run(forward: Forward, capture: &Path, source: &Source, seconds: u32) -> anyhow::Result<Measured> {
+    let workers = usize::from(source.workers);
     // The main lcore only prints: it shares CPU 0 with a second forwarding core.
     let lcores = if workers == 1 { "0@0,1@1" } else { "0@0,1@1,2@0" };
     let mut command = Command::new("timeout");
@@ -31,14 +60,15 @@ pub fn macswap(capture: &Path, case: &Case, seconds: u32) -> anyhow::Result<Meas
         "--no-pci",
         "--no-telemetry",
     ]);
-    for port in 0..case.workers {
-        let source = of_source(capture, port);
-        command.args(["--vdev", &format!("net_pcap{port},rx_pcap={},infinite_rx=1", source.display())]);
+    for port in 0..source.workers {
+        let file = of_source(capture, port);
+        command.args(["--vdev", &format!("net_pcap{port},rx_pcap={},infinite_rx=1", file.display())]);
     }
     let mut child = command
-        .args(["--", "--forward-mode=macswap", "--port-topology=loop", &format!("--nb-cores={workers}")])
+        .args(["--", &format!("--forward-mode={}", forward.name())])
+        .args(["--port-topology=loop", &format!("--nb-cores={workers}")])
         .args(["--stats-period", "1", "--no-lsc-interrupt", "--burst=64", "--rxd=1024", "--txd=1024"])
-        .args([format!("--total-num-mbufs={}", case.buffers()), format!("--mbuf-size={}", case.room())])
+        .args([format!("--total-num-mbufs={}", source.buffers()), format!("--mbuf-size={}", source.room())])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -71,8 +101,8 @@ fn rate(line: &str) -> Option<f64> {
 /// Median of the rates once a second over all ports, the first left out; void unless every received packet was sent.
 fn read(text: &str, ports: usize) -> anyhow::Result<Measured> {
     let samples: Vec<f64> = text.lines().filter_map(rate).collect();
-    let rates: Vec<f64> = samples.chunks_exact(ports).skip(1).map(|sample| sample.iter().sum()).collect();
-    ensure!(rates.len() >= 2, "too few samples");
+    let mut rates: Vec<f64> = samples.chunks_exact(ports).skip(1).map(|sample| sample.iter().sum()).collect();
+    ensure!(!rates.is_empty(), "too few samples");
     let last = text.rsplit("Accumulated forward statistics").next().unwrap_or("");
     let total = |name: &str| {
         last.lines().find_map(|line| field(line, name)).with_context(|| format!("{name} is missing"))
@@ -81,7 +111,7 @@ fn read(text: &str, ports: usize) -> anyhow::Result<Measured> {
     if received != sent || received == 0 {
         bail!("void: {received} received, {sent} sent");
     }
-    Ok(Measured::of(rates, received, sent))
+    Ok(Measured { mpps: median(&mut rates) / 1e6, received, sent, table: None })
 }
 
 fn field<T: FromStr>(line: &str, name: &str) -> Option<T> {
@@ -108,6 +138,7 @@ mod tests {
         assert_eq!((measured.mpps, measured.received), (62.0, 545_487_936));
         assert!(read(&SAID.replace("TX-packets: 545487936", "TX-packets: 545487935"), 1).is_err());
         assert!(read("", 1).is_err());
-        assert_eq!(read(SAID, 2).map(|two| two.mpps).ok(), None, "one sample of two ports");
+        assert_eq!(read(SAID, 2).map(|two| two.mpps).ok(), Some(125.0), "the second sample of two ports");
+        assert_eq!(read(SAID, 4).map(|four| four.mpps).ok(), None, "only the first sample of four");
     }
 }
