@@ -3,7 +3,8 @@
 #   make demo     build, then watch a director at work in network namespaces (CONF=FILE leaves it running)
 #   make test     every test: unit, model, property, end to end, short fuzz
 #   make budget   instructions a packet of the worker, by callgrind, beside the kept budget
-#   make bench    throughput beside dpdk-testpmd, as a table and as JSON
+#   make bench    throughput beside dpdk-testpmd, as a table, as JSON and as a chart (BENCH_ARGS='--only TEXT --rounds N')
+#   make bench-parts  parser, hash, session table, pick and rewrite, each alone, by criterion (BENCH_ARGS=FILTER)
 #   make bench-paths  rate, loss and latency between two ends of pktgen, beside testpmd and the kernel (PATHS_ARGS=--quick)
 #   make bench-dfp    a thousand DFP agents beside a worker at full speed: what they cost (DFP_ARGS=--rounds 1)
 #   make lint     format, clippy, documentation, licences
@@ -21,10 +22,10 @@ SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
-.PHONY: help build demo test budget bench bench-paths bench-dfp lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
+.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
 
 help:
-	@sed -n '3,13s/^# *//p' Makefile
+	@sed -n '3,14s/^# *//p' Makefile
 
 deps:
 	@tools/setup build
@@ -69,6 +70,9 @@ bench: deps
 	@tools/setup bench
 	$(CARGO) build --release --locked -p benches -p pktgen
 	target/release/throughput $(BENCH_ARGS)
+
+bench-parts: deps
+	$(CARGO) bench --locked -p benches --bench parser --bench hash --bench session_table --bench wrr --bench rewrite -- $(BENCH_ARGS)
 
 bench-paths: build
 	@tools/setup paths
