@@ -15,7 +15,7 @@ use common::{
 
 use super::{
     device::FRAME_OVERHEAD,
-    error_text, fixed_text, log,
+    error_text, fixed_text, kernel, log,
     pool::Pool,
     port::{Calls, NOT_SUPPORTED, Port, set_mac, set_mtu},
 };
@@ -125,8 +125,9 @@ impl PortControl for Control {
             // SAFETY: the port is open, the numbers are ours.
             let result = unsafe { ffi::shim_eth_link(port.dev, &raw mut speed, &raw mut up, &raw mut full) };
             let known = result == 0;
+            let carrier = port.kernel.as_deref().is_none_or(|device| kernel::runs(device).unwrap_or(false));
             Link {
-                up: known && up != 0 && port.state.up.load(Relaxed),
+                up: known && up != 0 && carrier && port.state.up.load(Relaxed),
                 speed_mbps: if known { speed } else { 0 },
                 full_duplex: known && full != 0,
             }

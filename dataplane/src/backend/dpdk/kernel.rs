@@ -1,4 +1,5 @@
-//! The kernel device under a packet-socket port: its MTU, which DPDK's checks stop at 1500.
+//! The kernel device under a packet-socket port: its MTU, which DPDK's checks stop at 1500, and its link, which DPDK takes
+//! for up.
 
 use std::{io, os::fd::AsRawFd};
 
@@ -9,7 +10,21 @@ use nix::{
 
 /// Sets the MTU of `device` in the calling thread's network namespace.
 pub(super) fn set_mtu(device: &str, mtu: u16) -> io::Result<()> {
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let mut request = named(device)?;
+    request.ifr_ifru.ifru_mtu = i32::from(mtu);
+    ask(libc::SIOCSIFMTU, &mut request)
+}
+
+/// `device` of the calling thread's network namespace is up and has a carrier.
+pub(super) fn runs(device: &str) -> io::Result<bool> {
+    let mut request = named(device)?;
+    ask(libc::SIOCGIFFLAGS, &mut request)?;
+    // SAFETY: the kernel has filled in the flags.
+    let flags = libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags });
+    Ok(flags & libc::IFF_UP != 0 && flags & libc::IFF_RUNNING != 0)
+}
+
+fn named(device: &str) -> io::Result<libc::ifreq> {
     // SAFETY: the structure is plain bytes; all zero is a value of it.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     let name = request.ifr_name.iter_mut();
@@ -19,9 +34,13 @@ pub(super) fn set_mtu(device: &str, mtu: u16) -> io::Result<()> {
     for (to, from) in name.zip(device.bytes()) {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_mtu = i32::from(mtu);
+    Ok(request)
+}
+
+fn ask(what: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // SAFETY: the socket is open and the request, whose name ends in a zero, lives through the call.
-    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFMTU, &raw const request) } {
+    match unsafe { libc::ioctl(socket.as_raw_fd(), what, std::ptr::from_mut(request)) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

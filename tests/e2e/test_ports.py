@@ -1,0 +1,59 @@
+"""Ports whose wires are cut and whose peers stall: what is lost has a name, and everything goes on."""
+
+import signal
+
+import pytest
+from netlab import wait_until
+from scenario import acquaint, check_invariants, one_by_one, reals, start, user, verdicts
+from test_virtio import Wires
+
+
+def line_protocol(director, name):
+    """Whether the interface's line is up."""
+    return f"{name} is up, line protocol is up" in director.show("show interfaces")
+
+
+@pytest.mark.parametrize("wire", ["inside", "outside"])
+def test_a_wire_that_goes_down_and_comes_back(lab, wire):
+    director = start(lab)
+    # The far end of one, the director's own end of the other.
+    host, port, name = {
+        "inside": ("switch", "port1", "Ethernet1"), "outside": ("director", "outside", "Ethernet0")}[wire]
+    far = lab.hosts[host]
+    before = one_by_one(lab, map(user, range(10)))
+    assert len(set(before)) == 2 and line_protocol(director, name)
+    far.ip(f"link set {port} down")
+    wait_until(lambda: not line_protocol(director, name), 5, f"{name} down")
+    if wire == "inside":
+        # The pdsn is still there: what it asks for cannot leave.
+        lab.pdsn.ask("register", to=lab.vip, users=[user(number) for number in range(10)])
+        wait_until(lambda: verdicts(director)["sum"] == verdicts(director)["received"] >= 20, 5, "verdicts of all")
+        lost = {name: count for name, count in verdicts(director).items()
+                if name in ("tx_down", "no_adjacency", "no_real", "tx_full")}
+        assert sum(lost.values()) == 10, verdicts(director)
+    assert director.alive()
+    far.ip(f"link set {port} up")
+    wait_until(lambda: line_protocol(director, name), 5, f"{name} up")
+    wait_until(lambda: all(real["state"] == "OPERATIONAL" for real in reals(director).values()), 20, "reals")
+    acquaint(lab, director)
+    assert one_by_one(lab, map(user, range(10))) == before, "each node has its home agent again"
+    check_invariants(director)
+
+
+@pytest.mark.usefixtures("pages")
+def test_a_peer_that_takes_nothing_fills_the_ring_and_is_served_again(labs):
+    wires = Wires(labs, 2, each=["no reassign", "no faildetect inband"])
+    seen = {}
+
+    def stall():
+        wires.homes.send_signal(signal.SIGSTOP)
+        wait_until(lambda: verdicts(wires.director)["tx_full"] > 0, 20, "a full ring")
+        seen.update(verdicts(wires.director))
+        wires.homes.send_signal(signal.SIGCONT)
+
+    done, ledger = wires.register(2000, rate=1000, during=stall)
+    assert seen["tx_full"] > 0 and wires.director.alive()
+    # Every node was answered in the end, by one home agent; what was lost has its name, and was asked for again.
+    assert len(ledger) == 2000 and all(node["answered"] >= 1 and node["moved"] == 0 for node in ledger)
+    totals = verdicts(wires.director)
+    assert totals["received"] == totals["sum"] and done["requests"]["lost"] >= totals["tx_full"] >= seen["tx_full"]
