@@ -84,6 +84,11 @@ pub trait PortControl: Send + Sync {
     fn ports(&self) -> Vec<PortInfo>;
     /// Totals.
     fn counters(&self, port: PortId) -> PortCounters;
+    /// What the device lost for want of room: receive ring full, pool dry. Cheaper than [`PortControl::counters`].
+    fn lost(&self, port: PortId) -> u64 {
+        let counters = self.counters(port);
+        counters.rx_missed + counters.rx_no_mbuf
+    }
     /// Link state.
     fn link(&self, port: PortId) -> Link;
     /// Pools.

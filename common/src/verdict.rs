@@ -97,6 +97,8 @@ verdicts! {
     NoIdentity => "no_identity", Dropped;
     /// No real can take the session.
     NoReal => "no_real", Dropped;
+    /// Under overload not every new session is begun.
+    Overload => "overload", Dropped;
     /// The real's MAC is not resolved.
     NoAdjacency => "no_adjacency", Dropped;
     /// TTL used up and the error generator's rate limit reached, or no route back.

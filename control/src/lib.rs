@@ -15,6 +15,7 @@ pub mod health;
 pub mod host;
 pub mod machine;
 pub mod manage;
+pub mod overload;
 pub mod publish;
 pub mod secret;
 pub mod slb;

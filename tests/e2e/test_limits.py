@@ -1,10 +1,15 @@
 """What happens at the limits of the machine: too little memory, dry pools, full rings, peers that vanish."""
 
+import re
+import signal
 import subprocess
 
 import pytest
 from groups import memory_limit
-from netlab import locate
+from netlab import locate, wait_until
+from scenario import arrivals, farm, interface, management, one_by_one, start, still, usable, user, verdicts, vserver
+from test_pktgen import begin
+from test_virtio import HOME, HOME_AGENTS
 
 MB = 1 << 20
 SESSIONS = 4_000_000
@@ -49,3 +54,156 @@ def test_the_capacity_that_the_refusal_names_is_accepted(large):
         done = homeward("check", str(large), preexec_fn=enter)
     assert 1_000_000 < fits < SESSIONS
     assert done.returncode == 0 and done.stderr == ""
+
+
+def dropped(director):
+    """Every drop by name, as `show dataplane` counts them."""
+    view = director.show_json("show dataplane")
+    return {row["verdict"]: row["packets"] for row in view["verdicts"] if row["class"] == "dropped" and row["packets"]}
+
+
+# What a request may be called that finds no way to its home agent: the first while the port is known to be down, the
+# others once the kernel has forgotten the neighbours behind it.
+UNREACHABLE = {"tx_down", "no_adjacency", "no_real"}
+
+
+def drops(director, before, count):
+    """The named drops since `before`, once there are `count`; not one more."""
+    def since():
+        now = dropped(director)
+        return {name: now[name] - before.get(name, 0) for name in now if now[name] > before.get(name, 0)}
+    wait_until(lambda: sum(since().values()) >= count, 10, f"{count} drops with a name")
+    still(director)
+    assert sum(since().values()) == count, since()
+    return since()
+
+
+def metric(director, name, **labels):
+    """One sample of `/metrics`."""
+    status, body = director.http("/metrics")
+    assert status == 200
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    for line in body.splitlines():
+        if re.match(rf"{name}[{{ ]", line) and all(label in line for label in wanted):
+            return float(line.split()[-1])
+    raise AssertionError(f"no {name} {labels} in\n{body}")
+
+
+def line_is(director, name, up):
+    """Whether an interface is up with link, as shell and metric both say."""
+    view = next(row for row in director.show_json("show interfaces")["interfaces"] if row["name"] == name)
+    return view["line_up"] == up == bool(metric(director, "homeward_interface_up", interface=name))
+
+
+def test_the_home_agents_wire_goes_down_and_comes_back(lab):
+    director = start(lab, each=["weight 1", "no faildetect inband"])
+    nodes = [user(number) for number in range(1, 9)]
+    homes = one_by_one(lab, nodes)
+    before, arrived = dropped(director), arrivals(lab)
+    lab.hosts["switch"].ip("link set port1 down")
+    wait_until(lambda: line_is(director, "Ethernet1", False), 10, "Ethernet1 without link")
+    lab.pdsn.ask("register", to=lab.vip, users=nodes)
+
+    lost = drops(director, before, len(nodes))
+    assert set(lost) <= UNREACHABLE
+    for name, packets in lost.items():
+        assert metric(director, "homeward_packets_total", verdict=name) == packets + before.get(name, 0)
+    assert arrivals(lab) == arrived and director.alive()
+    lab.hosts["switch"].ip("link set port1 up")
+    wait_until(lambda: line_is(director, "Ethernet1", True), 10, "Ethernet1 with link")
+    usable(director)
+    # Each home agent's own account, of requests whose bytes it has checked.
+    assert one_by_one(lab, nodes) == homes
+    assert sum(arrivals(lab)) == sum(arrived) + len(nodes)
+
+
+# The director's inside port is virtio; the home agents at its far end are a process that can stand still or die.
+
+class VirtioHomes:
+    """A director between the laboratory's pdsn and pktgen's home agents behind vhost."""
+
+    def __init__(self, labs):
+        self.lab = lab = labs(homes=0)
+        lab.reals = ["10.1.1.51", "10.1.1.52"]
+        self.homes = self.play()
+        text = f"""hostname director
+!
+dataplane
+ workers 1
+ sessions 16384
+ hugepages required
+ memory 128
+!
+""" + interface("Ethernet0", "device net_af_packet0,iface=outside", "ip address 15.1.1.1 255.255.255.0") \
+            + interface("Ethernet1", f"device net_virtio_user1,path={lab.folder}/in.sock,server=1", "ip address 10.1.1.1 255.255.255.0") \
+            + farm({real: [] for real in lab.reals}, each=("weight 1", "no faildetect inband", "no reassign")) \
+            + vserver(lab.vip, idle=300) + management()
+        self.director = lab.director(text)
+        usable(self.director)
+
+    def play(self):
+        """Starts the home agents."""
+        lab, self.control = self.lab, self.lab.folder / "control"
+        self.control.unlink(missing_ok=True)
+        blocks = "".join(HOME.format(number=number, host=50 + number, deaf="false") for number in (1, 2))
+        # Who listens at the socket survives the other: that is to be the director.
+        text = HOME_AGENTS.replace("@FOLDER@/in.sock", f"{lab.folder}/in.sock,client=1").replace("@HOMES@", blocks)
+        homes = begin(lab, lab.hosts["switch"], "respond", text, "--control", str(self.control))
+        wait_until(self.control.exists, 20, "the home agents' control socket")
+        return homes
+
+    def ask(self, first, last):
+        """Sends one request for each node of a range."""
+        self.lab.pdsn.ask("register", to=self.lab.vip, users=[user(number) for number in range(first, last)])
+
+
+@pytest.mark.usefixtures("pages")
+def test_a_transmit_ring_that_stays_full_is_counted_sheds_new_nodes_and_drains(labs):
+    wires = VirtioHomes(labs)
+    lab, director = wires.lab, wires.director
+    homes = dict(zip(range(1, 9), one_by_one(lab, [user(number) for number in range(1, 9)])))
+    wires.homes.send_signal(signal.SIGSTOP)
+    try:
+        # Nobody takes what is sent: first the ring fills, then new nodes are refused.
+        first = 1000
+
+        def overloaded():
+            nonlocal first
+            wires.ask(first, first + 500)
+            first += 500
+            return verdicts(director)["overload"] > 0
+        wait_until(overloaded, 30, "the verdict overload")
+        totals = still(director)
+        assert totals["tx_full"] > 0
+        assert metric(director, "homeward_packets_total", verdict="tx_full") == totals["tx_full"]
+        assert metric(director, "homeward_packets_total", verdict="overload") == totals["overload"]
+        assert metric(director, "homeward_slb_total", counter="shed") == totals["overload"]
+        assert "SLB-4-OVERLOAD" in director.log() and director.alive()
+    finally:
+        wires.homes.send_signal(signal.SIGCONT)
+    wait_until(lambda: "every new session is begun" in director.show("show health"), 30, "the end of the overload")
+    assert metric(director, "homeward_shedding_ratio") == 0 and "SLB-6-OVERLOAD" in director.log()
+    full = verdicts(director)["tx_full"]
+    # Nodes that had a session before are where they were, and new ones are begun.
+    assert dict(zip(range(1, 9), one_by_one(lab, [user(number) for number in range(1, 9)]))) == homes
+    one_by_one(lab, [user(number) for number in range(100_000, 100_004)])
+    assert verdicts(director)["tx_full"] == full
+
+
+@pytest.mark.usefixtures("pages")
+def test_a_vhost_peer_that_is_killed_and_started_again_is_found_again(labs):
+    wires = VirtioHomes(labs)
+    lab, director = wires.lab, wires.director
+    nodes = [user(number) for number in range(1, 9)]
+    homes = one_by_one(lab, nodes)
+    wires.homes.send_signal(signal.SIGKILL)
+    wires.homes.wait()
+    wait_until(lambda: line_is(director, "Ethernet1", False), 10, "Ethernet1 without link")
+    before = dropped(director)
+    wires.ask(1, 9)
+    lost = drops(director, before, 8)
+    assert set(lost) <= UNREACHABLE
+    wires.homes = wires.play()
+    wait_until(lambda: line_is(director, "Ethernet1", True), 30, "Ethernet1 with link")
+    usable(director)
+    assert one_by_one(lab, nodes) == homes

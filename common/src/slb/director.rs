@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod repeat;
+mod shedding;
 mod visit;
 
 use std::{
@@ -19,8 +20,8 @@ use crossbeam::utils::CachePadded;
 use hw::Want;
 use serde::Serialize;
 
-pub use self::arrivals::TOGETHER;
 use self::visit::Visit;
+pub use self::{arrivals::TOGETHER, shedding::Shedding};
 use super::{
     IdentityTag, KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, SlbStats, VserverCounter,
 };
@@ -62,6 +63,7 @@ pub struct Director {
     key: SessionKey,
     geometry: Geometry,
     backing: Want,
+    shedding: CachePadded<AtomicU32>,
 }
 
 impl Director {
@@ -87,6 +89,7 @@ impl Director {
             key,
             geometry,
             backing,
+            shedding: CachePadded::default(),
         })
     }
 

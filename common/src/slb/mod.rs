@@ -18,7 +18,7 @@ mod vserver;
 
 pub use crate::table::Slot;
 pub use counters::Counters;
-pub use director::{Alarm, Director, TOGETHER};
+pub use director::{Alarm, Director, Shedding, TOGETHER};
 pub use facts::{Probe, RealState};
 pub use farm::{FarmLive, Peek, PickError, Picked, Purpose};
 pub use hw::Want;

@@ -37,6 +37,8 @@ pub enum Outcome {
     },
     /// Nobody can take it: drop it. Counted as `no_real`.
     NoReal,
+    /// The request would begin a session, and at this load not all may: drop it. Counted as `shed`.
+    Shed,
     /// The snapshot is not the newest and does not know what the session or the turn needs. Nothing was changed or
     /// counted: load the newest snapshot and ask again; if that is stale too, drop the request as `no_real`.
     Stale,

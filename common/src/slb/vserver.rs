@@ -49,6 +49,8 @@ counters! {
         NoReal = "no_real",
         /// Director: forwarded without a session because the table is full.
         SessionAllocFail = "session_alloc_fail",
+        /// Director: dropped because under overload not every session may begin.
+        Shed = "shed",
         /// Director: new sessions ("total conns").
         TotalConns = "total_conns",
         /// Director: sessions that moved.
@@ -75,6 +77,8 @@ counters! {
         PicksLost = "picks_lost",
         /// Requests forwarded without touching their session because other workers kept changing it.
         Contended = "contended",
+        /// Requests dropped because under overload not every session may begin.
+        Shed = "shed",
         /// Sessions of `Destroyed` that idled out.
         TimedOut = "timed_out",
     }

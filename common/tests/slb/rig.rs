@@ -233,6 +233,7 @@ pub fn letter(outcome: Outcome) -> char {
     match outcome {
         Outcome::Forward { real, .. } => name(real),
         Outcome::NoReal => '-',
+        Outcome::Shed => '!',
         Outcome::Stale => '?',
     }
 }

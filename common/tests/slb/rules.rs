@@ -4,7 +4,9 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use common::{
     event::SessionChange::*,
-    slb::{Alarm, Director, KeySpace, Outcome, SessionKey, SlbCounter, VserverCounter, display_hash},
+    slb::{
+        Alarm, Director, KeySpace, Outcome, SessionKey, Shedding, SlbCounter, VserverCounter, display_hash,
+    },
     table::Session,
 };
 
@@ -225,6 +227,34 @@ fn a_full_table_forwards_without_sessions_and_says_so() {
     world.send_all(3000..3100);
     assert!(world.stat(SlbCounter::Created) >= before + 90);
     assert!(world.ends.iter().all(|end| end.change == TimedOut) && world.ends.len() >= 90);
+    world.check_accounts();
+}
+
+#[test]
+fn under_overload_the_stated_share_of_new_sessions_is_refused_and_others_go_on() {
+    let mut world = World::sized(4096, &[1, 1], &[]);
+    let before = world.send_all(0..200);
+    world.director.shed(Shedding::NONE.more(64));
+    assert_eq!(world.send_all(0..200), before, "those that live keep their real");
+    let new = world.send_all(1000..2000);
+    let shed = new.matches('!').count();
+    assert!((200..300).contains(&shed), "{shed} of 1000 at a quarter");
+    // A retransmission has the answer of the first request, one by one or in a burst.
+    let again = world.send_all(1000..2000);
+    assert_eq!(again, new);
+    let bursts: String = (2000..3000).step_by(50).map(|at| world.send_together(at..at + 50)).collect();
+    let burst_shed = bursts.matches('!').count();
+    assert!((200..300).contains(&burst_shed), "{burst_shed} of 1000 in bursts");
+    world.director.shed(Shedding::ALL);
+    assert_eq!(world.send_all(3000..3100), "!".repeat(100));
+    assert_eq!(world.send_together(3000..3050), "!".repeat(50));
+    assert_eq!(world.send_all(0..200), before);
+    let counted = (2 * shed + burst_shed + 150) as u64;
+    assert_eq!(world.vstat(VserverCounter::Shed), counted);
+    assert_eq!(world.stat(SlbCounter::Shed), counted);
+    assert_eq!(world.director.refused(), 0, "there is room");
+    world.director.shed(Shedding::NONE);
+    assert!(!world.send_all(1000..2000).contains('!'));
     world.check_accounts();
 }
 

@@ -47,7 +47,11 @@ use crate::{
     configuration::Configuration,
     dfp::packet::Row,
     health::{Supervisor, table_check},
-    manage::{log::LogBook, operator::Health},
+    manage::{
+        log::LogBook,
+        operator::{Check, Health},
+    },
+    overload::Overload,
     publish::Publisher,
     slb::{adjacency::NextHop, plan::Announcement, state::SlbState},
 };
@@ -111,6 +115,7 @@ pub struct Core {
     debug_sessions: bool,
     wall: SystemTime,
     alarm: Alarm,
+    overload: Overload,
     draining: bool,
     log: LogBook,
     now: Nanos,
@@ -141,6 +146,7 @@ impl Core {
             debug_sessions: false,
             wall: SystemTime::UNIX_EPOCH,
             alarm: Alarm::Normal,
+            overload: Overload::default(),
             draining: false,
             log,
             now,
@@ -230,6 +236,7 @@ impl Core {
     pub fn health(&self) -> Health {
         let mut checks = self.supervisor.checks(self.now);
         checks.push(table_check("sessions", self.director.occupancy(), self.director.capacity().into()));
+        checks.push(Check { name: "load".into(), healthy: true, reason: self.overload.words() });
         checks.extend(self.machine.checks.iter().cloned());
         Health::of(checks)
     }

@@ -2,11 +2,13 @@
 
 use std::{
     net::Ipv4Addr,
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, SystemTime},
 };
 
 use common::{
     event::{Event, SessionEvent},
+    id::PortId,
     slb::Alarm,
     snapshot::Snapshot,
     time::Nanos,
@@ -15,6 +17,7 @@ use common::{
 use super::Core;
 use crate::{
     manage::log::stamp,
+    overload::Change,
     slb::{
         debug::{Clock, SessionLine},
         state::RealKey,
@@ -47,6 +50,7 @@ impl Core {
         self.watch_dfp();
         self.run_purges();
         self.watch_table();
+        self.watch_load();
         self.publisher.reap();
     }
 
@@ -142,6 +146,29 @@ impl Core {
             }
         }
         self.alarm = alarm;
+    }
+
+    /// Lets workers refuse new sessions while the dataplane is asked for more than it can do.
+    fn watch_load(&mut self) {
+        let ports = &self.network.ports;
+        let device = self.machine.ports.as_ref();
+        let lost_by = |port: usize| {
+            let full = self.stats.iter().filter_map(|stats| stats.ports.get(port));
+            let full: u64 = full.map(|cell| cell.tx_full.load(Relaxed)).sum();
+            full + device.map_or(0, |device| device.lost(PortId(port as u16)))
+        };
+        let lost = || ports.iter().enumerate().map(|(at, port)| port.link_up.then(|| lost_by(at))).collect();
+        let change = self.overload.look(self.now, &self.stats, lost);
+        self.director.shed(self.overload.share());
+        match change {
+            Some(Change::Begins(reason)) => {
+                tracing::warn!(mnemonic = "SLB-4-OVERLOAD", "Overload, new sessions are refused: {reason}");
+            }
+            Some(Change::Ends) => {
+                tracing::info!(mnemonic = "SLB-6-OVERLOAD", "Overload is over, every new session is begun");
+            }
+            None => {}
+        }
     }
 
     /// Writes the lines of `debug ip slb sessions ipmobile` for one event.

@@ -231,6 +231,7 @@ fn is_slb(verdict: Verdict) -> bool {
             | Verdict::HaFieldMismatch
             | Verdict::NoIdentity
             | Verdict::NoReal
+            | Verdict::Overload
             | Verdict::NoAdjacency
     )
 }

@@ -167,11 +167,13 @@ fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, re
     match handle(cx, frame, packet, request) {
         Outcome::Forward { real, change } => deliver(cx, frame, packet, request, (real, change)),
         Outcome::NoReal => Next::Drop(Verdict::NoReal),
+        Outcome::Shed => Next::Drop(Verdict::Overload),
         Outcome::Stale => {
             let newest = cx.published.load();
             let mut cx = cx.with(&newest);
             match handle(&mut cx, frame, packet, request) {
                 Outcome::Forward { real, change } => deliver(&mut cx, frame, packet, request, (real, change)),
+                Outcome::Shed => Next::Drop(Verdict::Overload),
                 Outcome::NoReal | Outcome::Stale => Next::Drop(Verdict::NoReal),
             }
         }

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use common::{
     event::{Event, SessionChange},
     id::{PortId, VserverId},
-    slb::VserverCounter,
+    slb::{Shedding, VserverCounter},
     snapshot::ClientRule,
     verdict::Verdict,
 };
@@ -340,4 +340,25 @@ fn events_that_find_no_room_are_counted() {
     rig.turn();
     let lost = rig.control.stats[0].events_lost.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!(lost, 5000 - 4096);
+}
+
+#[test]
+fn under_overload_a_first_request_is_dropped_and_repeated_ones_go_on() {
+    let mut rig = Rig::new(1);
+    let from = |nai: &str| from_agent(DISPATCHED).udp(434, 434, &rrq(nai));
+    assert_eq!(one(&mut rig, 1, &from("known@x")).0, Verdict::SlbDispatched);
+    rig.control.director.shed(Shedding::ALL);
+    assert_eq!(one(&mut rig, 1, &from("new@x")), (Verdict::Overload, vec![]));
+    assert_eq!(one(&mut rig, 1, &from("known@x")).0, Verdict::SlbDispatched);
+    // In one burst.
+    for nai in ["other@x", "known@x", "another@x"] {
+        assert!(rig.wire.feed(PortId(1), 0, &from(nai)));
+    }
+    let [inside, _] = rig.turn();
+    assert_eq!(inside.len(), 1, "the repeated one");
+    let stats = &rig.control.stats[0];
+    assert_eq!((stats.verdict(Verdict::Overload), stats.verdict(Verdict::SlbDispatched)), (3, 3));
+    assert_eq!(stats.verdict_sum(), rig.received());
+    rig.control.director.shed(Shedding::NONE);
+    assert_eq!(one(&mut rig, 1, &from("new@x")).0, Verdict::SlbDispatched);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
-use super::{ABANDONED, Director};
+use super::{ABANDONED, Director, Shedding};
 use crate::{
     id::{RealId, WorkerId},
     slb::{Request, SlbCounter, VserverCounter, real::Departure},
@@ -96,7 +96,7 @@ impl Director {
     ) -> Claims {
         let mut claims = Claims::new();
         let many = requests.len().min(TOGETHER) as u64;
-        if self.occupancy() + many > u64::from(self.capacity()) {
+        if self.occupancy() + many > u64::from(self.capacity()) || self.shedding() != Shedding::NONE {
             return claims;
         }
         let nonce = self.nonce.fetch_add(many, Relaxed);

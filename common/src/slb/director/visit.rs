@@ -214,6 +214,11 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     fn first(&mut self) -> Option<Outcome> {
         let director = self.director;
         let (identity, now) = (self.request.identity, self.now);
+        if director.sheds(identity) {
+            director.stats.count(self.worker, SlbCounter::Shed);
+            self.vserver.live.count(self.worker, VserverCounter::Shed);
+            return Some(Outcome::Shed);
+        }
         let at_capacity = director.occupancy() >= u64::from(director.capacity());
         let mut arrival = Arrival { visit: self, place: None, refusal: PickError::NoReal };
         let abandoned = now.after(ABANDONED);

@@ -121,6 +121,13 @@ impl Core {
             );
         }
         facts.gauge("homeward_snapshot", "Snapshot generation published", Vec::new(), view.generation as f64);
+        let share = self.overload.share().ratio();
+        facts.gauge(
+            "homeward_shedding_ratio",
+            "Share of new sessions refused under overload",
+            Vec::new(),
+            share,
+        );
         let memory = self.memory_view();
         for pool in memory.pools {
             let labels = || vec![("pool", pool.info.name.clone())];

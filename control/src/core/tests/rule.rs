@@ -412,3 +412,35 @@ fn a_session_that_a_worker_makes_from_the_snapshot_before_ends_too() {
     assert!(bench.core.purges.is_empty());
     bench.assert_books();
 }
+
+#[test]
+fn a_transmit_ring_that_stays_full_sheds_new_nodes_until_it_drains() {
+    let mut bench = Bench::new(&sample("", ""));
+    let known = bench.goes_to("user1");
+    let full = |bench: &Bench, packets| {
+        bench.worker.stats.ports[0].tx_full.fetch_add(packets, std::sync::atomic::Ordering::Relaxed)
+    };
+    assert!(bench.run("show health").contains("every new session is begun"));
+    for _ in 0..10 {
+        full(&bench, 1000);
+        bench.pass(Duration::from_millis(200));
+    }
+    assert_eq!(bench.request([10, 1, 1, 10], "user2"), Outcome::Shed);
+    assert_eq!(bench.goes_to("user1"), known, "who has a session keeps it");
+    let health = bench.run("show health");
+    assert!(
+        health.contains("alarm: 100 % of new sessions are refused: packets are lost for want of room"),
+        "{health}"
+    );
+    assert!(health.starts_with("health: good"), "{health}");
+    assert!(bench.core.metrics().contains("homeward_shedding_ratio{} 1.0\n"), "{}", bench.core.metrics());
+    assert!(
+        bench.core.metrics().contains("homeward_slb_total{counter=\"shed\"} 1.0\n"),
+        "{}",
+        bench.core.metrics()
+    );
+    bench.seconds(7);
+    assert_ne!(bench.goes_to("user2"), 0);
+    assert!(bench.run("show health").contains("every new session is begun"));
+    bench.assert_books();
+}

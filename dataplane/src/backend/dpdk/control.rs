@@ -98,12 +98,7 @@ impl PortControl for Control {
 
     fn counters(&self, port: PortId) -> PortCounters {
         self.port(port, |port| {
-            let mut stats = ffi::rte_eth_stats::default();
-            // SAFETY: the port is open, the structure is ours.
-            let result = unsafe { ffi::rte_eth_stats_get(port.dev, &raw mut stats) };
-            if result != 0 {
-                tracing::debug!("{}: rte_eth_stats_get: {}", port.interface, error_text(result));
-            }
+            let stats = basic(port);
             PortCounters {
                 rx_packets: stats.ipackets,
                 rx_bytes: stats.ibytes,
@@ -117,6 +112,14 @@ impl PortControl for Control {
             }
         })
         .unwrap_or_default()
+    }
+
+    fn lost(&self, port: PortId) -> u64 {
+        let lost = self.port(port, |port| {
+            let stats = basic(port);
+            stats.imissed + stats.rx_nombuf
+        });
+        lost.unwrap_or_default()
     }
 
     fn link(&self, port: PortId) -> Link {
@@ -206,6 +209,17 @@ impl PortControl for Control {
             Ok(())
         })
     }
+}
+
+/// The statistics that every device has.
+fn basic(port: &Port) -> ffi::rte_eth_stats {
+    let mut stats = ffi::rte_eth_stats::default();
+    // SAFETY: the port is open, the structure is ours.
+    let result = unsafe { ffi::rte_eth_stats_get(port.dev, &raw mut stats) };
+    if result != 0 {
+        tracing::debug!("{}: rte_eth_stats_get: {}", port.interface, error_text(result));
+    }
+    stats
 }
 
 /// The device's own statistics, by name.

@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
 };
@@ -158,3 +158,48 @@ fn two_workers_answer_a_peer_over_a_kernel_device() {
     assert_eq!(verdict, "back 300");
     assert!(received >= 300 && sent == 300, "{received} {sent}");
 }
+
+#[test]
+fn while_the_pool_is_dry_frames_wait_with_the_device_and_afterwards_they_are_received() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
+    run("ip", &["link", "add", "hwport", "type", "veth", "peer", "name", "hwpeer"]);
+    for end in ["hwport", "hwpeer"] {
+        run("ip", &["link", "set", end, "up"]);
+    }
+    let started = start(&config(&["net_af_packet0,iface=hwport"])).unwrap();
+    let control = started.control();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopper, seen) = (Arc::clone(&stop), Arc::new(AtomicUsize::new(0)));
+    let received = Arc::clone(&seen);
+    started
+        .run(stop, move |_, mut queues: Vec<DpdkQueue>| -> WorkerLoop {
+            let mut held: Vec<_> = std::iter::from_fn(|| queues[0].allocate()).collect();
+            assert_eq!(control.pools()[0].free, 0);
+            run("/usr/bin/python3", &["-c", FIVE]);
+            let mut burst = Burst::new();
+            for _ in 0..1000 {
+                assert_eq!(queues[0].receive(&mut burst), 0, "nothing can be received into no buffers");
+            }
+            held.clear();
+            let (received, stopper) = (Arc::clone(&received), Arc::clone(&stopper));
+            Box::new(move || {
+                queues[0].receive(&mut burst);
+                let ours = burst.drain(..).filter(|frame| frame.data()[12..14] == [0x88, 0xb5]).count();
+                if received.fetch_add(ours, Relaxed) + ours == 5 {
+                    stopper.store(true, Relaxed);
+                }
+                thread::yield_now();
+            })
+        })
+        .unwrap();
+    assert_eq!(seen.load(Relaxed), 5);
+}
+
+/// Sends frames of the experimental EtherType.
+const FIVE: &str = r#"
+import socket
+peer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+peer.bind(("hwpeer", 0))
+for n in range(5):
+    peer.send(bytes.fromhex("020000000001020000000002" "88b5") + bytes(50))
+"#;
