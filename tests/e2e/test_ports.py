@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from netlab import wait_until
-from scenario import acquaint, check_invariants, one_by_one, reals, start, user, verdicts
+from scenario import acquaint, check_invariants, one_by_one, reals, start, usable, user, verdicts
 from test_virtio import Wires
 
 
@@ -37,6 +37,21 @@ def test_a_wire_that_goes_down_and_comes_back(lab, wire):
     wait_until(lambda: all(real["state"] == "OPERATIONAL" for real in reals(director).values()), 20, "reals")
     acquaint(lab, director)
     assert one_by_one(lab, map(user, range(10))) == before, "each node has its home agent again"
+    check_invariants(director)
+
+
+def test_a_link_that_comes_while_the_kernel_has_news(lab):
+    switch = lab.hosts["switch"]
+    switch.ip("link set port1 down")
+    director = start(lab, ready=False)
+    assert not line_protocol(director, "Ethernet1")
+    switch.ip("link set port1 up")
+    for number in range(30):
+        lab.hosts["director"].ip(f"route add 198.51.100.{number}/32 via 15.1.1.60")
+        director.show("show ip route")
+    wait_until(lambda: line_protocol(director, "Ethernet1"), 5, "Ethernet1 up")
+    usable(director, 20)
+    assert len(one_by_one(lab, map(user, range(10)))) == 10
     check_invariants(director)
 
 

@@ -129,6 +129,7 @@ impl Daemon {
             core: Arc::clone(&core),
             host: host.clone(),
             ports: parts.ports,
+            port_states: Vec::new(),
             guards,
             clock: parts.clock,
             set_level: parts.set_level,

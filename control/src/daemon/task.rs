@@ -53,6 +53,8 @@ pub(super) struct Task {
     pub core: Shared<Director>,
     pub host: Host,
     pub ports: Arc<dyn PortControl>,
+    /// Of all ports, when the kernel was last told of them: shadows and network must know the same.
+    pub port_states: Vec<PortState>,
     pub guards: Vec<Guard>,
     pub dfp_manager: Manager,
     pub clock: Clock,
@@ -159,18 +161,14 @@ impl Task {
             let roles = self.dfp_agents.checks().chain(self.dfp_manager.check());
             machine.checks = self.tasks.checks().chain(wire).chain(roles).collect();
             healthy = core.health().healthy;
-            let known = core.network().ports.iter().map(|port| port.link_up);
+            let known = self.port_states.iter().map(|port| port.link_up);
             !known.eq(infos.iter().map(|info| self.ports.link(info.id).up))
         };
         if healthy {
             (self.alive)();
         }
-        if links_changed {
-            if let Err(error) = self.machine_changed().await {
-                tracing::error!("{error}");
-            }
-            let host = self.host.state().borrow().clone();
-            self.host_changed(host);
+        if links_changed && let Err(error) = self.machine_changed().await {
+            tracing::error!("{error}");
         }
     }
 
@@ -197,10 +195,13 @@ impl Task {
                 tracing::error!("{error}");
             }
         }
+        let state =
+            |info: PortInfo| PortState { mac: info.mac, mtu: info.mtu, link_up: self.ports.link(info.id).up };
+        self.port_states = self.ports.ports().into_iter().map(state).collect();
         let desired = {
             let mut director = lock(&self.core);
             let state = director.core_mut().machine_mut();
-            state.desired = state.layout.desired(machine, &self.port_states());
+            state.desired = state.layout.desired(machine, &self.port_states);
             state.desired.clone()
         };
         for pending in self.host.apply(desired).await? {
@@ -212,18 +213,11 @@ impl Task {
     }
 
     fn host_changed(&self, host: HostState) {
-        let ports = self.port_states();
         let mut director = lock(&self.core);
         let core = director.core_mut();
         let machine = core.machine_mut();
-        let network = machine.layout.network(&machine.desired, &host, &ports);
+        let network = machine.layout.network(&machine.desired, &host, &self.port_states);
         machine.host = host;
         core.host_changed(network);
-    }
-
-    fn port_states(&self) -> Vec<PortState> {
-        let state =
-            |info: PortInfo| PortState { mac: info.mac, mtu: info.mtu, link_up: self.ports.link(info.id).up };
-        self.ports.ports().into_iter().map(state).collect()
     }
 }

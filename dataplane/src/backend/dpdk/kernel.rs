@@ -15,14 +15,30 @@ pub(super) fn set_mtu(device: &str, mtu: u16) -> io::Result<()> {
     ask(libc::SIOCSIFMTU, &mut request)
 }
 
-/// `device` of the calling thread's network namespace is up and has a carrier.
+/// `device` of the calling thread's network namespace is up and has a carrier. From the driver, where it says so: the
+/// flags follow up to a second later.
 pub(super) fn runs(device: &str) -> io::Result<bool> {
     let mut request = named(device)?;
     ask(libc::SIOCGIFFLAGS, &mut request)?;
     // SAFETY: the kernel has filled in the flags.
     let flags = libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags });
-    Ok(flags & libc::IFF_UP != 0 && flags & libc::IFF_RUNNING != 0)
+    let mut link = EthtoolValue { command: ETHTOOL_GLINK, value: 0 };
+    request.ifr_ifru.ifru_data = (&raw mut link).cast();
+    let carrier = match ask(libc::SIOCETHTOOL as libc::c_ulong, &mut request) {
+        Ok(()) => link.value != 0,
+        Err(_) => flags & libc::IFF_RUNNING != 0,
+    };
+    Ok(flags & libc::IFF_UP != 0 && carrier)
 }
+
+/// `struct ethtool_value` of linux/ethtool.h.
+#[repr(C)]
+struct EthtoolValue {
+    command: u32,
+    value: u32,
+}
+
+const ETHTOOL_GLINK: u32 = 0x0a;
 
 fn named(device: &str) -> io::Result<libc::ifreq> {
     // SAFETY: the structure is plain bytes; all zero is a value of it.
