@@ -52,7 +52,7 @@ count = @COUNT@
 rate = @RATE@
 requests = @REQUESTS@
 retransmit_after = 0.2
-retransmissions = 20
+retransmissions = 60
 drain = 10
 resolve = 30
 [authentication]
