@@ -13,6 +13,7 @@ pub mod control;
 pub mod engine;
 pub mod generate;
 pub mod html;
+pub mod line;
 pub mod measure;
 pub mod nai;
 pub mod pace;

@@ -17,7 +17,7 @@ use pktgen::{
     check::{self, Problem},
     control::{self, Socket},
     generate::Generator,
-    html,
+    html, line,
     measure::{self, config::Sink},
     pcap::{self, PcapError},
     report::{self, Generated, Responded},
@@ -216,13 +216,18 @@ fn generate(arguments: &Generate) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let (mut scenario, port) = load(common)?;
     let traffic = &mut scenario.traffic;
-    traffic.rate = arguments.rate.unwrap_or(traffic.rate);
+    if let Some(rate) = arguments.rate {
+        (traffic.rate, traffic.line) = (rate, None);
+    }
     traffic.requests = arguments.requests.or(traffic.requests);
     traffic.duration = common.duration.or(traffic.duration);
     check::values(&scenario).map_err(in_file(&common.scenario))?;
     check::sending(&scenario).map_err(in_file(&common.scenario))?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
-    let outcome = run(&scenario, &port, control::pair(), !common.quiet, |mac| {
+    let outcome = run(&scenario, &port, control::pair(), !common.quiet, |mac, control| {
+        let mut scenario = scenario.clone();
+        let line = line::rate(&scenario, line::speed(&port, control));
+        line::resolve(&mut scenario, line).map_err(in_file(&common.scenario))?;
         Generator::new(&scenario, mac, clock as u32).map_err(in_file(&common.scenario))
     })?;
     let result = Generated::of(&scenario.name, &outcome.machine, outcome.port);
@@ -255,7 +260,7 @@ fn respond(arguments: &Respond) -> anyhow::Result<ExitCode> {
         commander.follow_stdin();
         Ok(())
     };
-    let outcome = run(&scenario, &port, (commander.clone(), orders), !common.quiet, |_| {
+    let outcome = run(&scenario, &port, (commander.clone(), orders), !common.quiet, |_, _| {
         open(&mut sockets)?;
         Responder::new(&scenario).map_err(in_file(&common.scenario))
     })?;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::mac::MacAddr;
+use common::{mac::MacAddr, port::PortControl};
 use dataplane::backend::dpdk::{self, DpdkQueue, Step, UnixSignal};
 
 use crate::{
@@ -46,18 +46,19 @@ struct Shared<M> {
     outcome: Mutex<Option<Outcome<M>>>,
 }
 
-/// Runs a machine on the scenario's port until it is done. `make` gets the port's Ethernet address. The screen (standard
-/// error) shows progress if `show`. Belongs on the main thread.
+/// Runs a machine on the scenario's port until it is done. `make` gets the port's Ethernet address and what tells its
+/// link. The screen (standard error) shows progress if `show`. Belongs on the main thread.
 pub fn run<M: Machine + 'static>(
     scenario: &Scenario,
     port: &Port,
     (commander, orders): (Commander, Receiver<Order>),
     show: bool,
-    make: impl FnOnce(MacAddr) -> anyhow::Result<M>,
+    make: impl FnOnce(MacAddr, &dyn PortControl) -> anyhow::Result<M>,
 ) -> anyhow::Result<Outcome<M>> {
     let mut started = dpdk::start(&scenario.dataplane(port, None))?;
-    let mac = started.control().ports().first().map(|port| port.mac).unwrap_or_default();
-    let machine = make(mac)?;
+    let control = started.control();
+    let mac = control.ports().first().map(|port| port.mac).unwrap_or_default();
+    let machine = make(mac, &*control)?;
     let shared = Arc::new(Shared { stop: Arc::default(), line: Mutex::default(), outcome: Mutex::default() });
     started.on_signal(move |signal| {
         if !matches!(signal, UnixSignal::SIGHUP) {

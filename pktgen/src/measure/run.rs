@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use common::{id::PortId, port::PortControl};
+use common::port::PortControl;
 use dataplane::backend::dpdk::{self, DpdkQueue, UnixSignal};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,10 +27,9 @@ use crate::{
     check::Problem,
     control::{Command, Commander, Order},
     engine::Flow,
-    pace,
+    line,
     result::{Report, Step},
     scenario::{Port, Scenario},
-    template,
 };
 
 /// Loops between two looks at what other threads want to know.
@@ -71,8 +70,8 @@ pub fn run(
     let mut started = dpdk::start(&scenario.dataplane(port, scenario.sink.as_ref()))?;
     let control = started.control();
     let mut scenario = scenario.clone();
-    let line = line_rate(&scenario, port, &*control);
-    resolve_rate(&mut scenario, line).map_err(&refuse)?;
+    let line = line::rate(&scenario, line::speed(port, &*control));
+    line::resolve(&mut scenario, line).map_err(&refuse)?;
     let plan = plan_of(&scenario).map_err(&refuse)?;
     let (length, settings) = (plan.length(), report::setting(&scenario, port, line));
     let infos = control.ports();
@@ -135,29 +134,6 @@ pub fn run(
 fn plan_of(scenario: &Scenario) -> Result<Box<dyn Plan>, Problem> {
     let (mode, nodes) = crate::check::measuring(scenario)?;
     plan::of(mode, nodes, &scenario.traffic)
-}
-
-/// Frames a second that fill the sending port's link.
-fn line_rate(scenario: &Scenario, port: &Port, control: &dyn PortControl) -> Option<f64> {
-    let nodes = scenario.nodes.as_ref()?;
-    let mbps = port.speed_mbps.or(Some(control.link(PortId(0)).speed_mbps)).filter(|mbps| *mbps > 0)?;
-    let bytes = scenario
-        .request
-        .frame_size
-        .map_or_else(|| template::frame_length(scenario, nodes.nai.length(nodes.first)) as u32, u32::from);
-    Some(pace::line_rate(mbps, bytes))
-}
-
-/// A share of the line rate becomes a rate.
-fn resolve_rate(scenario: &mut Scenario, line: Option<f64>) -> Result<(), Problem> {
-    if let Some(share) = scenario.traffic.line {
-        let Some(line) = line else {
-            let reason = "the device does not say how fast its link is: port.speed_mbps is needed".into();
-            return Err(Problem { field: "traffic.line".into(), reason });
-        };
-        scenario.traffic.rate = share * line;
-    }
-    Ok(())
 }
 
 /// Asks the director for its counters again and again.
