@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use benches::throughput::capture;
+use benches::throughput::{capture, source::Source};
 use common::wire::{checksum, ethernet, ipv4, mobile_ip, udp};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -14,7 +14,7 @@ const PAYLOAD: usize = 14 + 20 + 8;
 const FRAMES: u32 = 64;
 
 fn frames() -> Vec<Vec<u8>> {
-    capture::frames(FRAMES).expect("the bundled scenario")
+    capture::frames(&Source::nodes(FRAMES)).expect("the bundled scenario")
 }
 
 fn request(criterion: &mut Criterion) {

@@ -5,7 +5,7 @@
 
 use std::{hint::black_box, net::Ipv4Addr};
 
-use benches::throughput::capture;
+use benches::throughput::{capture, source::Source};
 use common::mac::MacAddr;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dataplane::{
@@ -18,7 +18,7 @@ const REAL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);
 const REAL_MAC: MacAddr = MacAddr([2, 0, 0, 0, 1, 51]);
 
 fn frame() -> Vec<u8> {
-    capture::frames(1).expect("the bundled scenario").remove(0)
+    capture::frames(&Source::nodes(1)).expect("the bundled scenario").remove(0)
 }
 
 fn short(criterion: &mut Criterion) {

@@ -13,7 +13,12 @@ use dataplane::{clock::FakeClock, worker::Worker};
 use serde::{Deserialize, Serialize};
 
 use super::flat::FlatQueue;
-use crate::throughput::{capture, case::Mode, director::snapshot};
+use crate::throughput::{
+    capture,
+    case::Mode,
+    director::{acquaint, snapshot},
+    source::Source,
+};
 
 /// Mobile nodes of the capture, and of the one whose every request is a new node's.
 const NODES: [u32; 2] = [1024, 16_384];
@@ -29,11 +34,13 @@ pub enum Kind {
     Directed,
     /// Every request a new session; MAC rewrite.
     New,
+    /// Four of five requests repeated, the fifth a new session; MAC rewrite.
+    Mixed,
 }
 
 impl Kind {
     /// All.
-    pub const ALL: [Self; 3] = [Self::Dispatched, Self::Directed, Self::New];
+    pub const ALL: [Self; 4] = [Self::Dispatched, Self::Directed, Self::New, Self::Mixed];
 }
 
 /// Runs `bursts` bursts of 64 frames.
@@ -45,13 +52,16 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
     let (nodes, mode) = match kind {
         Kind::Dispatched => (NODES[0], Mode::Dispatched),
         Kind::Directed => (NODES[0], Mode::Directed),
-        Kind::New => (NODES[1], Mode::Dispatched),
+        Kind::New | Kind::Mixed => (NODES[1], Mode::Dispatched),
     };
-    ensure!(kind != Kind::New || packets <= nodes, "{packets} packets, {nodes} nodes");
-    let frames: Arc<[Vec<u8>]> = capture::frames(nodes)?.into();
+    ensure!(nodes == NODES[0] || packets <= nodes, "{packets} packets, {nodes} nodes");
+    let source = Source { mixed: kind == Kind::Mixed, ..Source::nodes(nodes) };
+    let frames: Arc<[Vec<u8>]> = capture::frames(&source)?.into();
     let director = Director::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
     let (ends, control) = link(1, 1, director);
-    control.snapshot.store(Arc::new(snapshot(mode, 1)));
+    let snapshot = snapshot(mode, 1);
+    acquaint(&control.director, &snapshot, source.known(), FakeClock::default().now().tick());
+    control.snapshot.store(Arc::new(snapshot));
     let queue = FlatQueue::new(frames);
     let sent = Arc::clone(&queue.sent);
     let mut ends = ends.into_iter();
@@ -64,6 +74,7 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
     let received = worker.step(bursts as usize);
     let (sent, sessions) = (sent.load(Relaxed), control.director.occupancy());
     ensure!(received == packets as usize && sent == u64::from(packets), "{received} received, {sent} sent");
-    ensure!(sessions == u64::from(nodes.min(packets)), "{sessions} sessions");
+    let begun = if source.mixed { packets / 5 } else { nodes.min(packets) };
+    ensure!(sessions == u64::from(source.known() + begun), "{sessions} sessions");
     Ok(())
 }

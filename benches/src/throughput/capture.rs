@@ -78,15 +78,16 @@ pub fn nai(node: u32) -> String {
     format!("mip-user{node:09}@ispxyz.com")
 }
 
-/// The same frames in memory.
+/// The frames of a source of one queue, in memory.
 ///
 /// # Errors
 /// If the scenario makes other frames.
-pub fn frames(nodes: u32) -> anyhow::Result<Vec<Vec<u8>>> {
+pub fn frames(source: &Source) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut file = Vec::new();
-    generate(nodes, &mut file)?;
-    let records = file[FILE_HEADER..].chunks_exact(RECORD_HEADER + FRAME);
-    Ok(records.map(|record| record[RECORD_HEADER..].to_vec()).collect())
+    generate(source.sessions, &mut file)?;
+    let records: Vec<&[u8]> = file[FILE_HEADER..].chunks_exact(RECORD_HEADER + FRAME).collect();
+    let node = |at| if source.mixed { mixed(at, source.known()) } else { at };
+    Ok((0..source.sessions).map(|at| records[node(at) as usize][RECORD_HEADER..].to_vec()).collect())
 }
 
 fn generate(nodes: u32, out: &mut impl Write) -> anyhow::Result<()> {

@@ -61,12 +61,12 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
         let stop = Arc::clone(&stop);
         thread::spawn(move || {
             let publisher = publish(&control, case.publications, &stop);
-            let outcome = watch(&control, case, seconds, &laps);
+            let rate = watch(&control, case, seconds, &laps);
             stop.store(true, Relaxed);
             let published = publisher.join().map_err(|_| anyhow!("the publishing thread failed"))?;
             let wanted = f64::from(case.publications);
             ensure!(published >= wanted * PUNCTUAL, "void: only {published:.0} snapshots a second");
-            outcome
+            Ok((rate?, control))
         })
     };
     let ends = Mutex::new(workers.into_iter().map(Some).collect::<Vec<Option<WorkerEnd>>>());
@@ -86,11 +86,18 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
             }
         })
     })?;
-    watch.join().map_err(|_| anyhow!("the watching thread failed"))?
+    let (rate, control) = watch.join().map_err(|_| anyhow!("the watching thread failed"))??;
+    // The workers have ended: what they count is final.
+    let (received, sent) = books(&control, case)?;
+    let table = Table {
+        bytes_per_session: control.director.bytes() as f64 / f64::from(control.director.capacity()),
+        refused_percent: missing(&control, case)? as f64 / f64::from(case.sessions) * 100.0,
+    };
+    Ok(Measured { mpps: rate / 1e6, received, sent, table: Some(table) })
 }
 
 /// Gives the first `nodes` nodes their sessions.
-fn acquaint(director: &Director, snapshot: &Snapshot, nodes: u32, now: Tick) {
+pub fn acquaint(director: &Director, snapshot: &Snapshot, nodes: u32, now: Tick) {
     let Some(vserver) = snapshot.vserver(VserverId(0)) else { return };
     let tag = director.tag(vserver, KeySpace::Nai);
     for node in 0..nodes {
@@ -124,19 +131,13 @@ fn publish(control: &ControlEnd, rate: u32, stop: &Arc<AtomicBool>) -> thread::J
     })
 }
 
-fn watch(control: &ControlEnd, case: Case, seconds: u32, laps: &Receiver<Lap>) -> anyhow::Result<Measured> {
+/// Packets a second.
+fn watch(control: &ControlEnd, case: Case, seconds: u32, laps: &Receiver<Lap>) -> anyhow::Result<f64> {
     let received = || control.stats.iter().map(|stats| stats.received.load(Relaxed)).sum::<u64>();
-    let rate = match case.traffic {
-        Traffic::Repeats => steady(control, case, seconds, received)?,
-        Traffic::New | Traffic::Mixed => one_pass(case, laps, received)?,
-    };
-    let (received, sent) = books(control, case)?;
-    let sessions = f64::from(case.sessions);
-    let table = Table {
-        bytes_per_session: control.director.bytes() as f64 / f64::from(control.director.capacity()),
-        refused_percent: missing(control, case) as f64 / sessions * 100.0,
-    };
-    Ok(Measured { mpps: rate / 1e6, received, sent, table: Some(table) })
+    match case.traffic {
+        Traffic::Repeats => steady(control, case, seconds, received),
+        Traffic::New | Traffic::Mixed => one_pass(case, laps, received),
+    }
 }
 
 /// Waits until all sessions exist, then takes the median of the rates once a second.
@@ -177,8 +178,10 @@ fn one_pass(case: Case, laps: &Receiver<Lap>, received: impl Fn() -> u64) -> any
 }
 
 /// Nodes without a session.
-fn missing(control: &ControlEnd, case: Case) -> u64 {
-    u64::from(case.sessions).saturating_sub(control.director.stats().total(SlbCounter::Created))
+fn missing(control: &ControlEnd, case: Case) -> anyhow::Result<u64> {
+    let created = control.director.stats().total(SlbCounter::Created);
+    let missing = u64::from(case.sessions).checked_sub(created);
+    missing.with_context(|| format!("void: {created} sessions of {} nodes", case.sessions))
 }
 
 /// The counters must tell the story of the case, all of it; packets received and sent.
@@ -195,20 +198,19 @@ fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
         }
         for port in &stats.ports {
             ensure!(port.tx_full.load(Relaxed) == 0, "void: the device refused packets");
-            // The worker goes on while this reads: sent is read first and may lag, never lead.
             sent += port.tx_packets.load(Relaxed);
         }
         received += stats.received.load(Relaxed);
     }
     // A full pair of lines refuses a session: of a table at its stated capacity fewer than one in a thousand.
-    let (missing, refused) = (missing(control, case), control.director.refused());
+    let (missing, refused) = (missing(control, case)?, control.director.refused());
     ensure!(refused <= received / 1000, "void: the table refused {refused} times in {received}");
     ensure!(
         missing <= u64::from(case.sessions) / 1000,
         "void: {missing} of {} sessions missing",
         case.sessions
     );
-    ensure!(sent <= received && sent > 0, "void: {received} received, {sent} sent");
+    ensure!(sent == received && sent > 0, "void: {received} received, {sent} sent");
     Ok((received, sent))
 }
 

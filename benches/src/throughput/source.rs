@@ -16,6 +16,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// One queue, a frame a node.
+    pub fn nodes(sessions: u32) -> Self {
+        Self { mixed: false, sessions, workers: 1 }
+    }
+
     /// Nodes that have their session before the first frame of mixed traffic.
     pub fn known(&self) -> u32 {
         if self.mixed { self.sessions / 5 * 4 } else { 0 }
