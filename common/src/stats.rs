@@ -22,6 +22,13 @@ pub struct PortCell {
     pub tx_bytes: AtomicU64,
     /// Packets dropped because the transmit ring stayed full.
     pub tx_full: AtomicU64,
+    /// Polls that brought nearly a whole burst, [`PortCell::FULL`] packets or more.
+    pub full_bursts: AtomicU64,
+}
+
+impl PortCell {
+    /// Of 64; some drivers give up to three packets less, to end at a cache line of descriptors.
+    pub const FULL: usize = 60;
 }
 
 /// One worker's cells.
@@ -47,6 +54,12 @@ pub struct WorkerStats {
     pub cpu: AtomicU64,
     /// Frames from the kernel sent out.
     pub injected: AtomicU64,
+    /// Frames from the kernel dropped because the pool was dry.
+    pub inject_no_buffer: AtomicU64,
+    /// Frames from the kernel dropped because the transmit ring stayed full; also in [`PortCell::tx_full`].
+    pub inject_tx_full: AtomicU64,
+    /// Frames from the kernel dropped because their interface is gone or they do not fit into a buffer.
+    pub inject_refused: AtomicU64,
     /// Events lost because the ring to control was full.
     pub events_lost: AtomicU64,
     /// By port.
@@ -67,6 +80,9 @@ impl WorkerStats {
             generation: AtomicU64::new(0),
             cpu: AtomicU64::new(0),
             injected: AtomicU64::new(0),
+            inject_no_buffer: AtomicU64::new(0),
+            inject_tx_full: AtomicU64::new(0),
+            inject_refused: AtomicU64::new(0),
             events_lost: AtomicU64::new(0),
             ports: (0..ports).map(|_| CachePadded::default()).collect(),
         }

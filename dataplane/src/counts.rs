@@ -17,6 +17,8 @@ pub struct PortCounts {
     pub tx_bytes: u64,
     /// Packets that it did not take.
     pub tx_full: u64,
+    /// Polls that brought nearly a whole burst.
+    pub full_bursts: u64,
 }
 
 /// A worker's counts since its start.
@@ -35,6 +37,12 @@ pub struct Counts {
     pub busy_cycles: u64,
     /// Frames from control sent out.
     pub injected: u64,
+    /// Those dropped: the pool was dry.
+    pub inject_no_buffer: u64,
+    /// Those dropped: the device did not take them.
+    pub inject_tx_full: u64,
+    /// Those dropped: no such interface any more, or too large.
+    pub inject_refused: u64,
     /// By port.
     pub ports: Vec<PortCounts>,
 }
@@ -52,6 +60,9 @@ impl Counts {
             empty_polls: 0,
             busy_cycles: 0,
             injected: 0,
+            inject_no_buffer: 0,
+            inject_tx_full: 0,
+            inject_refused: 0,
             ports: vec![PortCounts::default(); ports],
         }
     }
@@ -79,19 +90,28 @@ impl Counts {
         stats.received.store(self.received, Relaxed);
         stats.bursts.store(self.bursts, Relaxed);
         stats.busy_cycles.store(self.busy_cycles, Relaxed);
-        stats.injected.store(self.injected, Relaxed);
+        stats.empty_polls.store(self.empty_polls, Relaxed);
         for (cell, counts) in stats.ports.iter().zip(&self.ports) {
-            let pairs: [(&AtomicU64, u64); 5] = [
+            let pairs: [(&AtomicU64, u64); 6] = [
                 (&cell.rx_packets, counts.rx_packets),
                 (&cell.rx_bytes, counts.rx_bytes),
                 (&cell.tx_packets, counts.tx_packets),
                 (&cell.tx_bytes, counts.tx_bytes),
                 (&cell.tx_full, counts.tx_full),
+                (&cell.full_bursts, counts.full_bursts),
             ];
             for (cell, value) in pairs {
                 cell.store(value, Relaxed);
             }
         }
+    }
+
+    /// Copies what became of frames from control.
+    pub fn publish_injected(&self, stats: &WorkerStats) {
+        stats.injected.store(self.injected, Relaxed);
+        stats.inject_no_buffer.store(self.inject_no_buffer, Relaxed);
+        stats.inject_tx_full.store(self.inject_tx_full, Relaxed);
+        stats.inject_refused.store(self.inject_refused, Relaxed);
     }
 
     /// A port's counts.

@@ -19,7 +19,7 @@ use common::{
     ring::{FrameReceiver, FrameSender, MAX_FRAME},
     slb::Director,
     snapshot::Snapshot,
-    stats::WorkerStats,
+    stats::{PortCell, WorkerStats},
     time::Nanos,
 };
 
@@ -165,6 +165,7 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
         while self.inject() > 0 {}
         self.flush();
         self.counts.publish(&self.stats);
+        self.counts.publish_injected(&self.stats);
     }
 
     /// One burst from each queue.
@@ -194,6 +195,7 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
         if let Some(cell) = self.counts.port(port) {
             cell.rx_packets += got as u64;
             cell.rx_bytes += bytes as u64;
+            cell.full_bursts += u64::from(got >= PortCell::FULL);
         }
         let mut cx = Context {
             worker: self.id,
@@ -236,16 +238,26 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
         if taken > 0 {
             self.flush();
             self.counts.publish(&self.stats);
+            self.counts.publish_injected(&self.stats);
         }
         taken
     }
 
     fn inject_one(&mut self, interface: InterfaceId) {
-        let Some(interface) = self.snapshot.load().interfaces.get(interface.index()) else { return };
-        let port = interface.port;
-        let Some(queue) = self.queues.get_mut(port.index()) else { return };
-        let Some(mut frame) = queue.allocate() else { return };
-        let Some(room) = frame.append(self.injected.len()) else { return };
+        let port = self.snapshot.load().interfaces.get(interface.index()).map(|interface| interface.port);
+        let Some((port, queue)) = port.and_then(|port| Some((port, self.queues.get_mut(port.index())?)))
+        else {
+            self.counts.inject_refused += 1;
+            return;
+        };
+        let Some(mut frame) = queue.allocate() else {
+            self.counts.inject_no_buffer += 1;
+            return;
+        };
+        let Some(room) = frame.append(self.injected.len()) else {
+            self.counts.inject_refused += 1;
+            return;
+        };
         room.copy_from_slice(&self.injected);
         transmit::push(frame, None, port, &mut self.queues, &mut self.outboxes, &mut self.counts);
     }

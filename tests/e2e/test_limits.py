@@ -1,4 +1,5 @@
-"""What happens at the limits of the machine: too little memory, dry pools, full rings, peers that vanish."""
+"""What happens at the limits of the machine: too little memory, full rings, more requests than can be served, peers that
+vanish. Pools are as large as all that can hold buffers, so none runs dry here; the dataplane's own tests dry one."""
 
 import re
 import signal

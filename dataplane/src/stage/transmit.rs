@@ -83,8 +83,9 @@ pub fn push<Q: PortQueue>(
     counts: &mut Counts,
 ) {
     let (Some(queue), Some(outbox)) = (queues.get_mut(port.index()), outboxes.get_mut(port.index())) else {
-        if verdict.is_some() {
-            counts.end(Verdict::TxDown);
+        match verdict {
+            Some(_) => counts.end(Verdict::TxDown),
+            None => counts.inject_refused += 1,
         }
         return;
     };
@@ -121,8 +122,9 @@ pub fn flush<Q: PortQueue>(queue: &mut Q, outbox: &mut Outbox<Q::Frame>, counts:
     }
     outbox.frames.clear();
     for (verdict, _) in outbox.tags.drain(..) {
-        if verdict.is_some() {
-            counts.end(Verdict::TxFull);
+        match verdict {
+            Some(_) => counts.end(Verdict::TxFull),
+            None => counts.inject_tx_full += 1,
         }
     }
 }

@@ -28,18 +28,27 @@ fn frames_from_control_leave_as_they_are_on_their_interfaces_port() {
     assert_eq!(sent, [vec![plain.clone(), plain], vec![tagged.clone(), tagged]]);
     for stats in &rig.control.stats {
         assert_eq!(stats.injected.load(Relaxed), 2, "neither the unknown interface's nor the one too large");
+        assert_eq!(stats.inject_refused.load(Relaxed), 2, "these two");
     }
     assert_eq!(rig.received(), 0);
 }
 
 #[test]
-fn with_a_dry_pool_frames_from_control_are_dropped_and_nothing_leaks() {
+fn with_a_dry_pool_frames_from_control_are_counted_and_nothing_leaks() {
     let mut rig = Rig::new(1);
     let all = rig.wire.free_buffers();
     let hoard = rig.wire.hoard(0);
     assert!(rig.control.injects[0].send(INTERFACES[0], &[0; 60]));
     assert_eq!(rig.turn(), [Vec::<Vec<u8>>::new(), Vec::new()]);
+    let stats = &rig.control.stats[0];
+    let counted =
+        || [&stats.inject_no_buffer, &stats.injected, &stats.inject_refused].map(|cell| cell.load(Relaxed));
+    assert_eq!(counted(), [1, 0, 0]);
     drop(hoard);
+    assert!(rig.control.injects[0].send(INTERFACES[0], &[0; 60]));
+    assert_eq!(rig.turn()[0].len(), 1, "the pool has buffers again");
+    let stats = &rig.control.stats[0];
+    assert_eq!((stats.inject_no_buffer.load(Relaxed), stats.injected.load(Relaxed)), (1, 1));
     for _ in 0..100 {
         one(&mut rig, 1, &from_agent([10, 1, 1, 51].into()).udp(1, 2, &[]));
         one(&mut rig, 1, &from_agent([10, 1, 1, 99].into()).udp(1, 2, &[]));
@@ -47,6 +56,38 @@ fn with_a_dry_pool_frames_from_control_are_dropped_and_nothing_leaks() {
         one(&mut rig, 1, &[0; 10]);
     }
     assert_eq!(rig.wire.free_buffers(), all);
+}
+
+#[test]
+fn frames_from_control_that_a_full_ring_does_not_take_are_counted() {
+    let sizes = Sizes { transmit: 8, ..Sizes::default() };
+    let mut rig = Rig::with(1, Poll::Always, sizes, rig::snapshot());
+    for _ in 0..20 {
+        assert!(rig.control.injects[0].send(INTERFACES[0], &[0; 60]));
+    }
+    while rig.workers[0].step(1) > 0 {}
+    let stats = &rig.control.stats[0];
+    assert_eq!((stats.injected.load(Relaxed), stats.inject_tx_full.load(Relaxed)), (8, 12));
+    assert_eq!(stats.ports[0].tx_full.load(Relaxed), 12);
+    assert_eq!(rig.wire.sent(PortId(0)).len(), 8);
+}
+
+#[test]
+fn full_bursts_are_counted_by_port_and_polls_with_them() {
+    let mut rig = Rig::new(1);
+    let frame = from_agent([10, 1, 1, 51].into()).udp(1, 2, &[]);
+    for (port, frames) in [(0, 1), (1, 64 + 60 + 59)] {
+        for _ in 0..frames {
+            assert!(rig.wire.feed(PortId(port), 0, &frame));
+        }
+    }
+    while rig.workers[0].step(1) > 0 {}
+    // 1, 64; 0, 64; 0, 55; and the round in which nothing came is out with the last counts.
+    rig.workers[0].drain();
+    let stats = &rig.control.stats[0];
+    let full = [0, 1].map(|port| stats.ports[port].full_bursts.load(Relaxed));
+    assert_eq!(full, [0, 2]);
+    assert_eq!(stats.bursts.load(Relaxed) + stats.empty_polls.load(Relaxed), 2 * 4);
 }
 
 #[test]

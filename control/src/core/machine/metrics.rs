@@ -107,6 +107,15 @@ impl Core {
                 labels(),
                 worker.events_lost,
             );
+            for (end, frames) in [
+                ("sent", worker.injected),
+                ("no_buffer", worker.inject_no_buffer),
+                ("tx_full", worker.inject_tx_full),
+                ("refused", worker.inject_refused),
+            ] {
+                let labels = [labels(), vec![("end", end.to_owned())]].concat();
+                facts.counter("homeward_worker_injected", "How frames from the kernel ended", labels, frames);
+            }
             facts.gauge(
                 "homeward_worker_busy_ratio",
                 "Share of busy cycles",
@@ -119,6 +128,19 @@ impl Core {
                 labels(),
                 worker.generation as f64,
             );
+        }
+        let shadows = self.machine.shadows;
+        for (end, frames) in [
+            ("to_kernel", shadows.to_kernel),
+            ("to_kernel_refused", shadows.to_kernel_refused),
+            ("unknown_interface", shadows.unknown_interface),
+            ("malformed", shadows.malformed),
+            ("from_kernel", shadows.from_kernel),
+            ("from_control", shadows.from_control),
+            ("inject_full", shadows.inject_full),
+        ] {
+            let labels = vec![("end", end.to_owned())];
+            facts.counter("homeward_shadow_frames", "Frames to and from the kernel", labels, frames);
         }
         facts.gauge("homeward_snapshot", "Snapshot generation published", Vec::new(), view.generation as f64);
         let share = self.overload.share().ratio();

@@ -126,6 +126,9 @@ impl Core {
                 busy_percent: pace.busy,
                 received: stats.received.load(Relaxed),
                 injected: stats.injected.load(Relaxed),
+                inject_no_buffer: stats.inject_no_buffer.load(Relaxed),
+                inject_tx_full: stats.inject_tx_full.load(Relaxed),
+                inject_refused: stats.inject_refused.load(Relaxed),
                 events_lost: stats.events_lost.load(Relaxed),
             }
         });

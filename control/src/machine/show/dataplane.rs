@@ -43,6 +43,12 @@ pub struct WorkerView {
     pub received: u64,
     /// Frames from the kernel sent.
     pub injected: u64,
+    /// Those dropped because the pool was dry.
+    pub inject_no_buffer: u64,
+    /// Those dropped because the transmit ring stayed full.
+    pub inject_tx_full: u64,
+    /// Those dropped because their interface is gone or they are too large.
+    pub inject_refused: u64,
     /// Events lost because control did not keep up.
     pub events_lost: u64,
 }
@@ -87,8 +93,17 @@ pub fn text(view: &DataplaneView) -> String {
         let class = format!("{:?}", verdict.class).to_lowercase();
         let _ = writeln!(out, "{:<20} {class:<10} {}", verdict.verdict.name(), verdict.packets);
     }
+    let sum = |get: fn(&WorkerView) -> u64| view.workers.iter().map(get).sum::<u64>();
+    let _ = writeln!(
+        out,
+        "\nfrom the kernel: {} sent, dropped: {} no buffer, {} transmit ring full, {} refused",
+        sum(|worker| worker.injected),
+        sum(|worker| worker.inject_no_buffer),
+        sum(|worker| worker.inject_tx_full),
+        sum(|worker| worker.inject_refused)
+    );
     // A burst may be half counted while traffic flows: the sign says what the figures do.
     let sign = if view.received == view.verdict_sum { "=" } else { "<>" };
-    let _ = writeln!(out, "\nreceived {} {sign} verdicts {}", view.received, view.verdict_sum);
+    let _ = writeln!(out, "received {} {sign} verdicts {}", view.received, view.verdict_sum);
     out
 }

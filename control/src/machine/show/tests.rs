@@ -133,6 +133,10 @@ fn the_dataplane_shows_its_books() {
         burst: 12.0,
         busy_percent: 33.3,
         received: 10,
+        injected: 5,
+        inject_no_buffer: 4,
+        inject_tx_full: 3,
+        inject_refused: 2,
         ..dataplane::WorkerView::default()
     };
     let verdicts = [(Verdict::SlbDispatched, 9), (Verdict::NoReal, 1), (Verdict::Fragment, 0)];
@@ -156,6 +160,7 @@ verdict              class      packets
 slb_dispatched       forwarded  9
 no_real              dropped    1
 
+from the kernel: 5 sent, dropped: 4 no buffer, 3 transmit ring full, 2 refused
 received 10 = verdicts 10
 "
     );
