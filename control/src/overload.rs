@@ -1,18 +1,14 @@
 //! Whether the dataplane is asked for more than it can do, and what share of new sessions it must refuse then.
 //!
 //! Two signs count. Packets are lost for want of room: a receive ring overflowed, the buffers ran dry, a transmit ring
-//! stayed full. Or a worker has had nothing but full bursts and no idle poll for a while: devices that do not count what
-//! they lose show overload only so. Up fast, down slowly: the share settles near what the load asks for.
+//! stayed full. Or nearly every poll of a port has brought a full burst for a while: devices that do not count what they
+//! lose show overload only so. Up fast, down slowly: the share settles near what the load asks for.
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use common::{
-    slb::{Shedding, TOGETHER},
-    stats::WorkerStats,
-    time::Nanos,
-};
+use common::{slb::Shedding, stats::WorkerStats, time::Nanos};
 
-/// Time between two looks; a worker publishes its idle polls twice meanwhile.
+/// Time between two looks; an idle worker publishes its polls twice meanwhile, a busy one at every burst.
 pub const LOOK: Duration = Duration::from_millis(200);
 
 /// A look with overload refuses so many 256ths more.
@@ -23,6 +19,10 @@ const DOWN: u16 = 8;
 const PATIENCE: u32 = 3;
 /// One lost of so many received is overload.
 const BEARABLE: u64 = 1000;
+/// Fewer lost in a look are an accident: half a burst.
+const FEW: u64 = 32;
+/// Fewer received in a look (5000 a second) are no load that any worker could be asked too much by.
+const QUIET: u64 = 1000;
 
 /// Totals of the whole dataplane at a look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,11 +33,13 @@ struct Totals {
     workers: Vec<Worker>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Worker {
     received: u64,
-    bursts: u64,
-    empty: u64,
+    /// Polls of all its ports.
+    polls: u64,
+    /// By port: polls that brought a full burst.
+    full: Vec<u64>,
 }
 
 /// Watches the load.
@@ -75,8 +77,8 @@ impl Overload {
         self.due = now.after(LOOK);
         let workers = stats.iter().map(|stats| Worker {
             received: stats.received.load(Relaxed),
-            bursts: stats.bursts.load(Relaxed),
-            empty: stats.empty_polls.load(Relaxed),
+            polls: stats.bursts.load(Relaxed) + stats.empty_polls.load(Relaxed),
+            full: stats.ports.iter().map(|port| port.full_bursts.load(Relaxed)).collect(),
         });
         let workers: Vec<_> = workers.collect();
         let received = workers.iter().map(|worker| worker.received).sum();
@@ -99,16 +101,16 @@ impl Overload {
     }
 
     fn reason(&mut self, before: &Totals, now: &Totals) -> Option<&'static str> {
-        let ports = now.lost.len();
         let mut pairs = before.workers.iter().zip(&now.workers);
-        let saturated = pairs.any(|(before, now)| is_saturated(*before, *now, ports));
+        let saturated = pairs.any(|(before, now)| is_saturated(before, now));
         self.saturated = if saturated { self.saturated + 1 } else { 0 };
         let ports = before.lost.iter().zip(&now.lost);
         let lost: u64 = ports.filter_map(|(before, now)| Some((*now)?.saturating_sub((*before)?))).sum();
-        if lost.saturating_mul(BEARABLE) > now.received.saturating_sub(before.received) {
+        let received = now.received.saturating_sub(before.received);
+        if received >= QUIET && lost > FEW.max(received / BEARABLE) {
             return Some("packets are lost for want of room");
         }
-        (self.saturated >= PATIENCE).then_some("a worker has nothing but full bursts")
+        (self.saturated >= PATIENCE).then_some("a worker gets nothing but full bursts from a port")
     }
 
     /// What share of new sessions is to be refused.
@@ -125,21 +127,20 @@ impl Overload {
     }
 }
 
-/// Bursts were full, and there were no more empty polls than those of a worker's other ports.
-fn is_saturated(before: Worker, now: Worker, ports: usize) -> bool {
-    let grown = |get: fn(&Worker) -> u64| get(&now).saturating_sub(get(&before));
-    let bursts = grown(|worker| worker.bursts);
-    let full = TOGETHER as u64 * 15 / 16;
-    // Empty polls are published ten times a second, so the figure may be that of half as long again; an idle worker has
-    // dozens for each burst.
-    let others = (ports as u64).saturating_sub(1) * 2;
-    bursts > 0
-        && grown(|worker| worker.received) >= bursts * full
-        && grown(|worker| worker.empty) <= bursts * others + bursts / 4
+/// Whether nearly every poll of one of its ports brought a full burst: more waits there than the worker takes. What its
+/// other ports bring meanwhile does not matter.
+fn is_saturated(before: &Worker, now: &Worker) -> bool {
+    // A worker polls its ports in turn.
+    let polls = now.polls.saturating_sub(before.polls) / (now.full.len() as u64).max(1);
+    let mut ports = before.full.iter().zip(&now.full);
+    now.received.saturating_sub(before.received) >= QUIET
+        && ports.any(|(before, now)| now.saturating_sub(*before) * 16 >= polls * 15)
 }
 
 #[cfg(test)]
 mod tests {
+    use common::stats::PortCell;
+
     use super::*;
 
     struct Rig {
@@ -157,16 +158,21 @@ mod tests {
                 now: Nanos(0),
                 lost: [Some(0), Some(0)],
             };
-            assert_eq!(rig.pass([0, 0, 0], 0), None);
+            assert_eq!(rig.pass((0, [[0, 0]; 2]), 0), None);
             rig
         }
 
-        /// 200 ms in which worker 1 does this: bursts, packets a burst, empty polls.
-        fn pass(&mut self, [bursts, each, empty]: [u64; 3], lost: u64) -> Option<Change> {
+        /// 200 ms in which worker 1 polls each port so often, and gets these bursts and packets a burst from each.
+        fn pass(&mut self, (rounds, ports): Look, lost: u64) -> Option<Change> {
             let stats = &self.stats[1];
-            stats.bursts.fetch_add(bursts, Relaxed);
-            stats.received.fetch_add(bursts * each, Relaxed);
-            stats.empty_polls.fetch_add(empty, Relaxed);
+            stats.empty_polls.fetch_add(2 * rounds, Relaxed);
+            for (cell, [bursts, each]) in stats.ports.iter().zip(ports) {
+                stats.bursts.fetch_add(bursts, Relaxed);
+                stats.empty_polls.fetch_sub(bursts, Relaxed);
+                stats.received.fetch_add(bursts * each, Relaxed);
+                let full = if each as usize >= PortCell::FULL { bursts } else { 0 };
+                cell.full_bursts.fetch_add(full, Relaxed);
+            }
             self.lost[0] = self.lost[0].map(|before| before + lost);
             self.now = self.now.after(LOOK);
             let total = self.lost;
@@ -178,15 +184,20 @@ mod tests {
         }
     }
 
-    const EASY: [u64; 3] = [1000, 20, 100_000];
+    /// Rounds, then bursts and packets a burst by port.
+    type Look = (u64, [[u64; 2]; 2]);
+
+    /// 40 000 packets.
+    const EASY: Look = (100_000, [[1000, 20], [1000, 20]]);
     /// Full bursts on one port, the other idle.
-    const FULL: [u64; 3] = [50_000, 64, 50_000];
+    const FULL: Look = (50_000, [[50_000, 64], [0, 0]]);
+    const SATURATED: &str = "a worker gets nothing but full bursts from a port";
 
     #[test]
     fn lost_packets_raise_the_share_at_once_and_calm_lowers_it_slowly() {
         let mut rig = Rig::new();
         assert_eq!(rig.pass(EASY, 0), None);
-        assert_eq!(rig.pass(EASY, 21), Some(Change::Begins("packets are lost for want of room")));
+        assert_eq!(rig.pass(EASY, 41), Some(Change::Begins("packets are lost for want of room")));
         assert_eq!(rig.percent(), 13);
         assert_eq!(
             rig.overload.words(),
@@ -207,20 +218,69 @@ mod tests {
     #[test]
     fn one_in_a_thousand_is_bearable_and_what_a_port_without_link_loses_does_not_count() {
         let mut rig = Rig::new();
-        assert_eq!(rig.pass(EASY, 20), None);
+        assert_eq!(rig.pass(EASY, 40), None);
         rig.lost[1] = None;
         assert_eq!(rig.pass(EASY, 0), None);
         // Its link is back.
         rig.lost[1] = Some(1_000_000);
         assert_eq!(rig.pass(EASY, 0), None);
-        assert_eq!(rig.pass(EASY, 21), Some(Change::Begins("packets are lost for want of room")));
+        assert_eq!(rig.pass(EASY, 41), Some(Change::Begins("packets are lost for want of room")));
+    }
+
+    #[test]
+    fn a_few_lost_or_lost_while_hardly_anything_comes_is_none() {
+        let mut rig = Rig::new();
+        for _ in 0..10 {
+            // 1500 received, 2 % lost.
+            assert_eq!(rig.pass((100_000, [[1500, 1], [0, 0]]), 32), None);
+            // 300 received: a peer that takes nothing makes no overload.
+            assert_eq!(rig.pass((100_000, [[300, 1], [0, 0]]), 300), None);
+        }
+        assert_eq!(rig.overload.share(), Shedding::NONE);
+        assert!(rig.pass((100_000, [[1500, 1], [0, 0]]), 33).is_some());
+    }
+
+    /// Three looks alike are overload, two are not.
+    fn assert_saturated(look: Look) {
+        let mut rig = Rig::new();
+        assert_eq!((rig.pass(look, 0), rig.pass(look, 0)), (None, None));
+        assert_eq!(rig.pass(look, 0), Some(Change::Begins(SATURATED)), "{look:?}");
     }
 
     #[test]
     fn nothing_but_full_bursts_for_a_while_is_overload() {
+        assert_saturated(FULL);
+        assert_saturated((50_000, [[0, 0], [50_000, 61]]));
+    }
+
+    #[test]
+    fn replies_that_come_back_through_another_port_hide_no_overload() {
+        assert_saturated((40_000, [[40_000, 64], [40_000, 20]]));
+        assert_saturated((40_000, [[20_000, 3], [40_000, 64]]));
+        assert_saturated((40_000, [[40_000, 64], [40_000, 64]]));
+        // Once in twenty rounds the port has a little less.
+        assert_saturated((40_000, [[38_000, 64], [40_000, 20]]));
+    }
+
+    #[test]
+    fn both_ports_half_the_time_are_none() {
         let mut rig = Rig::new();
-        assert_eq!((rig.pass(FULL, 0), rig.pass(FULL, 0)), (None, None));
-        assert_eq!(rig.pass(FULL, 0), Some(Change::Begins("a worker has nothing but full bursts")));
+        for _ in 0..10 {
+            assert_eq!(rig.pass((40_000, [[20_000, 64], [20_000, 64]]), 0), None);
+            // Busy all the time, but no poll leaves anything behind.
+            assert_eq!(rig.pass((40_000, [[40_000, 59], [40_000, 59]]), 0), None);
+        }
+        assert_eq!(rig.overload.share(), Shedding::NONE);
+    }
+
+    #[test]
+    fn a_worker_that_hardly_runs_and_hardly_gets_anything_is_none() {
+        let mut rig = Rig::new();
+        for _ in 0..10 {
+            // Its CPU is somebody else's most of the time: a few polls, all full.
+            assert_eq!(rig.pass((15, [[15, 64], [15, 1]]), 0), None);
+        }
+        assert_eq!(rig.overload.share(), Shedding::NONE);
     }
 
     #[test]
@@ -231,7 +291,7 @@ mod tests {
         }
         for _ in 0..10 {
             // A tenth of the time idle, in empty polls that are a fortieth of a burst's time.
-            assert_eq!(rig.pass([45_000, 64, 45_000 + 200_000], 0), None);
+            assert_eq!(rig.pass((45_000 + 200_000, [[45_000, 64], [0, 0]]), 0), None);
         }
         assert_eq!(rig.overload.share(), Shedding::NONE);
     }

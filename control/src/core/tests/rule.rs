@@ -418,7 +418,10 @@ fn a_transmit_ring_that_stays_full_sheds_new_nodes_until_it_drains() {
     let mut bench = Bench::new(&sample("", ""));
     let known = bench.goes_to("user1");
     let full = |bench: &Bench, packets| {
-        bench.worker.stats.ports[0].tx_full.fetch_add(packets, std::sync::atomic::Ordering::Relaxed)
+        let stats = &bench.worker.stats;
+        for cell in [&stats.ports[0].tx_full, &stats.received] {
+            cell.fetch_add(packets, std::sync::atomic::Ordering::Relaxed);
+        }
     };
     assert!(bench.run("show health").contains("every new session is begun"));
     for _ in 0..10 {
@@ -443,4 +446,16 @@ fn a_transmit_ring_that_stays_full_sheds_new_nodes_until_it_drains() {
     assert_ne!(bench.goes_to("user2"), 0);
     assert!(bench.run("show health").contains("every new session is begun"));
     bench.assert_books();
+}
+
+#[test]
+fn frames_of_the_kernel_that_a_dry_pool_drops_are_shown_and_metered() {
+    let mut bench = Bench::new(&sample("", ""));
+    bench.worker.stats.inject_no_buffer.fetch_add(3, std::sync::atomic::Ordering::Relaxed);
+    let shown = bench.run("show dataplane");
+    assert!(shown.contains("from the kernel: 0 sent, dropped: 3 no buffer, 0 transmit"), "{shown}");
+    let metrics = bench.core.metrics();
+    let sample = "homeward_worker_injected_total{worker=\"0\",end=\"no_buffer\"} 3.0\n";
+    assert!(metrics.contains(sample), "{metrics}");
+    assert!(metrics.contains("homeward_shadow_frames_total{end=\"inject_full\"} 0.0\n"), "{metrics}");
 }
