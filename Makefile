@@ -7,6 +7,7 @@
 #   make bench-parts  parser, hash, session table, pick and rewrite, each alone, by criterion (BENCH_ARGS=FILTER)
 #   make bench-paths  rate, loss and latency between two ends of pktgen, beside testpmd and the kernel (PATHS_ARGS=--quick)
 #   make bench-dfp    a thousand DFP agents beside a worker at full speed: what they cost (DFP_ARGS=--rounds 1)
+#   make fill         ten million sessions in a running director (FILL_ARGS=--sessions 1000000)
 #   make lint     format, clippy, documentation, licences
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
 #   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
@@ -22,7 +23,7 @@ SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
-.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
+.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp fill lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
 
 help:
 	@sed -n '3,14s/^# *//p' Makefile
@@ -80,6 +81,9 @@ bench-paths: build
 
 bench-dfp: build deps-test
 	tools/dfp-load $(DFP_ARGS)
+
+fill: build deps-test
+	tools/fill $(FILL_ARGS)
 
 lint: deps-lint
 	$(CARGO) fmt --all --check

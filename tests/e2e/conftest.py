@@ -9,6 +9,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[2] / "tools"), str(
 
 import netlab
 import scenario
+from pages import reserved
 
 
 def pytest_configure(config):
@@ -25,22 +26,6 @@ def pytest_runtest_makereport(item, call):
     if report.failed and labs is not None:
         for lab in labs.opened:
             report.sections.append(("homeward", lab.last_words or lab.logs()))
-
-
-HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
-PAGES = 512
-
-
-def free_pages():
-    """Huge pages of 2 MiB that nobody has or was promised."""
-    return int((HUGE / "free_hugepages").read_text()) - int((HUGE / "resv_hugepages").read_text())
-
-
-def reserve(more):
-    """Adds huge pages to those of the machine, or takes them away."""
-    if more:
-        there = int((HUGE / "nr_hugepages").read_text())
-        (HUGE / "nr_hugepages").write_text(str(max(0, there + more)))
 
 
 class Labs:
@@ -75,13 +60,8 @@ def labs():
 @pytest.fixture
 def pages():
     """Huge pages for three programs beside those that others use; what was added is given back."""
-    added = max(0, PAGES - free_pages())
-    reserve(added)
-    try:
-        assert free_pages() >= PAGES, f"{PAGES} huge pages of 2 MiB are not to be had"
+    with reserved(512):
         yield
-    finally:
-        reserve(-added)
 
 
 @pytest.fixture
