@@ -26,7 +26,7 @@ def reserved(wanted):
     add(added)
     try:
         if free() < wanted:
-            raise MemoryError(f"{wanted} huge pages of 2 MiB are not to be had")
+            raise OSError(f"{wanted} huge pages of 2 MiB are not to be had")
         yield
     finally:
         add(-added)

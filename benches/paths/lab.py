@@ -7,7 +7,8 @@ from netlab import Host, Lab, run
 from forwarders import MACS, Homeward, Kernel, Testpmd, Wire
 from generator import HOMES, Generator, scenario
 from losses import attribute
-from machine import Pages, Watch
+from machine import Watch
+from pages import reserved
 
 # Descriptors, so many that a CPU may be away for a few milliseconds.
 RING = 4096
@@ -107,7 +108,7 @@ class Path:
 def measure(path, rate, mode, seconds, log):
     """One run of the generator through a path: its report, where losses went, and what the machine did meanwhile."""
     # Anew for each run: others give theirs back at any time.
-    with Pages(PAGES if path.wires == "virtio" else 0), PathLab() as lab:
+    with reserved(PAGES if path.wires == "virtio" else 0), PathLab() as lab:
         if path.wires == "veth":
             lab.bare() if path.forwarder == "wire" else lab.veths()
         device, sink = path.ends(lab)

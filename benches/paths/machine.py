@@ -1,4 +1,4 @@
-"""What the machine is doing meanwhile: huge pages, CPU time that others take, threads that matter."""
+"""What the machine is doing meanwhile: CPU time that others take, threads that matter."""
 
 import contextlib
 import os
@@ -8,7 +8,6 @@ import time
 
 from netlab import LabError
 
-HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 GENERATOR_CPU, FORWARDER_CPU = 0, 1
 CPUS = {"generator": GENERATOR_CPU, "forwarder": FORWARDER_CPU}
 # Above what compilers and the like have; not real-time, which could lock the machine up.
@@ -21,38 +20,6 @@ POLLS = 5_000_000
 AMID = 9
 # Share of the CPUs' time that others may take while the machine counts as quiet.
 BUSY = 0.05
-
-
-class Pages:
-    """Huge pages of 2 MiB beside those that others use; what was added is given back."""
-
-    def __init__(self, wanted):
-        self.wanted, self.added = wanted, 0
-
-    @staticmethod
-    def free():
-        """Those that nobody has or was promised."""
-        return int((HUGE / "free_hugepages").read_text()) - int((HUGE / "resv_hugepages").read_text())
-
-    @staticmethod
-    def add(more):
-        """Adds to those of the machine, or takes away."""
-        there = int((HUGE / "nr_hugepages").read_text())
-        (HUGE / "nr_hugepages").write_text(str(max(0, there + more)))
-
-    def __enter__(self):
-        self.added = max(0, self.wanted - self.free())
-        if self.added:
-            self.add(self.added)
-        if self.free() < self.wanted:
-            self.__exit__()
-            raise OSError(f"{self.wanted} huge pages of 2 MiB are not to be had")
-        return self
-
-    def __exit__(self, *_):
-        if self.added:
-            self.add(-self.added)
-            self.added = 0
 
 
 def schedstat(pid, tid):
