@@ -68,6 +68,6 @@ mod tests {
         assert!(problem.field == "traffic.line" && problem.reason.contains("port.speed_mbps"), "{problem:?}");
         let mut plain = scenario("");
         resolve(&mut plain, None).unwrap();
-        assert_eq!(plain.traffic.rate, 7.0);
+        assert_eq!(plain.traffic.pace().rate, Some(7.0));
     }
 }

@@ -115,7 +115,7 @@ pub struct Outcome {
     pub passed: bool,
     /// In words: the answer, or what broke.
     pub reason: String,
-    /// Throughput: the highest rate that passed.
+    /// Throughput: the highest rate that passed. Sessions: new sessions a second until the fill ended.
     pub rate: Option<f64>,
     /// Throughput: the loss at that rate.
     pub loss: Option<f64>,
@@ -125,6 +125,22 @@ pub struct Outcome {
     pub resolution: Option<f64>,
     /// Sessions: distinct nodes whose frames arrived.
     pub sessions: Option<u64>,
+    /// Sessions: what ended the fill; absent if nothing did, and in documents of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled: Option<Filled>,
+    /// Sessions: new sessions a second in the churn; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub churn_rate: Option<f64>,
+}
+
+/// What ended a fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filled {
+    /// The director's table was full, as its own counters say.
+    Table,
+    /// As many nodes as should be were sent for.
+    Nodes,
 }
 
 /// What a step was for.
@@ -186,11 +202,18 @@ pub struct Step {
     /// When the director said so, since the beginning of the report: some time behind the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table_at: Option<f64>,
-    /// Trials: whether the loss was within the bound. Watches: whether every invariant held.
+    /// Trials: whether the loss was within the bound. Fills, churn and watches: whether every invariant held.
     pub passed: Option<bool>,
     /// Frames by worker of the director in this step; empty if nobody told.
     #[serde(default)]
     pub workers: Vec<Worker>,
+}
+
+impl Step {
+    /// New sessions a second: nodes of which a frame arrived for the first time.
+    pub fn created_rate(&self) -> f64 {
+        if self.seconds > 0.0 { self.frames.created as f64 / self.seconds } else { 0.0 }
+    }
 }
 
 /// Every frame has exactly one end: `sent = right + wrong + corrupted + lost`. What came twice is counted besides.
@@ -204,6 +227,9 @@ pub struct Frames {
     pub retransmitted: u64,
     /// Arrived intact at the home agent of their node.
     pub right: u64,
+    /// The first of their node that arrived, among them: new sessions.
+    #[serde(default)]
+    pub created: u64,
     /// Arrived intact at another one, or at an address that is no home agent's.
     pub wrong: u64,
     /// Arrived with other bytes than were sent.

@@ -100,7 +100,7 @@ def result(process, code=0):
 def counters(director):
     """The lines that have pktgen ask the director."""
     command = [str(director.program), "shell", "--socket", str(director.socket), "-c", "show dataplane | json",
-               "-c", "show ip slb stats | json"]
+               "-c", "show ip slb stats | json", "-c", "show memory | json"]
     return f"[director]\ncounters = {json.dumps(command)}\n"
 
 
@@ -151,18 +151,70 @@ def test_sessions_fill_a_small_table_and_then_churn(lab):
     total = report["total"]
     assert 200 < total["new"] == report["outcome"]["sessions"] < 300 and balanced(total)
     assert stats(director)["Connections Created"] == total["new"] or total["lost"] > 0
+    outcome = report["outcome"]
+    # Every new node's first frame has made a session at the rate that they were sent with, or a busy machine was slower.
+    assert outcome["passed"] and outcome["filled"] == "nodes" and 50 < outcome["rate"] <= 550, outcome
+    assert 5 < outcome["churn_rate"] < 200 and total["created"] == total["new"], outcome
+
+
+def test_a_fill_ends_when_the_director_says_that_its_table_is_full(lab):
+    director = prepare(lab, sessions=1024)
+    mode = "[mode.sessions]\ninterval = 0.5\nchurn = 1\nchurn_new = 0\n"
+    text = SCENARIO.replace("count = 300", "count = 20000").replace("rate = 500", "rate = 400")
+    page = lab.folder / "sessions.html"
+    report = result(spawn(lab, "measure", text + counters(director) + mode, "--html", str(page)))
+    outcome = report["outcome"]
+    assert outcome["passed"] and outcome["filled"] == "table" and 100 < outcome["rate"] <= 440, outcome
+    assert "until the director's table was full" in outcome["reason"]
+    # It was full, and the fill ended soon after, long before all nodes were sent for.
+    made = stats(director)
+    assert made["Connections Created"] == 1024 == report["steps"][-1]["table"]
+    assert 1024 < report["total"]["new"] < 8000 and report["total"]["wrong"] == 0
+    assert {step["phase"] for step in report["steps"]} == {"fill", "churn"}
+    assert "by its own counters" in page.read_text() and "new sessions a second" in page.read_text()
+
+
+def nowhere(lab):
+    """A port whose frames go nowhere."""
+    return SCENARIO.replace('"net_af_packet0,iface=eth0"', '"net_null0"').replace(
+        '"net_af_packet1,iface=eth1"', '"net_af_packet1,iface=eth1"\nwait = 0').replace(
+        'gateway = "15.1.1.1"', 'gateway = "15.1.1.1"\nmac = "02:00:00:00:00:01"')
+
+
+@pytest.mark.parametrize("mode", ["[mode.soak]\ninterval = 1\nsettle = 0.5\nloss = 1\n",
+                                  "[mode.sessions]\ninterval = 0.5\nsettle = 0.5\nloss = 1\n"],
+                         ids=["soak", "sessions"])
+def test_what_loses_every_frame_has_failed_whatever_the_bound(lab, mode):
+    lab.plug(lab.hosts["pdsn"], "eth1")
+    report = result(spawn(lab, "measure", nowhere(lab) + mode, "--duration", "3"), code=2)
+    assert "nothing arrived" in report["outcome"]["reason"] and not report["outcome"]["passed"]
+    assert report["total"]["sent"] == report["total"]["lost"] > 0 and report["steps"][0]["passed"] is False
 
 
 def test_a_soak_says_what_the_wire_did_and_stops_at_a_broken_invariant(labs):
     lab = labs(homes=0, relay={"seed": 7, "loss": 40, "duplicate": 0, "reorder": 30})
     prepare(lab)
-    mode = "[mode.soak]\ninterval = 1\nsettle = 1\n"
+    mode = "[mode.soak]\ninterval = 1\nsettle = 1\nloss = 0.2\n"
     report = result(spawn(lab, "measure", SCENARIO.replace("rate = 500", "rate = 200") + mode, "--duration", "3"))
     done = lab.relay.ask("done")
     total = report["total"]
     assert report["outcome"]["passed"] and [step["passed"] for step in report["steps"]] == [True] * 3
     assert (total["lost"], total["sent"]) == (done["lost"], 600) and done["reordered"] > 0 < total["lost"]
     assert balanced(total) and total["wrong"] == total["stray"] == 0
+
+
+def test_a_soak_looks_into_the_books_of_the_director(lab):
+    director = prepare(lab)
+    mode = "[mode.soak]\ninterval = 1\nsettle = 1\nloss = 0.2\n"
+    report = result(spawn(lab, "measure", SCENARIO + counters(director) + mode, "--duration", "3"))
+    assert report["outcome"]["passed"] and "the director's books balanced" in report["outcome"]["reason"]
+    # The same with a director that lost track of one frame: found when traffic is still.
+    lost = {"workers": [{"worker": 0, "received": 1000}], "received": 1000,
+            "verdicts": [{"verdict": "slb_dispatched", "class": "forwarded", "packets": 999}]}
+    liar = f"[director]\ncounters = {json.dumps(['echo', json.dumps(lost)])}\n"
+    report = result(spawn(lab, "measure", SCENARIO + liar + mode, "--duration", "2"), code=2)
+    reason = report["outcome"]["reason"]
+    assert not report["outcome"]["passed"] and "received 1000 frames and gave 999 verdicts" in reason, reason
 
 
 def test_a_soak_over_a_wire_that_doubles_frames_fails(labs):

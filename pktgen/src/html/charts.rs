@@ -102,6 +102,7 @@ fn rate_by_sessions(report: &Report) -> Plot {
         rates("sent, new sessions", 0, Shape::Line, |step| step.offered, Phase::Fill),
         rates("at the right home agent, new sessions", 2, Shape::Dashes, |step| step.forwarded, Phase::Fill),
         rates("at the right home agent, churn", 1, Shape::Circles, |step| step.forwarded, Phase::Churn),
+        rates("new sessions, churn", 4, Shape::Line, Step::created_rate, Phase::Churn),
     ];
     Plot {
         title: "Throughput against sessions".into(),

@@ -7,7 +7,7 @@ use super::{
     plot::{Plot, PlotError},
     tables, units,
 };
-use crate::result::{Latency, Mode, Phase, Report};
+use crate::result::{Filled, Latency, Mode, Phase, Report};
 
 const STYLE: &str = include_str!("style.css");
 /// On the wire besides the frame: preamble, FCS and the gap between frames.
@@ -70,7 +70,19 @@ fn tiles(report: &Report) -> Vec<Tile> {
     let outcome = &report.outcome;
     let total = &report.total;
     let mut tiles: Vec<Tile> = Vec::new();
-    if let Some(rate) = outcome.rate {
+    if report.mode == Mode::Sessions {
+        let until = match outcome.filled {
+            Some(Filled::Table) => "until the director's table was full, by its own counters",
+            Some(Filled::Nodes) => "until as many nodes were sent for as should be",
+            None => "until it ended",
+        };
+        let rates = [
+            (outcome.rate, "new sessions a second", until),
+            (outcome.churn_rate, "in the churn", "new sessions a second"),
+        ];
+        let told = rates.into_iter().filter_map(|(rate, name, more)| Some((rate?, name, more)));
+        tiles.extend(told.map(|(rate, name, more)| (name, units::count(rate.round() as u64), more.into())));
+    } else if let Some(rate) = outcome.rate {
         let bits = rate * (f64::from(report.scenario.frame_bytes) + OVERHEAD) * 8.0;
         tiles.push((
             "frames a second",

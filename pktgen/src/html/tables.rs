@@ -10,8 +10,20 @@ const FOLDED: usize = 40;
 
 /// Every frame and where it ended.
 pub fn account(report: &Report) -> Markup {
-    let Frames { sent, new, retransmitted, right, wrong, corrupted, lost, duplicated, late, moved, stray } =
-        report.total;
+    let Frames {
+        sent,
+        new,
+        retransmitted,
+        right,
+        created,
+        wrong,
+        corrupted,
+        lost,
+        duplicated,
+        late,
+        moved,
+        stray,
+    } = report.total;
     let ends = [
         ("at the right home agent", right, "good"),
         ("at a wrong one", wrong, "bad"),
@@ -22,6 +34,7 @@ pub fn account(report: &Report) -> Markup {
     let besides = [
         ("of nodes that had not sent before", new, ""),
         ("repeats of frames just sent", retransmitted, ""),
+        ("right, and the first of their node to arrive", created, ""),
         ("right after an allowed change of home agent", moved, ""),
         ("came after they were given up", late, ""),
         ("duplicated: came once more than once", duplicated, "bad"),
@@ -191,12 +204,14 @@ pub fn steps(report: &Report) -> Markup {
 fn step_table(report: &Report) -> Markup {
     let steps = &report.steps;
     let told = steps.iter().any(|step| step.table.is_some());
+    let fresh = report.mode == Mode::Sessions;
     let rate = |rate: f64| units::count(rate.round() as u64);
     html! {
         table.steps {
             thead {
                 tr {
                     th rowspan="2" { "Step" } th.n rowspan="2" { "at" } th.group colspan="3" { "frames a second" }
+                    @if fresh { th.n rowspan="2" { "new sessions a second" } }
                     th.group colspan="5" { "frames" } th.n rowspan="2" { "loss" }
                     th.n rowspan="2" { "nodes" } @if told { th.n rowspan="2" { "sessions" } } th rowspan="2" {}
                 }
@@ -212,6 +227,7 @@ fn step_table(report: &Report) -> Markup {
                         td.label { (step.label) } td.n { (units::time(step.at)) }
                         td.n { (step.target.map_or_else(|| "most".to_owned(), rate)) }
                         td.n { (rate(step.offered)) } td.n { (rate(step.forwarded)) }
+                        @if fresh { td.n { (rate(step.created_rate())) } }
                         td.n { (units::count(frames.sent)) }
                         @for bad in [frames.lost, frames.wrong, frames.corrupted, frames.duplicated] {
                             td.n.(mark("bad", bad)) { (units::count(bad)) }
@@ -226,6 +242,7 @@ fn step_table(report: &Report) -> Markup {
         }
         p.note {
             "Nodes: distinct mobile nodes sent for since the beginning."
+            @if fresh { " New sessions: nodes of which a frame arrived for the first time." }
             @if told { " Sessions: in the director's table when it was asked after the step." }
         }
     }

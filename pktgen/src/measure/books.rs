@@ -69,8 +69,8 @@ impl Books {
         self.open.get_mut(step.checked_sub(first)? as usize)
     }
 
-    /// A frame of that step came in.
-    pub fn arrived(&mut self, step: u32, end: End, latency: Option<u64>) {
+    /// A frame of that step came in; `first`: none of its node had before.
+    pub fn arrived(&mut self, step: u32, end: End, first: bool, latency: Option<u64>) {
         let frames = match self.of(step) {
             Some(book) => {
                 if let Some(nanos) = latency {
@@ -82,7 +82,10 @@ impl Books {
             None => &mut self.outside,
         };
         match end {
-            End::Right => frames.right += 1,
+            End::Right => {
+                frames.right += 1;
+                frames.created += u64::from(first);
+            }
             End::Moved => {
                 frames.right += 1;
                 frames.moved += 1;
@@ -151,6 +154,7 @@ pub fn add(a: Frames, b: Frames) -> Frames {
         new: a.new + b.new,
         retransmitted: a.retransmitted + b.retransmitted,
         right: a.right + b.right,
+        created: a.created + b.created,
         wrong: a.wrong + b.wrong,
         corrupted: a.corrupted + b.corrupted,
         lost: a.lost + b.lost,

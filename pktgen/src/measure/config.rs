@@ -53,7 +53,9 @@ pub struct Director {
     /// the one before, may have another home agent. Absent: never.
     pub reassign: Option<u8>,
     /// A command that prints its counters as JSON documents: `workers` (each with `worker` and `received`) and
-    /// `verdicts` (`verdict`, `class`, `packets`); `sessions`, or `stats` with it. Run again and again.
+    /// `verdicts` (`verdict`, `class`, `packets`), with `received` beside them if they must add up to it; `sessions`, or
+    /// `stats` with it, `connections_created` and `failed_connection_allocs`; `tables` (`name`, `capacity`, `used`). Run
+    /// again and again.
     pub counters: Vec<String>,
 }
 
@@ -145,11 +147,16 @@ impl Default for Latency {
     }
 }
 
+/// Share of frames that may be lost in a step of `sessions` and `soak` if nobody says: what a busy machine drops now and
+/// then, and no more.
+const LOSS: f64 = 0.01;
+
 /// New sessions at the rate of `[traffic]` until the table is full, then churn.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sessions {
-    /// Sessions that fill the table; absent: as many as there are nodes.
+    /// Nodes sent for at most to fill the table; absent: all. The fill ends before if `director.counters` say that the
+    /// table is full.
     pub capacity: Option<u32>,
     /// Seconds of a step.
     #[serde(deserialize_with = "seconds")]
@@ -162,7 +169,7 @@ pub struct Sessions {
     /// Seconds until a frame counts as lost.
     #[serde(deserialize_with = "seconds")]
     pub settle: Duration,
-    /// Share of frames that may be lost, 0 to 1.
+    /// Share of a step's frames that may be lost, 0 to 1. If nothing arrives it has failed, whatever is said here.
     pub loss: f64,
 }
 
@@ -174,7 +181,7 @@ impl Default for Sessions {
             churn: Duration::from_mins(1),
             churn_new: 0.2,
             settle: Duration::from_secs(1),
-            loss: 1.0,
+            loss: LOSS,
         }
     }
 }
@@ -189,12 +196,13 @@ pub struct Soak {
     /// Seconds until a frame counts as lost.
     #[serde(deserialize_with = "seconds")]
     pub settle: Duration,
-    /// Share of a step's frames that may be lost, 0 to 1.
+    /// Share of a step's frames that may be lost, 0 to 1. If nothing arrives an invariant is broken, whatever is said
+    /// here.
     pub loss: f64,
 }
 
 impl Default for Soak {
     fn default() -> Self {
-        Self { interval: Duration::from_mins(1), settle: Duration::from_secs(5), loss: 1.0 }
+        Self { interval: Duration::from_mins(1), settle: Duration::from_secs(5), loss: LOSS }
     }
 }

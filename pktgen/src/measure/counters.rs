@@ -19,6 +19,40 @@ pub struct Counters {
     pub dropped: BTreeMap<String, u64>,
     /// Sessions in the table.
     pub sessions: Option<u64>,
+    /// Sessions created.
+    pub created: Option<u64>,
+    /// Requests of new nodes that found no room in the table.
+    pub refused: Option<u64>,
+    /// Sessions that the table has room for.
+    pub capacity: Option<u64>,
+    /// Frames received and verdicts given, all workers together, both out of one document.
+    pub books: Option<Books>,
+}
+
+/// The director's books: what it received, and how many frames it says how they ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Books {
+    /// Frames received.
+    pub received: u64,
+    /// Frames with a verdict, whichever.
+    pub verdicts: u64,
+    /// Workers that count.
+    pub workers: u64,
+}
+
+/// Frames that a worker has in hand at most: it counts them as received before it counts how they ended.
+const BURST: u64 = 64;
+
+impl Books {
+    /// To the last frame.
+    pub fn balance(&self) -> bool {
+        self.received == self.verdicts
+    }
+
+    /// But for what each worker may have in hand.
+    pub fn balance_in_motion(&self) -> bool {
+        self.received.abs_diff(self.verdicts) <= BURST * self.workers.max(1)
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,12 +93,37 @@ impl Counters {
         }
         if let Some(verdicts) = document.get("verdicts") {
             let lines: Vec<VerdictLine> = serde_json::from_value(verdicts.clone())?;
+            if let Some(received) = document.get("received").and_then(Value::as_u64) {
+                let verdicts = lines.iter().map(|line| line.packets).sum();
+                let workers = document.get("workers").and_then(Value::as_array).map_or(1, Vec::len);
+                self.books = Some(Books { received, verdicts, workers: workers as u64 });
+            }
             let dropped = lines.into_iter().filter(|line| line.class == "dropped");
             self.dropped.extend(dropped.map(|line| (line.verdict, line.packets)));
         }
         let sessions = document.get("sessions").or_else(|| document.pointer("/stats/sessions"));
         self.sessions = sessions.and_then(Value::as_u64).or(self.sessions);
+        let stat = |name: &str| document.pointer(&format!("/stats/{name}")).and_then(Value::as_u64);
+        self.created = stat("connections_created").or(self.created);
+        self.refused = stat("failed_connection_allocs").or(self.refused);
+        let tables = document.get("tables").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if let Some(table) = tables.iter().find(|table| table["name"] == "sessions") {
+            let number = |name: &str| table[name].as_u64();
+            self.capacity = number("capacity").or(self.capacity);
+            self.sessions = number("used").or(self.sessions);
+            self.refused = number("refused").or(self.refused);
+        }
         Ok(())
+    }
+
+    /// Whether the table is full: it holds what it has room for, or more new sessions found no room since `before` than
+    /// found some.
+    pub fn full_since(&self, before: &Self) -> bool {
+        let more =
+            |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(now, b)| now.saturating_sub(b));
+        let refused = more(self.refused, before.refused).unwrap_or(0);
+        self.capacity.zip(self.sessions).is_some_and(|(capacity, used)| used >= capacity)
+            || refused > more(self.created, before.created).unwrap_or(0)
     }
 
     /// Frames by worker since `before`.
@@ -110,6 +169,44 @@ mod tests {
         assert_eq!(now.dropped_since(&before), [("director.no_real".into(), 3)].into());
         assert_eq!((before.sessions, now.sessions), (None, Some(77)));
         assert!(Counters::parse(b"no such command").is_err());
+    }
+
+    #[test]
+    fn the_books_are_those_of_one_document() {
+        let books = |text: &str| Counters::parse(text.as_bytes()).unwrap().books;
+        let text = r#"{"workers": [{"worker": 0, "received": 15}, {"worker": 1, "received": 4}], "received": 19,
+            "verdicts": [{"verdict": "no_real", "class": "dropped", "packets": 4},
+                         {"verdict": "slb_dispatched", "class": "forwarded", "packets": 15}]}"#;
+        let told = books(text).unwrap();
+        assert_eq!(told, Books { received: 19, verdicts: 19, workers: 2 });
+        assert!(told.balance() && told.balance_in_motion());
+        assert_eq!(books(r#"{"verdicts": []}"#), None, "it does not say what it received");
+        let of = |received, verdicts| Books { received, verdicts, workers: 2 };
+        assert!(
+            !of(10, 11).balance() && of(1128, 1000).balance_in_motion() && of(1000, 1128).balance_in_motion()
+        );
+        assert!(!of(1129, 1000).balance_in_motion() && !of(1000, 1129).balance_in_motion());
+    }
+
+    #[test]
+    fn a_table_is_full_when_it_holds_all_it_can_or_refuses_more_than_it_takes() {
+        let told = |text: &str| Counters::parse(text.as_bytes()).unwrap();
+        let stats = |created: u64, refused: u64| {
+            told(&format!(
+                r#"{{"stats": {{"sessions": 9, "connections_created": {created}, "failed_connection_allocs": {refused}}}}}"#
+            ))
+        };
+        let before = stats(100, 5);
+        assert_eq!((before.created, before.refused, before.capacity), (Some(100), Some(5), None));
+        assert!(!before.full_since(&Counters::default()), "old refusals count for nothing");
+        assert!(!before.full_since(&before) && !stats(150, 50).full_since(&before));
+        assert!(stats(150, 56).full_since(&before) && stats(100, 6).full_since(&before));
+        let table = |used: u64| {
+            told(&format!(
+                r#"{{"pools": [], "tables": [{{"name": "sessions", "capacity": 1024, "used": {used}, "refused": 0}}]}}"#
+            ))
+        };
+        assert!(!table(1023).full_since(&table(0)) && table(1024).full_since(&table(0)));
     }
 
     #[test]

@@ -115,6 +115,8 @@ pub struct Share {
 #[derive(Debug)]
 pub struct Ledger {
     rules: Rules,
+    /// Every node may move: the director has no room to remember it.
+    loose: bool,
     nodes: Vec<Node>,
     ring: Vec<Slot>,
     /// Never 0.
@@ -143,6 +145,7 @@ impl Ledger {
         let slots = usize::try_from(outstanding).unwrap_or(MOST).clamp(LEAST, MOST).next_power_of_two();
         Self {
             rules,
+            loose: false,
             nodes: vec![Node::default(); nodes as usize],
             ring: vec![Slot::default(); slots],
             next: 1,
@@ -238,6 +241,7 @@ impl Ledger {
             return End::Stray;
         }
         let intact = arrival.intact && arrival.node.is_none_or(|node| node == slot.node);
+        let first = self.nodes[slot.node as usize].home == 0;
         let end = match slot.state {
             State::Free | State::Waiting if !intact => End::Corrupted,
             State::Free | State::Waiting => self.judge(&slot, arrival.agent),
@@ -250,7 +254,7 @@ impl Ledger {
         }
         let latency = matches!(end, End::Right | End::Moved)
             .then(|| nanos(now).saturating_sub(arrival.stamp.unwrap_or(slot.sent)));
-        self.books.arrived(slot.step, end, latency);
+        self.books.arrived(slot.step, end, first, latency);
         if latency.is_some() {
             self.answered(now, &slot);
         }
@@ -269,7 +273,7 @@ impl Ledger {
         let home = agent + 1;
         let old = node.home.checked_sub(1).map(usize::from);
         let excused = old.is_some_and(|old| self.agents[old].excused);
-        let may_move = node.home == 0 || slot.free || node.freed != 0 || excused;
+        let may_move = node.home == 0 || slot.free || node.freed != 0 || excused || self.loose;
         // A frame from before the node was free leaves it free.
         if slot.free || (node.freed != 0 && slot.serial.wrapping_sub(node.freed) < 1 << 31) {
             node.freed = 0;
@@ -364,6 +368,11 @@ impl Ledger {
         if let Some(share) = self.agents.get_mut(usize::from(agent)) {
             share.excused = excused;
         }
+    }
+
+    /// From here on every node may have another home agent: the director's table is full.
+    pub fn loosen(&mut self) {
+        self.loose = true;
     }
 
     /// Frames on their way.

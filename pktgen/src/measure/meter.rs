@@ -31,6 +31,10 @@ use crate::{
 /// How long the director's counters are waited for before a step is closed without them.
 const COUNTERS: Duration = Duration::from_secs(5);
 
+/// Looks at a director at rest until its books must balance to the last frame, and how long they are waited for.
+const LOOKS: u64 = 4;
+const REST: Duration = Duration::from_secs(15);
+
 /// Between the answer to the other side's last question for a home agent and the first frame.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -91,6 +95,8 @@ pub struct Meter {
     phase: Phase,
     running: Option<Running>,
     closing: VecDeque<Closing>,
+    /// When the last frame had ended, and how many counters there were.
+    resting: Option<(Duration, u64)>,
     held: Option<(Draw, u8)>,
     /// The last counters, and how many there were; `None`: nobody is asked.
     counters: Option<(Counters, u64)>,
@@ -155,6 +161,7 @@ impl Meter {
             phase: Phase::Resolving,
             running: None,
             closing: VecDeque::new(),
+            resting: None,
             held: None,
             counters: counted.then(|| (Counters::default(), 0)),
             counted: Duration::ZERO,
@@ -231,7 +238,7 @@ impl Meter {
         }
         match self.phase {
             Phase::Measuring => self.measure(now, port),
-            _ => self.drain(),
+            _ => self.drain(now),
         }
     }
 
@@ -385,12 +392,26 @@ impl Meter {
         true
     }
 
-    fn drain(&mut self) -> Flow {
-        if self.closing.is_empty() {
-            self.phase = Phase::Done;
-            return Flow::Busy;
+    fn drain(&mut self, now: Duration) -> Flow {
+        if !self.closing.is_empty() {
+            return Flow::Idle;
         }
-        Flow::Idle
+        let samples = self.counters.as_ref().map_or(0, |(_, samples)| *samples);
+        let (rested, since) = *self.resting.get_or_insert((now, samples));
+        if self.broken.is_none()
+            && let Some(broken) = self.plan.rest()
+        {
+            // What it counts of others, and of our last frames, has an end at one of the next looks.
+            if samples < since + LOOKS && now.saturating_sub(rested) < REST {
+                return Flow::Idle;
+            }
+            // The one under way when the last frame had ended may be older.
+            if samples >= since + 2 {
+                self.broken = Some(broken);
+            }
+        }
+        self.phase = Phase::Done;
+        Flow::Busy
     }
 
     /// No more is sent; what was is still waited for.
@@ -406,6 +427,10 @@ impl Meter {
     pub fn count(&mut self, now: Duration, counters: Counters) {
         self.counted = now;
         if let Some((last, samples)) = &mut self.counters {
+            self.plan.count(&counters);
+            if self.plan.full() {
+                self.ledger.loosen();
+            }
             *last = counters;
             *samples += 1;
         }

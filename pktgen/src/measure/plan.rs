@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    config::Mode, latency::LatencyPlan, search::ThroughputPlan, sessions::SessionsPlan, soak::SoakPlan,
+    config::Mode, counters::Counters, latency::LatencyPlan, search::ThroughputPlan, sessions::SessionsPlan,
+    soak::SoakPlan,
 };
 use crate::{
     check::Problem,
@@ -54,6 +55,18 @@ pub trait Plan: Send {
         let _ = frames;
         None
     }
+    /// The director said this; the first time, before any frame was sent.
+    fn count(&mut self, counters: &Counters) {
+        let _ = counters;
+    }
+    /// The director has no room to remember every node: any may have another home agent.
+    fn full(&self) -> bool {
+        false
+    }
+    /// What is broken in the director's last counters if none of our frames is on its way any more?
+    fn rest(&self) -> Option<String> {
+        None
+    }
     /// How long a frame is waited for.
     fn patience(&self) -> Duration;
     /// The answer.
@@ -77,7 +90,17 @@ pub const ALL_NEW: Mix = Mix { new: Some(1.0), retransmit: 0.0 };
 
 /// An answer with nothing but words.
 pub fn outcome(passed: bool, reason: String) -> Outcome {
-    Outcome { passed, reason, rate: None, loss: None, loss_bound: None, resolution: None, sessions: None }
+    Outcome {
+        passed,
+        reason,
+        rate: None,
+        loss: None,
+        loss_bound: None,
+        resolution: None,
+        sessions: None,
+        filled: None,
+        churn_rate: None,
+    }
 }
 
 /// A share for people: `0`, `2.5e-4`.

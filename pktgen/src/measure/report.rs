@@ -121,8 +121,12 @@ pub fn line(step: &Step) -> String {
         .latency
         .as_ref()
         .map_or(String::new(), |it| format!(", p50 {:.1} µs, p99 {:.1} µs", it.p50, it.p99));
+    let created = match step.phase {
+        Phase::Fill | Phase::Churn => format!("; {:.0} new sessions/s", step.created_rate()),
+        _ => String::new(),
+    };
     format!(
-        "{:8.1} s  {:<10} {:>11.0}/s sent {:>11.0}/s forwarded; {sent} sent, {lost} lost, {wrong} wrong, \
+        "{:8.1} s  {:<10} {:>11.0}/s sent {:>11.0}/s forwarded{created}; {sent} sent, {lost} lost, {wrong} wrong, \
          {corrupted} corrupted, {duplicated} duplicated, {moved} moved; {} nodes{latency}  {mark}",
         step.at + step.seconds,
         step.label,
@@ -143,7 +147,7 @@ pub fn table(report: &Report) -> String {
         "  {:.1} s, {} bytes a frame, {} nodes ({}), {} foreign agents to {}\n",
         report.seconds, setting.frame_bytes, setting.nodes, setting.choice, setting.agents, setting.target
     );
-    steps(&mut text, &report.steps);
+    steps(&mut text, report);
     let total = &report.total;
     text.push('\n');
     let rows = [
@@ -151,6 +155,7 @@ pub fn table(report: &Report) -> String {
         ("  of new nodes", total.new),
         ("  retransmissions", total.retransmitted),
         ("at the right home agent", total.right),
+        ("  first of their node", total.created),
         ("  after an allowed move", total.moved),
         ("at a wrong one", total.wrong),
         ("corrupted", total.corrupted),
@@ -182,14 +187,17 @@ pub fn table(report: &Report) -> String {
     text
 }
 
-fn steps(text: &mut String, steps: &[Step]) {
+fn steps(text: &mut String, report: &Report) {
+    let created =
+        |text: String| if report.mode == Mode::Sessions { format!(" {text:>11}") } else { String::new() };
     let _ = writeln!(
         text,
-        "  {:<10} {:>11} {:>11} {:>11} {:>10} {:>9} {:>9} {:>9} {:>9} {:>10}  verdict",
+        "  {:<10} {:>11} {:>11} {:>11}{} {:>10} {:>9} {:>9} {:>9} {:>9} {:>10}  verdict",
         "step",
         "target/s",
         "sent/s",
         "forwarded/s",
+        created("new/s".into()),
         "loss",
         "p50 µs",
         "p90 µs",
@@ -197,12 +205,16 @@ fn steps(text: &mut String, steps: &[Step]) {
         "p99.9 µs",
         "max µs"
     );
-    for step in steps {
+    for step in &report.steps {
         let target = step.target.map_or("most".into(), |target| format!("{target:.0}"));
         let _ = write!(
             text,
-            "  {:<10} {target:>11} {:>11.0} {:>11.0} {:>10.2e}",
-            step.label, step.offered, step.forwarded, step.loss
+            "  {:<10} {target:>11} {:>11.0} {:>11.0}{} {:>10.2e}",
+            step.label,
+            step.offered,
+            step.forwarded,
+            created(format!("{:.0}", step.created_rate())),
+            step.loss
         );
         match &step.latency {
             Some(it) => {

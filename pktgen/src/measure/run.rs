@@ -40,8 +40,8 @@ const PATIENCE: u32 = 200;
 const SLEEP: Duration = Duration::from_micros(50);
 /// Between two looks of the screen.
 const SCREEN: Duration = Duration::from_millis(100);
-/// Between two questions for counters, when steps wait for the answer and when they do not.
-const ASK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// Between two questions for counters: when steps wait for the answer, when a table fills up, and for hours.
+const ASK: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(2)];
 
 /// What the threads share.
 #[derive(Default)]
@@ -143,7 +143,11 @@ fn ask(scenario: &Scenario, tell: Sender<Counters>, shared: &Arc<Shared>) -> Opt
     if command.is_empty() {
         return None;
     }
-    let pause = if matches!(scenario.mode, Some(Sessions(_) | Soak(_))) { ASK.1 } else { ASK.0 };
+    let pause = match scenario.mode {
+        Some(Sessions(_)) => ASK[1],
+        Some(Soak(_)) => ASK[2],
+        _ => ASK[0],
+    };
     let stop = Arc::clone(&shared.stop);
     Some(thread::spawn(move || {
         let mut said = false;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     config::Soak,
+    counters::{Books, Counters},
     plan::{Next, Plan, Task, outcome, share},
 };
 use crate::{
@@ -11,6 +12,9 @@ use crate::{
     result::{Frames, Outcome, Phase, Step},
     scenario::Traffic,
 };
+
+/// Looks in a row at books that do not balance after which they are broken: one may have been taken in between.
+const LOOKS: u32 = 3;
 
 /// The plan: intervals without a pause.
 #[derive(Debug)]
@@ -24,13 +28,30 @@ pub struct SoakPlan {
     sent: u64,
     lost: u64,
     broken: Option<String>,
+    /// The director's, as it said last.
+    books: Option<Books>,
+    /// How often it said so, and how often in a row they did not balance.
+    looks: u32,
+    unbalanced: u32,
 }
 
 impl SoakPlan {
     /// For the duration of `traffic`.
     pub fn new(settings: Soak, traffic: &Traffic) -> Self {
         let (pace, duration) = (traffic.pace(), traffic.duration);
-        Self { settings, pace, duration, intervals: 0, settled: 0, sent: 0, lost: 0, broken: None }
+        Self {
+            settings,
+            pace,
+            duration,
+            intervals: 0,
+            settled: 0,
+            sent: 0,
+            lost: 0,
+            broken: None,
+            books: None,
+            looks: 0,
+            unbalanced: 0,
+        }
     }
 }
 
@@ -58,7 +79,10 @@ impl Plan for SoakPlan {
         self.settled += 1;
         self.sent += step.frames.sent;
         self.lost += step.frames.lost;
-        let broken = self.watch(&step.frames).or_else(|| {
+        let Frames { sent, right, .. } = step.frames;
+        let nothing = (sent > 0 && right == 0)
+            .then(|| format!("nothing arrived: {sent} frames sent, none at its right home agent"));
+        let broken = self.watch(&step.frames).or(nothing).or_else(|| {
             let over = step.loss > self.settings.loss;
             over.then(|| {
                 format!("loss of {}, at most {} allowed", share(step.loss), share(self.settings.loss))
@@ -77,8 +101,20 @@ impl Plan for SoakPlan {
             (frames.duplicated, "duplicated"),
             (frames.stray, "never sent, or beyond reading"),
         ];
-        let (count, what) = rules.into_iter().find(|(count, _)| *count > 0)?;
-        Some(format!("{count} frames {what}"))
+        let broken = rules.into_iter().find(|(count, _)| *count > 0);
+        let broken = broken.map(|(count, what)| format!("{count} frames {what}"));
+        broken.or_else(|| (self.unbalanced >= LOOKS).then(|| self.books.map(unbalanced)).flatten())
+    }
+
+    fn count(&mut self, counters: &Counters) {
+        let Some(books) = counters.books else { return };
+        self.books = Some(books);
+        self.looks += 1;
+        self.unbalanced = if books.balance_in_motion() { 0 } else { self.unbalanced + 1 };
+    }
+
+    fn rest(&self) -> Option<String> {
+        self.books.filter(|books| !books.balance()).map(unbalanced)
     }
 
     fn patience(&self) -> Duration {
@@ -88,10 +124,12 @@ impl Plan for SoakPlan {
     fn outcome(&self) -> Outcome {
         let passed = self.broken.is_none() && self.settled > 0;
         let reason = self.broken.clone().unwrap_or_else(|| {
-            format!(
-                "every invariant held in {} intervals: {} frames, {} lost",
-                self.settled, self.sent, self.lost
-            )
+            let books = match self.looks {
+                0 => String::new(),
+                looks => format!("; the director's books balanced, {looks} looks"),
+            };
+            let Self { settled, sent, lost, .. } = self;
+            format!("every invariant held in {settled} intervals: {sent} frames, {lost} lost{books}")
         });
         outcome(passed, reason)
     }
@@ -99,4 +137,8 @@ impl Plan for SoakPlan {
     fn length(&self) -> Option<Duration> {
         self.duration
     }
+}
+
+fn unbalanced(Books { received, verdicts, .. }: Books) -> String {
+    format!("the director's books do not balance: it received {received} frames and gave {verdicts} verdicts")
 }

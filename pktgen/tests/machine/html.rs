@@ -2,7 +2,7 @@
 
 use pktgen::{
     html::page,
-    result::{Frames, HomeAgent, Latency, Mode, Phase, Report, Worker},
+    result::{Filled, Frames, HomeAgent, Latency, Mode, Phase, Report, Worker},
 };
 use serde_json::{Value, json};
 
@@ -59,6 +59,7 @@ fn every_figure_of_the_account_the_balance_the_ports_and_the_steps_is_in_the_pag
         new: 1_000_003,
         retransmitted: 1_000_033,
         right: 80_000_023,
+        created: 1_000_151,
         wrong: 5_000_011,
         corrupted: 4_000_037,
         lost: 999_930,
@@ -162,6 +163,28 @@ fn every_mode_has_its_plots_and_each_plot_its_lines() {
             assert!(figure.contains(title), "{mode:?} {title}");
             assert!(figure.contains("<polyline") && figure.contains("class=\"legend\""), "{mode:?} {title}");
         }
+    }
+}
+
+#[test]
+fn new_sessions_a_second_and_what_ended_the_fill_are_in_the_page() {
+    let mut report = kept();
+    report.mode = Mode::Sessions;
+    report.outcome.rate = Some(12_345.4);
+    report.outcome.churn_rate = Some(6_789.0);
+    report.steps[0].frames.created = 31_338;
+    report.steps[0].seconds = 2.0;
+    for (filled, words) in [
+        (Filled::Table, "the director's table was full, by its own counters"),
+        (Filled::Nodes, "as many nodes were sent for"),
+    ] {
+        report.outcome.filled = Some(filled);
+        let text = text(&drawn(&report));
+        assert!(text.contains(words), "{filled:?}: {text}");
+        for value in ["12 345", "6 789", "15 669"] {
+            assert_eq!(occurrences(&text, value), 1, "{value}");
+        }
+        assert!(!text.contains("bit/s on the wire"), "sessions are no frames");
     }
 }
 

@@ -181,14 +181,19 @@ fn each_misdeed_has_its_name() {
 #[test]
 fn what_comes_too_late_is_lost() {
     // 0.2 s are 400 ticks.
-    let report = measure(SOAK, good, 500);
-    assert_eq!((report.total.lost, report.total.right), (2000, 0));
-    assert!(report.total.late > 0 && report.outcome.passed, "loss is no broken invariant");
-    let bound = measure(&SOAK.replace("settle", "loss = 0.1\nsettle"), good, 500);
+    let report = measure(&SOAK.replace("settle", "loss = 1\nsettle"), good, 500);
+    assert!(report.total.late > 0 && report.total.right == 0 && report.total.lost == report.total.sent);
+    let reason = &report.outcome.reason;
+    assert!(!report.outcome.passed && reason.contains("nothing arrived"), "whatever the bound: {reason}");
+    // Every tenth.
+    let some: Fate = |number, frame| if number % 10 == 0 { Vec::new() } else { good(number, frame) };
+    let allowed = measure(&SOAK.replace("settle", "loss = 0.1\nsettle"), some, 1);
+    assert!(allowed.outcome.passed && allowed.total.lost == 200, "{}", allowed.outcome.reason);
+    let strict = measure(SOAK, some, 1);
     assert!(
-        !bound.outcome.passed && bound.outcome.reason.contains("loss of 1.0e0"),
+        !strict.outcome.passed && strict.outcome.reason.contains("loss of 1.0e-1"),
         "{}",
-        bound.outcome.reason
+        strict.outcome.reason
     );
 }
 
@@ -201,6 +206,17 @@ fn a_node_whose_frames_are_lost_is_no_session_and_a_warm_up_is_not_in_the_latenc
     assert_eq!((lossy.total.new, lossy.total.right, lossy.outcome.sessions), (100, 50, Some(50)));
     let well = measure(sessions, good, 1);
     assert!(well.outcome.passed && well.outcome.sessions == Some(100), "{}", well.outcome.reason);
+    assert_eq!((lossy.total.created, well.total.created), (50, 100));
+    // A hundred in a tenth of a second, and half of them.
+    let rates = (lossy.outcome.rate.unwrap(), well.outcome.rate.unwrap());
+    assert!((480.0..510.0).contains(&rates.0) && (970.0..1020.0).contains(&rates.1), "{rates:?}");
+    let table = report::table(&well);
+    assert!(
+        table.contains("new sessions/s until 100 nodes were sent for") && table.contains(" new/s "),
+        "{table}"
+    );
+    let nothing = measure(sessions, |_, _| Vec::new(), 1);
+    assert!(!nothing.outcome.passed && nothing.outcome.reason.contains("nothing arrived"));
 
     let text =
         "[traffic]\nrate = 1000\n[mode.latency]\nloads = [50, 100]\ntrial = 1\nsettle = 0.1\nwarmup = 1\n";

@@ -146,6 +146,34 @@ fn a_step_is_settled_when_it_has_ended_and_its_frames_have() {
 }
 
 #[test]
+fn the_first_frame_of_a_node_that_arrives_is_a_new_session() {
+    let mut ledger = ledger(Rules::default());
+    ledger.begin(0);
+    for at in 1..=3 {
+        ledger.sent(millis(at), 7, 0, false);
+    }
+    ledger.sent(millis(4), 8, 0, false);
+    // The first one is lost on the way.
+    ledger.arrived(millis(9), arrival(2, 1));
+    ledger.arrived(millis(9), arrival(3, 1));
+    ledger.arrived(millis(9), Arrival { intact: false, ..arrival(4, 1) });
+    let total = ledger.total();
+    assert_eq!((total.new, total.right, total.created, total.corrupted), (2, 2, 1, 1));
+}
+
+#[test]
+fn nodes_move_freely_when_the_director_has_no_room_to_remember_them() {
+    let mut ledger = ledger(Rules::default());
+    for at in 1..=3 {
+        ledger.sent(millis(at), 7, 0, false);
+    }
+    assert_eq!(ledger.arrived(millis(4), arrival(1, 0)), End::Right);
+    assert_eq!(ledger.arrived(millis(5), arrival(2, 1)), End::Wrong);
+    ledger.loosen();
+    assert_eq!(ledger.arrived(millis(6), arrival(3, 1)), End::Moved);
+}
+
+#[test]
 fn a_request_without_an_answer_is_due_once_and_its_recovery_on_record() {
     let mut ledger = ledger(Rules::default());
     ledger.sent(millis(10), 4, 0, false);

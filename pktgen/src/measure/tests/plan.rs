@@ -7,13 +7,14 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use crate::{
     measure::{
         config::{Latency, Sessions, Soak, Throughput},
+        counters::{Books, Counters},
         latency::LatencyPlan,
         plan::{Next, Plan, Task},
         search::{Search, ThroughputPlan},
         sessions::SessionsPlan,
         soak::SoakPlan,
     },
-    result::{Frames, Phase, Step},
+    result::{Filled, Frames, Phase, Step},
     scenario::{Choice, Nodes, Traffic},
 };
 
@@ -185,13 +186,85 @@ fn sessions_fill_the_table_exactly_and_then_churn() {
         let sent = task.frames.unwrap_or(u64::MAX).min(100);
         let new = if task.phase == Phase::Fill { sent } else { 30 };
         distinct += new;
-        plan.done(&mut step(&task, 100.0, Frames { new, ..carried(sent, sent) }));
+        plan.done(&mut step(&task, 100.0, Frames { new, created: new, ..carried(sent, sent) }));
         steps.push((task.phase, sent, task.mix.unwrap().new));
     }
     let fill = |sent| (Phase::Fill, sent, Some(1.0));
     let churn = (Phase::Churn, 100, Some(0.3));
     assert_eq!(steps, [fill(100), fill(100), fill(50), churn, churn, churn]);
-    assert_eq!((plan.outcome().passed, plan.outcome().sessions), (true, Some(340)));
+    let outcome = plan.outcome();
+    assert_eq!((outcome.passed, outcome.sessions, outcome.filled), (true, Some(340), Some(Filled::Nodes)));
+    // The steps of this test last a second each, also the one with half its frames.
+    let rates = (outcome.rate.unwrap(), outcome.churn_rate.unwrap());
+    assert!((rates.0 - 250.0 / 3.0).abs() < 1e-9 && (rates.1 - 30.0).abs() < 1e-9, "{rates:?}");
+    assert_eq!(
+        outcome.reason,
+        "83 new sessions/s until 250 nodes were sent for; 30/s in 3 intervals of churn"
+    );
+}
+
+fn told(created: u64, refused: u64) -> Counters {
+    Counters { created: Some(created), refused: Some(refused), ..Counters::default() }
+}
+
+#[test]
+fn a_fill_ends_when_the_director_says_that_its_table_is_full() {
+    let settings = Sessions { churn: Duration::from_secs(1), ..Sessions::default() };
+    let mut plan = SessionsPlan::new(settings, &nodes(10_000), &traffic(100.0));
+    plan.count(&told(1000, 7));
+    // What it says while each step is under way: in the third one it takes 20 more and then none.
+    let says = [told(1050, 7), told(1150, 7), told(1220, 80)];
+    let (mut distinct, mut phases) = (0, Vec::new());
+    while let Next::Task(task) = plan.next(distinct) {
+        phases.push(task.phase);
+        assert!(!plan.full() || task.phase == Phase::Churn);
+        if let Some(says) = says.get(phases.len() - 1) {
+            plan.count(says);
+        }
+        distinct += 100;
+        let frames = Frames { new: 100, created: 100, ..carried(100, 100) };
+        plan.done(&mut step(&task, 100.0, frames));
+    }
+    assert_eq!(phases, [Phase::Fill, Phase::Fill, Phase::Fill, Phase::Churn]);
+    let outcome = plan.outcome();
+    assert!(plan.full() && outcome.passed && outcome.filled == Some(Filled::Table), "{outcome:?}");
+    assert_eq!(outcome.rate, Some(100.0));
+    assert!(outcome.reason.contains("until the director's table was full"), "{}", outcome.reason);
+}
+
+#[test]
+fn a_table_that_is_full_within_one_interval_has_as_many_sessions_as_the_director_says() {
+    let settings = Sessions { churn: Duration::ZERO, ..Sessions::default() };
+    let mut plan = SessionsPlan::new(settings, &nodes(10_000), &traffic(100.0));
+    plan.count(&told(1000, 0));
+    let Next::Task(task) = plan.next(0) else { panic!() };
+    plan.count(&told(1030, 70));
+    plan.done(&mut step(&task, 100.0, Frames { new: 100, created: 100, ..carried(100, 100) }));
+    assert_eq!(plan.next(100), Next::End);
+    assert_eq!((plan.outcome().rate, plan.outcome().passed), (Some(30.0), true));
+}
+
+#[test]
+fn a_fill_in_which_nothing_arrives_has_failed_whatever_the_bound() {
+    for loss in [Sessions::default().loss, 1.0] {
+        let mut plan =
+            SessionsPlan::new(Sessions { loss, ..Sessions::default() }, &nodes(100), &traffic(100.0));
+        let Next::Task(task) = plan.next(0) else { panic!() };
+        let mut silent = step(&task, 100.0, carried(100, 0));
+        plan.done(&mut silent);
+        assert_eq!((silent.passed, plan.next(100)), (Some(false), Next::End));
+        let outcome = plan.outcome();
+        assert!(!outcome.passed && outcome.reason.contains("nothing arrived"), "{}", outcome.reason);
+    }
+}
+
+#[test]
+fn sessions_that_are_stopped_before_the_table_is_full_have_no_answer() {
+    let mut plan = SessionsPlan::new(Sessions::default(), &nodes(1000), &traffic(100.0));
+    let Next::Task(task) = plan.next(0) else { panic!() };
+    plan.done(&mut step(&task, 100.0, Frames { new: 100, created: 100, ..carried(100, 100) }));
+    assert!(!plan.outcome().passed && plan.outcome().filled.is_none());
+    assert!(plan.outcome().reason.contains("stopped"), "{}", plan.outcome().reason);
 }
 
 #[test]
@@ -206,7 +279,7 @@ fn sessions_end_at_a_step_that_lost_too_much() {
 
 #[test]
 fn a_soak_lasts_as_long_as_it_should() {
-    let settings = Soak { interval: Duration::from_mins(1), ..Soak::default() };
+    let settings = Soak { interval: Duration::from_mins(1), loss: 0.02, ..Soak::default() };
     let traffic = Traffic { duration: Some(Duration::from_secs(150)), ..traffic(10.0) };
     let mut plan = SoakPlan::new(settings, &traffic);
     let mut lengths = Vec::new();
@@ -236,4 +309,62 @@ fn a_soak_ends_at_the_first_broken_invariant() {
         assert!(!plan.outcome().passed);
         assert_eq!(plan.watch(&frames).is_some(), frames.lost != 6, "{frames:?}");
     }
+}
+
+#[test]
+fn a_soak_in_which_nothing_arrives_is_broken_whatever_the_bound() {
+    for loss in [Soak::default().loss, 1.0] {
+        let mut plan = SoakPlan::new(Soak { loss, ..Soak::default() }, &traffic(10.0));
+        let Next::Task(task) = plan.next(0) else { panic!() };
+        let mut silent = step(&task, 10.0, carried(500, 0));
+        plan.done(&mut silent);
+        assert_eq!((silent.passed, plan.next(0)), (Some(false), Next::End));
+        let outcome = plan.outcome();
+        assert!(
+            !outcome.passed && outcome.reason.contains("nothing arrived: 500 frames"),
+            "{}",
+            outcome.reason
+        );
+    }
+}
+
+#[test]
+fn a_soak_that_nobody_gave_a_bound_allows_a_hundredth() {
+    for (right, passed) in [(991, true), (989, false)] {
+        let mut plan = SoakPlan::new(Soak::default(), &traffic(10.0));
+        let Next::Task(task) = plan.next(0) else { panic!() };
+        let mut lossy = step(&task, 10.0, carried(1000, right));
+        plan.done(&mut lossy);
+        assert_eq!((lossy.passed, plan.outcome().passed), (Some(passed), passed));
+    }
+}
+
+#[test]
+fn books_of_the_director_that_do_not_balance_at_look_after_look_break_a_soak() {
+    let mut plan = SoakPlan::new(Soak::default(), &traffic(10.0));
+    let say = |plan: &mut SoakPlan, received, verdicts| {
+        let books = Some(Books { received, verdicts, workers: 1 });
+        plan.count(&Counters { books, ..Counters::default() });
+    };
+    let frames = carried(10, 10);
+    // Bursts in hand, and two looks in between.
+    for (received, verdicts) in [(64, 0), (1000, 900), (2000, 1900), (3000, 2990)] {
+        say(&mut plan, received, verdicts);
+        assert_eq!(plan.watch(&frames), None);
+    }
+    assert!(plan.rest().is_some_and(|it| it.contains("received 3000 frames and gave 2990 verdicts")));
+    say(&mut plan, 3000, 3000);
+    assert_eq!(plan.rest(), None);
+    let Next::Task(task) = plan.next(0) else { panic!() };
+    plan.done(&mut step(&task, 10.0, frames));
+    let outcome = plan.outcome();
+    assert!(outcome.passed && outcome.reason.ends_with("books balanced, 5 looks"), "{}", outcome.reason);
+    for _ in 0..3 {
+        say(&mut plan, 4000, 3900);
+    }
+    let Next::Task(task) = plan.next(0) else { panic!() };
+    let mut bad = step(&task, 10.0, frames);
+    plan.done(&mut bad);
+    assert!(plan.watch(&frames).is_some_and(|it| it.contains("books do not balance")));
+    assert_eq!((bad.passed, plan.next(0), plan.outcome().passed), (Some(false), Next::End, false));
 }
