@@ -61,6 +61,12 @@ def run(*words, stdin=None):
     return done.stdout
 
 
+def resident(pid):
+    """Bytes of memory that a process holds."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+
 def die_with_parent():
     """In a child: SIGKILL when the test process is gone."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """`homeward dfp-agent` over real TCP, with managers written from the draft alone."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,8 @@ import time
 
 import dfp
 import pytest
-from netlab import locate, wait_until
+from netlab import locate, resident, wait_until
+from storm import Storm
 
 OWN = f"127.{os.getpid() >> 16 & 0x7F | 0x40}.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
 HELLO = {"type": "preference_information", "loads": []}
@@ -223,34 +225,35 @@ def test_a_recorded_message_sent_again_has_its_old_effect_only():
         assert agent.counted() == {}
 
 
-def test_ten_thousand_connections_leave_the_manager_that_speaks():
+def test_a_storm_of_connections_leaves_the_manager_that_speaks_and_the_memory(record_property):
+    def spawn(*words, **options):
+        return subprocess.Popen(words, **options)
+
     with Agent("--weight-from", "static", "24") as agent:
         manager = agent.manager(1)
         manager.receive()
         manager.send({"type": "bindid_request"})
         assert manager.receive() == dfp.END
-        memory = resident(agent.process.pid)
-        kept = []
-        start = time.monotonic()
-        for number in range(10_000):
-            kept.append(socket.create_connection((agent.address, agent.port), source_address=(
-                f"127.9.{1 + number % 3}.1", 0)))
-            if len(kept) > 100:
-                kept.pop(0).close()
-        taken = time.monotonic() - start
-        manager.send({"type": "bindid_request"})
-        assert manager.receive() == dfp.END
-        grown = resident(agent.process.pid) - memory
-        for connection in kept:
-            connection.close()
+        before = resident(agent.process.pid)
+        most, answers = before, 0
+        with Storm(spawn, agent.address, agent.port, [f"127.9.{number}.1" for number in range(1, 5)], 10_000) as storm:
+            end = time.monotonic() + 30
+            while answers < 5 and time.monotonic() < end:
+                manager.send({"type": "bindid_request"})
+                # It is answered once a second.
+                with contextlib.suppress(TimeoutError):
+                    assert manager.receive(0.2) == dfp.END
+                    answers += 1
+                most = max(most, resident(agent.process.pid))
+            told = storm.over()
+        grown = most - before
         counted = agent.counted()
-        assert set(counted) == {"evicted connections"} and counted["evicted connections"] > 5_000
-        assert grown < 8_000_000, f"{grown} bytes after {taken:.1f} s"
-
-
-def resident(pid):
-    """Bytes of memory that a process holds."""
-    return int(re.search(r"VmRSS:\s+(\d+) kB", open(f"/proc/{pid}/status", encoding="ascii").read())[1]) * 1024
+        record_property("storm", {**told, "bytes": grown, **counted})
+        print(f"resident: {before} bytes, at most {grown} more; counted {counted}")
+        assert answers == 5, "the manager is answered meanwhile"
+        assert told["attempts"] >= 40_000 and told["opened"] > 10_000
+        assert set(counted) == {"evicted connections"} and counted["evicted connections"] > told["opened"] / 10
+        assert grown < 8 << 20
 
 
 def test_a_port_in_use_and_arguments_without_sense_end_at_once():
