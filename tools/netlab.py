@@ -184,7 +184,7 @@ def locate(variable, name):
 
 
 class Director:
-    """The daemon under test, in the namespace `director`."""
+    """The daemon under test, in the namespace `director`, or in that of a further one."""
 
     def __init__(self, lab, configuration, *, name="director"):
         self.lab, self.host = lab, lab.hosts[name]
@@ -194,6 +194,8 @@ class Director:
         self.log_file = lab.folder / f"{name}.log"
         self.notify_path = lab.folder / f"{name}.notify"
         self.file.write_text(configuration.replace("@SOCKET@", str(self.socket)))
+        # Another director of this name may have been here before.
+        self.notify_path.unlink(missing_ok=True)
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.notify_path))
         self.notices = []
@@ -400,9 +402,15 @@ class Lab:
         """An address with a default route."""
         host.ip(f"addr add {address}/24 dev {device}", f"route add default via {gateway}")
 
-    def director(self, configuration, **options):
-        """Starts a director with this configuration."""
-        return Director(self, configuration).start(**options)
+    def add(self, name):
+        """A further director's host, by one wire `inside` on the home agents' switch."""
+        host = Host(self, name)
+        self.plug(host, "inside")
+        return host
+
+    def director(self, configuration, *, name="director", **options):
+        """Starts a director with this configuration, on the host of that name."""
+        return Director(self, configuration, name=name).start(**options)
 
     def logs(self):
         """Every director's log, for a failure."""
