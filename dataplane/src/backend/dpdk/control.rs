@@ -15,6 +15,7 @@ use common::{
 
 use super::{
     device::FRAME_OVERHEAD,
+    drops::Drops,
     error_text, fixed_text, kernel, log,
     pool::Pool,
     port::{Calls, NOT_SUPPORTED, Port, set_mac, set_mtu},
@@ -80,6 +81,11 @@ fn offered(port: &Port, call: &'static str, must: bool, f: impl FnOnce() -> i32)
     }
 }
 
+/// What the kernel dropped in front of the device.
+fn dropped(port: &Port) -> u64 {
+    port.drops.as_ref().map_or(0, Drops::total)
+}
+
 impl PortControl for Control {
     fn ports(&self) -> Vec<PortInfo> {
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +110,7 @@ impl PortControl for Control {
                 rx_bytes: stats.ibytes,
                 tx_packets: stats.opackets,
                 tx_bytes: stats.obytes,
-                rx_missed: stats.imissed,
+                rx_missed: stats.imissed + dropped(port),
                 rx_errors: stats.ierrors,
                 rx_no_mbuf: stats.rx_nombuf,
                 tx_errors: stats.oerrors,
@@ -117,7 +123,7 @@ impl PortControl for Control {
     fn lost(&self, port: PortId) -> u64 {
         let lost = self.port(port, |port| {
             let stats = basic(port);
-            stats.imissed + stats.rx_nombuf
+            stats.imissed + stats.rx_nombuf + dropped(port)
         });
         lost.unwrap_or_default()
     }

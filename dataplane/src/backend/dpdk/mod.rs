@@ -11,6 +11,7 @@
 mod control;
 mod cores;
 mod device;
+mod drops;
 mod eal;
 mod frame;
 mod host;

@@ -18,6 +18,7 @@ use common::{
 
 use super::{
     device::Device,
+    drops::Drops,
     error_text, kernel, log,
     queue::{DpdkQueue, PortState, Tx},
     shared_tx::SharedTx,
@@ -37,6 +38,8 @@ pub(super) struct Port {
     pub info: PortInfo,
     /// The kernel device of a packet socket.
     pub kernel: Option<String>,
+    /// What its sockets drop.
+    pub drops: Option<Drops>,
     /// The device takes one segment a frame.
     one_segment: bool,
     /// Shared with its queues.
@@ -99,6 +102,13 @@ impl Port {
         let driver = unsafe { text(device.driver_name) };
         // SAFETY: reads a number of the port.
         let socket = unsafe { ffi::rte_eth_dev_socket_id(dev) };
+        let drops = kernel.as_deref().and_then(|device| match Drops::of(device) {
+            Ok(drops) => Some(drops),
+            Err(error) => {
+                tracing::warn!("{}: what {device} drops is not counted: {error}", config.name);
+                None
+            }
+        });
         let port = Self {
             dev,
             interface: config.name.clone(),
@@ -116,6 +126,7 @@ impl Port {
                 rss,
             },
             kernel,
+            drops,
             one_segment: device.tx_offload_capa & ffi::SHIM_TX_OFFLOAD_MULTI_SEGS == 0
                 && !passes_chains(device.driver_name),
             state: Arc::default(),

@@ -195,6 +195,40 @@ fn while_the_pool_is_dry_frames_wait_with_the_device_and_afterwards_they_are_rec
     assert_eq!(seen.load(Relaxed), 5);
 }
 
+#[test]
+fn what_a_packet_sockets_full_ring_drops_is_counted() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
+    run("ip", &["link", "add", "hwport", "type", "veth", "peer", "name", "hwpeer"]);
+    for end in ["hwport", "hwpeer"] {
+        run("ip", &["link", "set", end, "up"]);
+    }
+    let started = start(&config(&["net_af_packet0,iface=hwport"])).unwrap();
+    let control = started.control();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopper = Arc::clone(&stop);
+    started
+        .run(stop, move |_, mut queues: Vec<DpdkQueue>| -> WorkerLoop {
+            let control = Arc::clone(&control);
+            let stopper = Arc::clone(&stopper);
+            let mut burst = Burst::new();
+            Box::new(move || {
+                let before = control.lost(PortId(0));
+                run("/usr/bin/python3", &["-c", &FIVE.replace("range(5)", "range(5000)")]);
+                let missed = control.counters(PortId(0)).rx_missed - before;
+                let mut ours = 0;
+                while queues[0].receive(&mut burst) > 0 {
+                    ours += burst.drain(..).filter(|frame| frame.data()[12..14] == [0x88, 0xb5]).count();
+                }
+                assert!(missed > 0 && ours > 0, "{missed} {ours}");
+                // The kernel's own frames of a new device may have been in the way.
+                assert!((5000..5100).contains(&(missed as usize + ours)), "{missed} {ours}");
+                assert_eq!(control.lost(PortId(0)), before + missed, "asking does not change it");
+                stopper.store(true, Relaxed);
+            })
+        })
+        .unwrap();
+}
+
 /// Sends frames of the experimental EtherType.
 const FIVE: &str = r#"
 import socket
