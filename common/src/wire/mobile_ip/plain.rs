@@ -18,28 +18,37 @@ pub struct Plain<'a> {
 /// [`super::walk`], which reads the same in it.
 #[inline(always)]
 pub fn plain(payload: &[u8]) -> Option<Plain<'_>> {
-    let fixed = payload.first_chunk::<RRQ_FIXED>()?;
+    let (fixed, mut rest) = payload.split_first_chunk::<RRQ_FIXED>()?;
     if fixed[0] != RRQ || fixed[2..4] == [0, 0] {
         return None;
     }
-    let mut nai = None;
-    let mut at = RRQ_FIXED;
-    while at < payload.len() {
-        let &[kind, length] = payload.get(at..at + 2)?.first_chunk()?;
-        let next = at + 2 + usize::from(length);
+    let mut nai: &[u8] = &[];
+    while let Some((&[kind, length], body)) = rest.split_first_chunk() {
+        let (data, after) = body.split_at_checked(length.into())?;
         if kind == NAI {
-            let data = payload.get(at + 2..next).filter(|data| !data.is_empty())?;
-            if nai.replace(data).is_some() {
+            if data.is_empty() || !nai.is_empty() {
                 return None;
             }
-        } else if !is_short(kind) || kind == DYNAMIC_HA {
+            nai = data;
+        } else if !PASSED_OVER[usize::from(kind)] {
             return None;
         }
-        at = next;
+        rest = after;
     }
     let home_agent = u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]);
-    (at == payload.len()).then_some(Plain { nai: nai?, home_agent })
+    (rest.is_empty() && !nai.is_empty()).then_some(Plain { nai, home_agent })
 }
+
+/// Types of the short shape, but for those with a meaning here; looked up, because that is one step.
+const PASSED_OVER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut kind = 0;
+    while kind < table.len() {
+        table[kind] = is_short(kind as u8) && kind as u8 != DYNAMIC_HA && kind as u8 != NAI;
+        kind += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

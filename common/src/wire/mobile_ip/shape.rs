@@ -30,7 +30,7 @@ pub(super) fn shape(kind: u8) -> Shape {
 
 /// Types of the short shape, but for pads.
 #[inline]
-pub(super) fn is_short(kind: u8) -> bool {
+pub(super) const fn is_short(kind: u8) -> bool {
     /// Those below 64, a bit each.
     const LOW: u64 = 0b111 << 32 | 0b111 << 44 | 1 << 49;
     kind >= 128 || kind < 64 && LOW >> kind & 1 == 1
