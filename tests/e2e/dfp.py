@@ -171,6 +171,9 @@ def decode(data, *, password=None):
     tlvs = split(data[8:])
     if tlvs and tlvs[0][0] == SECURITY:
         tlvs = tlvs[1:]
+    # Both drafts print 0x0402 for Change Notify too. It has no table, and a report always has one.
+    if kind == "bindid_report" and not tlvs:
+        kind = "bindid_change_notify"
     return {"type": kind} | fields(kind, tlvs)
 
 
