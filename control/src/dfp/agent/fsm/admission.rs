@@ -23,7 +23,7 @@ pub(super) enum Admission {
 ///
 /// Where there is no room, the oldest goes that has never sent one: it may be a port scan, or the half of a connection
 /// whose other half is gone. Else the oldest of the same address goes: a manager that has restarted. An address that has
-/// its two takes no one else's place.
+/// its two takes no one else's place: it would have three then.
 pub(super) fn admit(
     address: Ipv4Addr,
     present: &(impl Iterator<Item = (PeerId, Ipv4Addr, bool)> + Clone),
