@@ -248,7 +248,7 @@ impl<X: ?Sized> Shell<X> {
             let bar = Choice { text: "|".to_owned(), help: "Output modifiers".to_owned(), keyword: false };
             out.insert(out.len() - 1, bar);
         }
-        if words.is_empty() && self.privileged && self.commands.tree.has_negation() {
+        if words.is_empty() && self.commands.tree.has_negation(self.exec_mode()) {
             add_own(&mut out, &[("no", "Disable debugging functions")], partial.text);
         }
         out

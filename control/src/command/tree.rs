@@ -196,9 +196,9 @@ impl<R> Tree<R> {
         Ok(Self { entries })
     }
 
-    /// True when a command has a `no` form.
-    pub(super) fn has_negation(&self) -> bool {
-        self.entries.iter().any(|entry| entry.negated.is_some())
+    /// True when a command of the mode has a `no` form.
+    pub(super) fn has_negation(&self, mode: Mode) -> bool {
+        self.entries.iter().any(|entry| entry.negated.is_some() && belongs(entry.spec.modes, mode))
     }
 
     pub(super) fn start(&self, mode: Mode, form: Form) -> Vec<Thread<'_, R>> {

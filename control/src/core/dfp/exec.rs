@@ -11,14 +11,17 @@ use crate::{
     },
 };
 
-const SHOW: &[Mode] = &[Mode::UserExec, Mode::Exec];
+/// Also for the debugging of agents: IOS has that in user EXEC.
+const ANYBODY: &[Mode] = &[Mode::UserExec, Mode::Exec];
+const PRIVILEGED: &[Mode] = &[Mode::Exec];
 
 type Run = fn(&mut Core, &Args, Form) -> ExecResult;
 
 /// Everything that shows and debugs DFP.
 pub(in crate::core) fn specs() -> Vec<ExecSpec<Core>> {
-    let show = |pattern, help, run: Run| ExecSpec { modes: SHOW, pattern, help, forms: Forms::SetOnly, run };
-    let act = |pattern, help, forms, run: Run| ExecSpec { modes: &[Mode::Exec], pattern, help, forms, run };
+    let show =
+        |pattern, help, run: Run| ExecSpec { modes: ANYBODY, pattern, help, forms: Forms::SetOnly, run };
+    let act = |modes, pattern, help, forms, run: Run| ExecSpec { modes, pattern, help, forms, run };
     vec![
         show(
             "show ip slb dfp [agent <address:ip> <port:1-65535>|manager <manager:ip>|detail|weights]",
@@ -47,24 +50,32 @@ pub(in crate::core) fn specs() -> Vec<ExecSpec<Core>> {
             show_agents,
         ),
         act(
+            ANYBODY,
             "debug ip dfp agent",
-            &[("dfp", "Dynamic Feedback Protocol"), ("agent", "Agents")],
+            &[("debug", "Debugging functions"), ("dfp", "Dynamic Feedback Protocol"), ("agent", "Agents")],
             Forms::SetNo,
             |core, _, form| Ok(debug(core, Facility::Agent, form == Form::Set)),
         ),
         act(
+            ANYBODY,
             "undebug ip dfp agent",
-            &[("dfp", "Dynamic Feedback Protocol"), ("agent", "Agents")],
+            &[
+                ("undebug", "Disable debugging functions"),
+                ("dfp", "Dynamic Feedback Protocol"),
+                ("agent", "Agents"),
+            ],
             Forms::SetOnly,
             |core, _, _| Ok(debug(core, Facility::Agent, false)),
         ),
         act(
+            PRIVILEGED,
             "debug ip slb dfp",
             &[("dfp", "Dynamic Feedback Protocol manager")],
             Forms::SetNo,
             |core, _, form| Ok(debug(core, Facility::Manager, form == Form::Set)),
         ),
         act(
+            PRIVILEGED,
             "undebug ip slb dfp",
             &[("dfp", "Dynamic Feedback Protocol manager")],
             Forms::SetOnly,

@@ -340,6 +340,33 @@ fn debugging_is_turned_on_and_off_for_each_role() {
 }
 
 #[test]
+fn agents_can_be_debugged_in_user_exec_and_the_manager_cannot() {
+    let mut bench = bench();
+    bench.run("disable");
+    for (line, said) in [
+        ("debug ip dfp agent", "DFP debugging is on\n"),
+        ("no debug ip dfp agent", "DFP debugging is off\n"),
+        ("debug ip dfp agent", "DFP debugging is on\n"),
+        ("undebug ip dfp agent", "DFP debugging is off\n"),
+    ] {
+        assert_eq!(bench.run(line), said, "{line}");
+        assert_eq!(bench.core.dfp().is_debugging(Facility::Agent), said.contains("is on"), "{line}");
+    }
+    for line in ["debug ip slb dfp", "debug ip slb sessions", "debug all", "undebug all"] {
+        assert!(bench.run(line).contains("% Invalid input detected"), "{line}");
+    }
+    assert!(!bench.core.dfp().is_debugging(Facility::Manager));
+    let help = bench.shell.help("");
+    for line in [
+        "debug     Debugging functions\n",
+        "undebug   Disable debugging functions\n",
+        "no        Disable debugging functions\n",
+    ] {
+        assert!(help.contains(line), "{help}");
+    }
+}
+
+#[test]
 fn metrics_count_every_event_of_both_roles() {
     let mut bench = bench();
     bench.core.dfp_mut().agents[0].counters.add(Counter::SlowClose, 4);
