@@ -20,13 +20,14 @@ pub struct Configuration {
 
 impl Configuration {
     /// The text of `show running-config`: only what differs from the defaults; it loads to an equal configuration.
+    /// Every secret is in type 7 notation: what is shown is looked at, copied and sent.
     pub fn running_config(&self) -> String {
-        self.text(self.machine.password_encryption)
+        self.text(true)
     }
 
-    /// The same with every secret in type 7 notation, for readers that are not the operator's terminal.
-    pub fn running_config_hidden(&self) -> String {
-        self.text(true)
+    /// The same as it is saved: secrets are in clear text unless `service password-encryption` is set.
+    pub fn startup_config(&self) -> String {
+        self.text(self.machine.password_encryption)
     }
 
     fn text(&self, hide_secrets: bool) -> String {

@@ -75,7 +75,7 @@ impl Secret {
         &self.0
     }
 
-    /// As a command writes it: `7 ...` if `hide` (`service password-encryption`), else the clear text, behind its
+    /// As a command writes it: `7 ...` if `hide`, else the clear text, behind its
     /// type only where it could be taken for one. The start follows from the length, so that the same secret always
     /// prints alike.
     pub fn notation(&self, hide: bool) -> String {

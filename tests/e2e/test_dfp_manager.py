@@ -198,7 +198,13 @@ def test_at24_passwords_and_their_change_over(lab):
         until_state(director, "security_error")
         until_weights(director, 22, 1)
         text = director.show("show running-config") + director.show("show ip slb dfp detail") + director.log()
-        assert "Biscuits" not in text.replace("password Biscuits 4", "")
+        assert "ip slb dfp password 7 " in text and "Biscuits" not in text
+        assert "Biscuits" not in director.show("show running-config | json")
+        director.shell("write memory")
+        assert "ip slb dfp password Biscuits 4\n" in director.file.read_text()
+        director.configure("service password-encryption")
+        director.shell("write memory")
+        assert "ip slb dfp password 7 " in director.file.read_text() and "Biscuits" not in director.file.read_text()
 
 
 def test_at24_five_errors_in_a_row_close_the_connection(lab):

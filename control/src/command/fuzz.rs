@@ -8,18 +8,20 @@ use crate::configuration::Configuration;
 /// Most lines that are typed.
 const LINES: usize = 128;
 
-/// What is running must print, load and print the same.
+/// What is running must print, load and print the same, as it is shown and as it is saved.
 fn round_trip(configuration: &Configuration) {
-    let printed = configuration.running_config();
-    match load("printed", &printed) {
-        Ok(again) => {
-            assert_eq!(again.configuration.running_config(), printed, "a configuration that drifts");
-            assert!(
-                again.configuration == *configuration,
-                "a configuration that hides something:\n{printed}"
-            );
+    for print in [Configuration::running_config, Configuration::startup_config] {
+        let printed = print(configuration);
+        match load("printed", &printed) {
+            Ok(again) => {
+                assert_eq!(print(&again.configuration), printed, "a configuration that drifts");
+                assert!(
+                    again.configuration == *configuration,
+                    "a configuration that hides something:\n{printed}"
+                );
+            }
+            Err(errors) => panic!("what is printed must load: {}\n{printed}", errors[0]),
         }
-        Err(errors) => panic!("what is printed must load: {}\n{printed}", errors[0]),
     }
 }
 

@@ -393,17 +393,15 @@ impl<X: Runtime + ?Sized> Shell<X> {
                 reply.text = "Enter configuration commands, one per line.  End with CNTL/Z.\n".into();
             }
             Builtin::Copy | Builtin::Write => {
-                runtime.save(&runtime.configuration().running_config())?;
+                runtime.save(&runtime.configuration().startup_config())?;
                 reply.text = "Building configuration...\n[OK]\n".into();
             }
             Builtin::Disable => self.privileged = false,
             Builtin::Enable => self.privileged = true,
             Builtin::Exit => reply.close = true,
             Builtin::ShowRunning => {
-                let configuration = runtime.configuration();
-                let text = configuration.running_config();
-                let hidden = configuration.running_config_hidden();
-                let json = serde_json::json!({ "running_config": hidden });
+                let text = runtime.configuration().running_config();
+                let json = serde_json::json!({ "running_config": text });
                 reply.text = shown(&Output::new(text, json), pipe);
             }
             Builtin::TerminalLength => self.length = found.args.int("lines").unwrap_or(self.length),

@@ -79,7 +79,7 @@ ip slb dfp
 
 fn printed(text: &str) -> String {
     match load("test.conf", text) {
-        Ok(loaded) => loaded.configuration.running_config(),
+        Ok(loaded) => loaded.configuration.startup_config(),
         Err(errors) => panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
     }
 }

@@ -101,7 +101,8 @@ impl AgentConfig {
             .then(|| format!("% DFP agent {} has no port, it will not accept connections", self.name))
     }
 
-    /// Appends its part of the running configuration to `out`; `hide_secrets` is `service password-encryption`.
+    /// Appends its part of the running configuration to `out`; with `hide_secrets` the
+    /// password is in type 7 notation.
     pub fn print(&self, out: &mut String, hide_secrets: bool) {
         // Writing to a string cannot fail.
         let _ = self.write(out, hide_secrets);

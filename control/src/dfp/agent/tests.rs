@@ -33,10 +33,10 @@ impl Bench {
     }
 }
 
-/// What a file prints after loading.
+/// What is saved after a file has been loaded.
 fn printed(text: &str) -> String {
     match load("dfp.conf", text) {
-        Ok(loaded) => loaded.configuration.running_config(),
+        Ok(loaded) => loaded.configuration.startup_config(),
         Err(errors) => panic!("{}", errors[0]),
     }
 }
@@ -63,6 +63,34 @@ fn type_7_is_read_and_written() {
     assert_eq!(printed(&hidden), hidden);
     let open = hidden.replace("service password-encryption", "no service password-encryption");
     assert_eq!(printed(&open), "ip slb dfp password Cookies\n!\nip dfp agent slb\n password cisco 360\n!\n");
+}
+
+#[test]
+fn passwords_are_never_shown_in_clear_and_saved_so_unless_that_is_unwanted() {
+    let mut bench = Bench::new();
+    bench.last("ip slb dfp password Biscuits77 4\nip dfp agent slb\npassword Cookies99\nend");
+    for line in ["show running-config", "show running-config | include .", "show running-config | json"] {
+        let text = bench.run(line).text;
+        assert!(
+            text.contains("password 7 ") && !text.contains("Biscuits") && !text.contains("Cookies"),
+            "{text}"
+        );
+    }
+    let text = bench.run("show running-config").text;
+    assert_eq!(
+        printed(&text),
+        "ip slb dfp password Biscuits77 4\n!\nip dfp agent slb\n password Cookies99\n!\n"
+    );
+    for (line, clear) in [("", true), ("service password-encryption", false)] {
+        bench.last(&format!("configure terminal\n{line}\nend"));
+        for save in ["write memory", "copy running-config startup-config"] {
+            assert_eq!(bench.run(save).error, None);
+            let saved = bench.runtime.saved.take().unwrap();
+            let words = ["password Biscuits77 4", "password Cookies99"].map(|word| saved.contains(word));
+            assert_eq!(words, [clear; 2], "{saved}");
+            assert_eq!(saved.matches("password 7 ").count(), if clear { 0 } else { 2 });
+        }
+    }
 }
 
 #[test]
@@ -208,14 +236,4 @@ fn no_error_repeats_a_password() {
     }
     assert_eq!(said[0].lines().nth(1), Some("  ip slb dfp password * ******* * *"));
     assert_eq!(said[0].lines().nth(2), Some("                                  ^"));
-}
-
-#[test]
-fn as_json_the_configuration_hides_its_passwords() {
-    let mut bench = Bench::new();
-    bench.last("ip slb dfp password Cookies\nip dfp agent slb\npassword cisco\nend");
-    let shown = bench.run("show running-config").text;
-    assert!(shown.contains("password Cookies") && shown.contains("password cisco"));
-    let json = bench.run("show running-config | json").text;
-    assert!(!json.contains("Cookies") && !json.contains("cisco") && json.contains("password 7 "), "{json}");
 }

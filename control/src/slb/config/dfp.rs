@@ -39,7 +39,7 @@ impl DfpPassword {
         Ok(Self { secret, timeout: args.int("timeout").unwrap_or(Self::DEFAULT_TIMEOUT) })
     }
 
-    /// As the command writes it, without the default; `hide` is `service password-encryption`.
+    /// As the command writes it, without the default; with `hide` in type 7 notation.
     pub fn notation(&self, hide: bool) -> String {
         let secret = self.secret.notation(hide);
         match self.timeout {

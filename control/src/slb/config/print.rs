@@ -9,7 +9,7 @@ use super::{
 };
 
 impl SlbConfig {
-    /// Appends the text to `out`; `hide_secrets` is `service password-encryption`.
+    /// Appends the text to `out`; with `hide_secrets` passwords are in type 7 notation.
     pub fn print(&self, out: &mut String, hide_secrets: bool) {
         // Writing to a string cannot fail.
         let _ = self.write(out, hide_secrets);
