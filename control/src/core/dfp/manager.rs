@@ -48,7 +48,7 @@ pub struct Wanted {
     pub id: AgentId,
     /// Its line.
     pub config: DfpAgent,
-    /// Rises when the same line is entered once more.
+    /// Rises when the line is entered once more, changed or not.
     pub entered: u32,
     /// Some farm has a BindID.
     pub bind_ids: bool,
@@ -213,7 +213,10 @@ impl Manager {
                 *incarnation += 1;
                 Block { config: *agent, incarnation: *incarnation, entered: 0, status: Status::default() }
             });
-            block.config = *agent;
+            // Two changes between two looks may end where they began: the line was entered all the same.
+            if std::mem::replace(&mut block.config, *agent) != *agent {
+                block.entered = block.entered.wrapping_add(1);
+            }
         }
         true
     }

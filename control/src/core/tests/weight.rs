@@ -227,10 +227,13 @@ fn what_is_wanted_of_the_manager_follows_the_configuration() {
     bench.configure("ip slb dfp\n agent 10.1.1.51 500 30");
     assert!(bench.core.take_effects().dfp_changed);
     let longer = wanted(&bench, 51);
-    assert_eq!((longer.id, longer.config.timeout, longer.entered), (first.id, 30, 0));
+    assert_eq!((longer.id, longer.config.timeout, longer.entered), (first.id, 30, 1));
     bench.configure("ip slb dfp\n agent 10.1.1.51 500 30");
     assert!(bench.core.take_effects().dfp_changed);
-    assert_eq!((wanted(&bench, 51).entered, wanted(&bench, 52).entered), (1, 0), "entered once more");
+    assert_eq!((wanted(&bench, 51).entered, wanted(&bench, 52).entered), (2, 0), "entered once more");
+    bench.configure("ip slb dfp\n agent 10.1.1.51 500 20\n agent 10.1.1.51 500 30");
+    assert_eq!((wanted(&bench, 51).config, wanted(&bench, 51).entered), (longer.config, 4), "there and back");
+    assert!(bench.core.take_effects().dfp_changed);
     bench.configure("hostname other");
     assert!(!bench.core.take_effects().dfp_changed);
     bench.configure("ip slb serverfarm A\n bindid 3");

@@ -178,6 +178,34 @@ async fn a_report_reaches_the_workers_and_its_end_brings_the_static_weight_back(
 }
 
 #[tokio::test]
+async fn an_agent_removed_and_added_between_two_looks_is_connected_anew_and_its_weights_are_gone() {
+    let mut rig = Rig::new("ip slb dfp password old 0", "").await;
+    let key = |text: &str| Key::new(&Secret::clear(text).unwrap());
+    for (lines, password) in
+        [("no agent {}\nagent {}", "old"), ("no ip slb dfp\nip slb dfp password new 180\nagent {}", "new")]
+    {
+        let mut agent = rig.accept().await;
+        send(&mut agent, &report(25), Some(&key("old"))).await;
+        rig.until(|rig| rig.weight() == 25).await;
+        rig.configure(&format!(
+            "ip slb dfp\n{}",
+            lines.replace("{}", &format!("{} {}", address(), rig.port))
+        ));
+        assert_eq!(rig.weight(), 5);
+        closed(&mut agent).await;
+        let mut agent = rig.accept().await;
+        send(&mut agent, &report(24), Some(&key(password))).await;
+        rig.until(|rig| rig.weight() == 24).await;
+        let counters = rig.view().counters;
+        assert_eq!(counters.errors(), 0, "{counters:?}");
+        // The next one is for whoever comes next.
+        rig.configure(&format!("ip slb dfp\n no agent {} {}", address(), rig.port));
+        closed(&mut agent).await;
+        rig.configure(&rig.agent(""));
+    }
+}
+
+#[tokio::test]
 async fn a_weight_is_with_the_workers_within_10_ms() {
     let rig = Rig::new("ip slb dfp", "").await;
     let live = Arc::clone(&lock(&rig.core).core_mut().snapshot().reals.iter().flatten().next().unwrap().live);
