@@ -132,9 +132,43 @@ def test_another_port_ends_connections_and_listens_there(lab, listening):
     wait_until(lambda: not facts(director)["listening"] and not facts(director)["managers"], 5, "nobody is served")
     director.configure("ip dfp agent slb", "inservice")
     wait_until(lambda: facts(director)["listening"], 5, "it listens again")
+    manager = connect(lab, port=2221)
+    manager.receive()
     director.configure("no ip dfp agent slb", "ip dfp agent slb", "port 2221", "inservice")
+    manager.closed()
     wait_until(lambda: facts(director)["listening"], 5, "a new agent on the port of the old one")
     connect(lab, port=2221).receive()
+
+
+@pytest.mark.parametrize("lines", [["no inservice", "inservice"], ["no port", f"port {PORT}"]], ids=" ".join)
+def test_what_ends_connections_ends_them_also_when_it_is_taken_back_at_once(lab, listening, lines):
+    director = listening()
+    manager = connect(lab)
+    manager.receive()
+    director.configure("ip dfp agent slb", *lines)
+    manager.closed()
+    wait_until(lambda: facts(director)["listening"], 5, "it listens again")
+    again = connect(lab)
+    again.receive()
+    # The same settings once more are no change.
+    director.configure("ip dfp agent slb", f"port {PORT}", "inservice")
+    again.quiet(0.3)
+
+
+def test_an_agent_made_anew_at_once_has_nothing_of_the_old_one(lab, listening):
+    director = listening("password old 0")
+    manager = connect(lab, password="old")
+    manager.receive()
+    director.configure("no ip dfp agent slb", "ip dfp agent slb", "password new 180", f"port {PORT}", "inservice")
+    manager.closed()
+    wait_until(lambda: facts(director)["listening"], 5, "the new one listens")
+    assert "Current passwd: <set> Pending passwd: <none>" in director.show("show ip dfp agent slb")
+    # `receive` refuses what is not signed with it.
+    manager = connect(lab, password="new")
+    manager.receive()
+    asks(manager)
+    manager.send({"type": "bindid_request"}, password="old")
+    wait_until(lambda: counted(director) == {"security_mismatch": 1}, 3, "the old password is refused")
 
 
 @pytest.mark.parametrize("first", ["agent", "manager"])

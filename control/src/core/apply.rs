@@ -126,6 +126,7 @@ impl Core {
         self.effects.machine_changed |= difference.machine;
         let generation = self.publish();
         self.dfp_configured(&old.slb);
+        self.dfp_agents_configured(&old.dfp_agents);
         let whose = gone
             .reals
             .into_iter()

@@ -37,7 +37,7 @@ use common::{
 use rtrb::Consumer;
 
 pub use self::{
-    dfp::{AgentId, DfpState, Status, Wanted},
+    dfp::{AgentChange, AgentId, DfpState, Status, Wanted},
     machine::Machine,
     network::NetworkView,
     tick::TICK,

@@ -1,12 +1,12 @@
 //! The agents of `ip dfp agent`: each runs by itself on TCP; here they are given their settings and weights, and what
 //! they say of themselves is fetched.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use tokio::task::JoinHandle;
 
 use crate::{
-    core::Core,
+    core::{AgentChange, Core},
     dfp::{
         agent::{
             config::{AgentConfig, Subsystem},
@@ -32,8 +32,10 @@ struct Running {
 }
 
 /// All agents of the configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Agents {
+    /// Address to listen on.
+    address: Ipv4Addr,
     running: Vec<Running>,
     /// Deleted ones, whose connections are still ending: their port is not free yet.
     ending: Vec<(Subsystem, JoinHandle<()>)>,
@@ -41,18 +43,23 @@ pub(super) struct Agents {
 }
 
 impl Agents {
-    /// Brings every agent up to the configuration and to what there is to report; to be called with each tick of the core.
+    /// None yet; they listen on `address`.
+    pub(super) fn new(address: Ipv4Addr) -> Self {
+        Self { address, running: Vec::new(), ending: Vec::new(), sampler: Sampler::default() }
+    }
+
+    /// Does what lines have made of the agents, one after the other, and tells each what there is to report; to be
+    /// called with each tick of the core.
     pub(super) fn tick(&mut self, core: &mut Core) {
         self.ending.retain(|(_, task)| !task.is_finished());
-        let configured = core.running().dfp_agents.clone();
-        for gone in self.running.extract_if(.., |running| {
-            !configured.iter().any(|config| config.name.subsystem() == running.config.name.subsystem())
-        }) {
-            let subsystem = gone.config.name.subsystem();
-            self.ending.push((subsystem, tokio::spawn(gone.server.end())));
+        for change in core.take_dfp_agent_changes() {
+            match change {
+                AgentChange::Set(config) => self.configure(config),
+                AgentChange::Removed(subsystem) => self.remove(subsystem),
+            }
         }
-        for config in &configured {
-            self.configure(config);
+        for config in &core.running().dfp_agents {
+            self.start(config);
         }
         for running in &mut self.running {
             running.report(core, &mut self.sampler);
@@ -60,22 +67,30 @@ impl Agents {
         core.dfp_mut().agents = self.running.iter().map(Running::view).collect();
     }
 
-    fn configure(&mut self, config: &AgentConfig) {
-        let subsystem = config.name.subsystem();
-        let same = |running: &&mut Running| running.config.name.subsystem() == subsystem;
-        match self.running.iter_mut().find(same) {
-            Some(running) if running.config == *config => {}
-            Some(running) => {
-                running.config.clone_from(config);
-                running.server.tell(|agent, now| agent.configure(config.clone(), now));
-            }
-            None if self.ending.iter().any(|(ending, _)| *ending == subsystem) => {}
-            None => {
-                let server =
-                    Server::start(std::net::Ipv4Addr::UNSPECIFIED, |now| Agent::new(config.clone(), now));
-                self.running.push(Running { config: config.clone(), server, table: None });
-            }
+    fn remove(&mut self, subsystem: Subsystem) {
+        for gone in self.running.extract_if(.., |running| running.config.name.subsystem() == subsystem) {
+            self.ending.push((subsystem, tokio::spawn(gone.server.end())));
         }
+    }
+
+    /// One that does not run yet starts with its last settings: nobody has seen those before.
+    fn configure(&mut self, config: AgentConfig) {
+        let subsystem = config.name.subsystem();
+        if let Some(running) = self.running.iter_mut().find(|it| it.config.name.subsystem() == subsystem) {
+            running.config.clone_from(&config);
+            running.server.tell(|agent, now| agent.configure(config, now));
+        }
+    }
+
+    /// Starts an agent that is neither running nor waiting for the end of a former one.
+    fn start(&mut self, config: &AgentConfig) {
+        let subsystem = config.name.subsystem();
+        let mut present = self.running.iter().map(|running| running.config.name.subsystem());
+        if present.any(|it| it == subsystem) || self.ending.iter().any(|(ending, _)| *ending == subsystem) {
+            return;
+        }
+        let server = Server::start(self.address, |now| Agent::new(config.clone(), now));
+        self.running.push(Running { config: config.clone(), server, table: None });
     }
 
     /// Whether every agent lives.
@@ -131,3 +146,6 @@ fn measure(core: &mut Core, sampler: &mut Sampler) {
         Err(error) => tracing::debug!("DFP: no figures of this host: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

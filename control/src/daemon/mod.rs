@@ -136,7 +136,7 @@ impl Daemon {
             alive: parts.alive,
             management,
             tasks: task::Tasks::default(),
-            dfp_agents: dfp::Agents::default(),
+            dfp_agents: dfp::Agents::new(std::net::Ipv4Addr::UNSPECIFIED),
         };
         task.machine_changed().await?;
         task.settle().await;

@@ -14,7 +14,10 @@ use crate::{
     manage::log::stamp,
 };
 
-pub use self::manager::{AgentId, Status, Wanted};
+pub use self::{
+    agents::AgentChange,
+    manager::{AgentId, Status, Wanted},
+};
 use super::Core;
 pub(super) use exec::{debug_line, specs};
 
@@ -22,6 +25,7 @@ pub(super) use exec::{debug_line, specs};
 #[derive(Debug, Default)]
 pub struct DfpState {
     manager: manager::Manager,
+    agent_changes: agents::AgentChanges,
     /// Agents as they last said.
     pub agents: Vec<agent::view::View>,
     /// The load of the home agent in this process, with the figures of the last interval; none: there is no home agent,

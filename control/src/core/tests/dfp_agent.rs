@@ -1,6 +1,7 @@
 //! What our own agents report of what happens in the core.
 
 use super::Bench;
+use crate::core::AgentChange;
 use crate::dfp::agent::{
     config::Subsystem,
     figures::{Figures, PerMille},
@@ -74,4 +75,43 @@ fn a_home_agent_reports_by_its_bindings_and_without_one_there_is_nothing() {
     assert_eq!((key.protocol.0, key.port, key.bind_id.0), (17, 434, 65535));
     bench.core.drain();
     assert_eq!(weights(&bench, Subsystem::IpMobile)[0].1, 0);
+}
+
+fn changes(bench: &mut Bench) -> Vec<String> {
+    let words = |change: AgentChange| match change {
+        AgentChange::Removed(subsystem) => format!("no {subsystem:?}"),
+        AgentChange::Set(config) => format!("{} {:?} {}", config.name, config.port, config.inservice),
+    };
+    bench.core.take_dfp_agent_changes().into_iter().map(words).collect()
+}
+
+#[test]
+fn what_lines_have_made_of_agents_is_told_one_after_the_other() {
+    let mut bench = Bench::new("ip dfp agent slb\n port 666\n inservice\n!\nip dfp agent ipmobile\n!\n");
+    assert_eq!(changes(&mut bench), ["slb Some(666) true", "ipmobile None false"]);
+    bench.configure("ip dfp agent slb\nport 666\ninservice");
+    assert_eq!(changes(&mut bench), [""; 0], "as it was");
+    bench.configure("ip dfp agent slb\nno inservice\ninservice\nno port\nport 666");
+    assert_eq!(
+        changes(&mut bench),
+        ["slb Some(666) false", "slb Some(666) true", "slb None true", "slb Some(666) true"]
+    );
+    // What was before a deletion is nobody's concern any more; the other agent's changes stay.
+    bench.configure(
+        "ip dfp agent slb\nno inservice\nexit\nip dfp agent mobileip\nport 500\nexit\nno ip dfp agent slb",
+    );
+    assert_eq!(changes(&mut bench), ["ipmobile Some(500) false", "no Slb"]);
+    bench.configure("ip dfp agent slb\nport 667\nexit\nno ip dfp agent slb\nip dfp agent slb");
+    assert_eq!(changes(&mut bench), ["no Slb", "slb None false"]);
+}
+
+#[test]
+fn after_too_many_changes_at_once_the_agent_begins_anew() {
+    let mut bench = Bench::new("ip dfp agent slb\n!\nip dfp agent ipmobile\n port 500\n!\n");
+    let lines: Vec<_> = (1..=300).map(|port| format!("port {}", 1000 + port)).collect();
+    bench.configure(&format!("ip dfp agent slb\n{}", lines.join("\n")));
+    let changes = changes(&mut bench);
+    assert_eq!(changes[..3], ["ipmobile Some(500) false", "no Slb", "slb Some(1256) false"]);
+    assert_eq!(changes.last().unwrap(), "slb Some(1300) false");
+    assert_eq!(changes.len(), 47);
 }

@@ -231,6 +231,11 @@ impl Agent {
         }
     }
 
+    /// True if the port is listened on, and has been since it was last told to be.
+    pub fn is_listening(&self) -> bool {
+        matches!(self.listener, Listener::Open(_))
+    }
+
     /// The port that [`Agent::listen`] gave is listened on.
     pub fn listening(&mut self, port: u16) {
         if self.config.port == Some(port) && self.is_active() {
@@ -250,7 +255,7 @@ impl Agent {
 
     /// A manager has connected from `remote` to our address `local`. None: close it.
     pub fn accept(&mut self, remote: SocketAddrV4, local: Ipv4Addr, now: Nanos) -> Option<PeerId> {
-        if !matches!(self.listener, Listener::Open(_)) {
+        if !self.is_listening() {
             return None;
         }
         let present = self.peers.iter().map(|(id, peer)| (*id, *peer.remote.ip(), peer.proven));
@@ -463,7 +468,7 @@ impl Agent {
                 timeout: self.keys.remaining(now).as_millis().div_ceil(1000) as u64,
             },
             app_active: self.table.is_some(),
-            listening: matches!(self.listener, Listener::Open(_)),
+            listening: self.is_listening(),
             listen_error: match &self.listener {
                 Listener::Failed { error, .. } => Some(error.clone()),
                 Listener::Closed | Listener::Open(_) => None,

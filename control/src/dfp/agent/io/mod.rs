@@ -190,8 +190,9 @@ async fn run(shared: Arc<Shared>) {
             shared.tell(Agent::expire);
         }
         changed.mark_unchanged();
-        let wanted = shared.ask(|agent, now| agent.listen(now));
-        if listener.as_ref().map(|(port, _)| *port) != wanted {
+        let (wanted, listening) = shared.ask(|agent, now| (agent.listen(now), agent.is_listening()));
+        // A listener that was closed and is wanted again is another one: who connected meanwhile was not to be served.
+        if listener.as_ref().map(|(port, _)| *port) != wanted || (wanted.is_some() && !listening) {
             // The old one first: it may be the port of the new one.
             drop(listener.take());
             listener = wanted.and_then(|port| Some((port, listen_on(&shared, port)?)));
