@@ -142,7 +142,7 @@ fn measure(core: &mut Core, sampler: &mut Sampler) {
     let now = core.now();
     let Some(load) = &mut core.dfp_mut().home_agent else { return };
     match sampler.sample(now) {
-        Ok(figures) => load.figures = Some(figures),
+        Ok(figures) => load.figures = figures,
         Err(error) => tracing::debug!("DFP: no figures of this host: {error}"),
     }
 }

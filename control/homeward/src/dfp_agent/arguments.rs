@@ -9,7 +9,10 @@ use anyhow::Context;
 use clap::{Args, ValueEnum, value_parser};
 use control::{
     dfp::{
-        agent::source::Source,
+        agent::source::{
+            Source,
+            bindings::{DEFAULT_MAX_BINDINGS, Limits},
+        },
         packet::{BindId, Protocol, RowKey},
     },
     secret::Secret,
@@ -26,9 +29,18 @@ pub struct Arguments {
     /// Where managers connect to; 0.0.0.0 for every address of the host
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: SocketAddrV4,
-    /// What gives the weight: `static N`, `cpu [MAX]` or `exec COMMAND`
+    /// What gives the weight: `static N`, `cpu [MAX]`, `bindings COMMAND` or `exec COMMAND`
     #[arg(long, num_args = 1..=2, required = true, value_names = ["SOURCE", "ARGUMENT"])]
     weight_from: Vec<String>,
+    /// Of `bindings`: bindings that the home agent can hold, 235000 unless given
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    max_binding: Option<u32>,
+    /// Of `bindings`: calls per second that the home agent can take; unless given they do not count
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    max_cps: Option<u32>,
+    /// Of `bindings`: the weight of an idle home agent, 25 unless given
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
+    dfp_max_weight: Option<u16>,
     /// MD5 key that managers must share, 1 to 64 characters, or in type 7 notation as one argument: "7 0822455D0A16".
     /// Others on the host can see it: prefer --password-file
     #[arg(long, value_name = "SECRET", conflicts_with = "password_file")]
@@ -57,12 +69,21 @@ const MANUAL: &str = "\
 SOURCES
   static N       Always the weight N, 0 to 65535. 0 asks managers for no new work.
   cpu [MAX]      MAX (25 unless given) while CPU and memory are idle, half of it by each: MAX * (cpu + mem) / 32,
-                 where cpu and mem are idle scores from 0 to 16. What the process may use counts: its CPU set and
-                 the limits of its control groups, not only the size of the host.
-  exec COMMAND   The first word that COMMAND prints, a number from 0 to 65535. /bin/sh runs it, one at a time, for at
-                 most 5 seconds; then it is killed with all that it has started. If it fails, the last weight stays.
-                 After three failures in a row managers are disconnected, and use the static weight of the server,
-                 until it succeeds again.
+                 where cpu and mem are idle scores from 0 to 16: 16 while at most an eighth is in use, as the system
+                 itself does, then a point less with each 18th more. What the process may use counts: its CPU set
+                 and the limits of its control groups, not only the size of the host. CPU time is that since the
+                 look before, so the first weight is always MAX.
+  bindings COMMAND
+                 The home agent's equation, with cpu and mem as above, N bindings and U calls per second:
+                   (max-binding - N) * (cpu + mem) * (max-cps - U) * dfp-max-weight / (max-binding * 32 * max-cps)
+                 without max-cps and U unless --max-cps is given. The first word that COMMAND prints is N; with
+                 --max-cps the second is the total of registrations that the home agent has ever accepted, from
+                 which comes U, that of the last minute. The first weight is dfp-max-weight.
+  exec COMMAND   The first word that COMMAND prints, a number from 0 to 65535.
+
+  /bin/sh runs a COMMAND, one at a time, for at most 5 seconds; then it is killed with all that it has started. If it
+  fails, the last weight stays. After three failures in a row managers are disconnected, and use the static weight of
+  the server, until it succeeds again.
 
 SECURITY
   With a password a manager must hold the same one (`ip slb dfp password` on the director). MD5 here proves who
@@ -74,6 +95,7 @@ EXIT STATUS
 EXAMPLES
   homeward dfp-agent --listen 0.0.0.0:500 --weight-from cpu 100
   homeward dfp-agent --listen 10.1.1.51:500 --weight-from static 25 --password-file /etc/homeward/dfp.key
+  homeward dfp-agent --listen 10.1.1.51:500 --weight-from bindings 'cat /run/home-agent/bindings' --max-binding 50000
   homeward dfp-agent --listen 10.1.1.51:500 --weight-from exec 'cat /run/home-agent/weight' --interval 5
 
   On the director:
@@ -134,7 +156,7 @@ impl Arguments {
         };
         Ok(Settings {
             listen: self.listen,
-            source: Source::parse(&self.weight_from).context("--weight-from")?,
+            source: self.source()?,
             password: password.map(|text| secret(&text)).transpose()?,
             interval: self.interval,
             key: RowKey {
@@ -144,6 +166,30 @@ impl Arguments {
                 bind_id: BindId(self.bind_id),
             },
         })
+    }
+}
+
+impl Arguments {
+    /// What gives the weight, with the limits if it has any.
+    fn source(&self) -> anyhow::Result<Source> {
+        let mut source = Source::parse(&self.weight_from).context("--weight-from")?;
+        if let Source::Bindings { limits, .. } = &mut source {
+            *limits = Limits {
+                max_bindings: self.max_binding.unwrap_or(DEFAULT_MAX_BINDINGS),
+                max_calls: self.max_cps,
+                max_weight: self.dfp_max_weight.unwrap_or(limits.max_weight),
+            };
+        } else {
+            let given = [
+                ("--max-binding", self.max_binding.is_some()),
+                ("--max-cps", self.max_cps.is_some()),
+                ("--dfp-max-weight", self.dfp_max_weight.is_some()),
+            ];
+            if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
+                anyhow::bail!("{name} is for `--weight-from bindings COMMAND` only");
+            }
+        }
+        Ok(source)
     }
 }
 
@@ -237,6 +283,25 @@ mod tests {
         let error = settings(&["--listen", "0.0.0.0:0", "--weight-from", "cpu"]).unwrap_err();
         assert!(error.contains("port"), "{error}");
         let error = settings(&["--listen", "0.0.0.0:5", "--weight-from", "memory"]).unwrap_err();
-        assert!(error.contains("expected `static N`, `cpu` or `exec COMMAND`"), "{error}");
+        assert!(error.contains("expected `static N`, `cpu [MAX]`, `bindings COMMAND` or"), "{error}");
+    }
+
+    #[test]
+    fn a_home_agent_has_limits_and_nobody_else() {
+        let with = |source: &[&str], more: &[&str]| {
+            settings(&[&["--listen", "0.0.0.0:500", "--weight-from"], source, more].concat())
+        };
+        let limits = |more: &[&str]| match with(&["bindings", "cat x"], more).unwrap().source {
+            Source::Bindings { command, limits } if command == "cat x" => limits,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(limits(&[]), Limits { max_bindings: 235_000, max_calls: None, max_weight: 25 });
+        let all = ["--max-binding", "2000", "--max-cps", "50", "--dfp-max-weight", "100"];
+        assert_eq!(limits(&all), Limits { max_bindings: 2000, max_calls: Some(50), max_weight: 100 });
+        for option in ["--max-binding", "--max-cps", "--dfp-max-weight"] {
+            assert!(with(&["bindings", "x"], &[option, "0"]).unwrap_err().contains("0 is not in 1.."));
+            let error = with(&["cpu"], &[option, "5"]).unwrap_err();
+            assert!(error.contains(option) && error.contains("bindings COMMAND` only"), "{error}");
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use common::time::Nanos;
 use control::dfp::agent::{
+    calls::CallMeter,
     figures::Sampler,
-    source::{LastWeight, MOST_FAILURES, Source, io, weight_of},
+    source::{LastWeight, MOST_FAILURES, Source, io, parse_weight, weight_of},
 };
 
 /// A source with what is remembered of it.
@@ -11,25 +12,19 @@ use control::dfp::agent::{
 pub struct Weigher {
     source: Source,
     sampler: Sampler,
+    meter: CallMeter,
     last: LastWeight,
 }
 
 impl Weigher {
     /// Nothing is known yet.
     pub fn new(source: Source) -> Self {
-        Self { source, sampler: Sampler::default(), last: LastWeight::default() }
+        Self { source, sampler: Sampler::default(), meter: CallMeter::default(), last: LastWeight::default() }
     }
 
     /// The weight to report now; none: nothing is known any more.
     pub async fn weigh(&mut self, now: Nanos) -> Option<u16> {
-        let said = match &self.source {
-            Source::Static(weight) => Ok(*weight),
-            Source::Cpu { max_weight } => {
-                let sample = self.sampler.sample(now);
-                sample.map(|figures| weight_of(figures, *max_weight)).map_err(anyhow::Error::from)
-            }
-            Source::Exec(command) => io::run(command, io::LONGEST).await.map_err(anyhow::Error::from),
-        };
+        let said = self.ask(now).await;
         let failures = self.last.failures();
         let weight = self.last.take(said.as_ref().ok().copied());
         match said {
@@ -45,10 +40,29 @@ impl Weigher {
         }
         weight
     }
+
+    /// What the source says now.
+    async fn ask(&mut self, now: Nanos) -> anyhow::Result<u16> {
+        Ok(match &self.source {
+            Source::Static(weight) => *weight,
+            Source::Cpu { max_weight } => weight_of(self.sampler.sample(now)?, *max_weight),
+            Source::Bindings { command, limits } => {
+                let reading = limits.read(&io::run(command, io::LONGEST).await?)?;
+                let figures = self.sampler.sample(now)?;
+                if let Some(total) = reading.registrations {
+                    self.meter.read(now, total);
+                }
+                limits.load(reading, &self.meter, figures).weight()
+            }
+            Source::Exec(command) => parse_weight(&io::run(command, io::LONGEST).await?)?,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use control::dfp::agent::source::bindings::Limits;
+
     use super::*;
 
     #[tokio::test]
@@ -56,7 +70,37 @@ mod tests {
         let weigh = |source| async { Weigher::new(source).weigh(Nanos(1)).await };
         assert_eq!(weigh(Source::Static(7)).await, Some(7));
         assert_eq!(weigh(Source::Exec("echo 9".into())).await, Some(9));
-        assert!(weigh(Source::Cpu { max_weight: 25 }).await.is_some_and(|weight| weight <= 25));
+        assert_eq!(weigh(Source::Cpu { max_weight: 25 }).await, Some(25), "before the first measurement");
+    }
+
+    #[tokio::test]
+    async fn a_home_agents_bindings_and_calls_count_from_the_second_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("status");
+        let limits = Limits { max_bindings: 2000, max_calls: Some(10), max_weight: 60_000 };
+        let command = format!("cat {}", file.display());
+        let mut weigher = Weigher::new(Source::Bindings { command, limits });
+        let mut weights = Vec::new();
+        for (second, status) in ["1999 0", "2000 0", "0 400", "1999 400"].into_iter().enumerate() {
+            std::fs::write(&file, status).unwrap();
+            let now = Nanos(second as u64 * 10_000_000_000);
+            weights.push(weigher.weigh(now).await.unwrap());
+        }
+        assert_eq!(weights[..3], [60_000, 0, 0], "no figures yet; full; 20 calls a second of 10");
+        assert_eq!(weights[3], 0, "13 calls a second over half a minute");
+        std::fs::write(&file, "1999 400").unwrap();
+        let last = weigher.weigh(Nanos(90_000_000_000)).await.unwrap();
+        assert!(
+            (1..=30).contains(&last),
+            "one binding of 2000 is free, and there is CPU or memory left: {last}"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_the_total_that_calls_need_there_is_no_weight() {
+        let limits = Limits { max_calls: Some(10), ..Limits::default() };
+        let mut weigher = Weigher::new(Source::Bindings { command: "echo 5".into(), limits });
+        assert_eq!(weigher.weigh(Nanos(1)).await, None);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! The agent: what it is told (`config`, `command`), what it does (`fsm`, on TCP `io`) and what it shows (`show`).
 
+pub mod calls;
 pub mod capacity;
 pub mod command;
 pub mod config;

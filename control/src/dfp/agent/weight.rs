@@ -11,7 +11,7 @@ pub struct HomeAgentLoad {
     pub max_bindings: u64,
     /// What is left of CPU and memory; none: not measured yet.
     pub figures: Option<Figures>,
-    /// Calls per second, present and possible; none: they do not count.
+    /// Calls taken, and those that it could have taken in the same time; none: they do not count.
     pub calls: Option<(u64, u64)>,
     /// The weight of an idle home agent (`dfp_max_weight`).
     pub max_weight: u16,
@@ -89,7 +89,7 @@ mod tests {
             let figures = Figures { cpu: PerMille::of(cpu, 100), memory: PerMille::of(memory, 100) };
             HomeAgentLoad { figures: Some(figures), max_weight: 320, ..load(0, 1) }.weight()
         };
-        assert_eq!((with(100, 0), with(0, 100), with(50, 50), with(25, 100)), (160, 160, 160, 200));
+        assert_eq!((with(100, 0), with(0, 100), with(44, 44), with(22, 100)), (160, 160, 160, 200));
     }
 
     #[test]

@@ -22,6 +22,12 @@ use cgroup::{CpuGroup, Groups};
 /// Largest file that is read.
 const LONGEST: u64 = 1 << 20;
 
+/// The score of what is idle.
+const BEST_SCORE: u32 = 16;
+
+/// Thousandths left of what is idle.
+const IDLE: u32 = 875;
+
 /// A share in thousandths, 0 to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PerMille(u16);
@@ -46,9 +52,11 @@ impl PerMille {
         self.0
     }
 
-    /// The score of the home agent's weight: 0 to 16, 16 is all.
+    /// The score of the home agent's weight: 0 to 16, 16 is idle. No machine is ever idle in full: the kernel, daemons
+    /// and whoever takes the figures use some of it. So a host of which at most an eighth is in use is idle, and what
+    /// is left is counted in sixteenths of the other seven eighths, truncated.
     pub fn score(self) -> u32 {
-        u32::from(self.0) * 16 / 1000
+        (u32::from(self.0) * BEST_SCORE / IDLE).min(BEST_SCORE)
     }
 }
 
@@ -89,24 +97,23 @@ impl Sampler {
         Self { root: root.to_owned(), last: None }
     }
 
-    /// Figures at `now`. CPU time is that since the sample before; the first sample has no CPU figure to give, and
-    /// says that all is idle.
+    /// Figures at `now`. CPU time is that since the sample before; so the first sample has no figures to give.
     ///
     /// # Errors
     /// `/proc` cannot be read, or not as it should be.
-    pub fn sample(&mut self, now: Nanos) -> io::Result<Figures> {
+    pub fn sample(&mut self, now: Nanos) -> io::Result<Option<Figures>> {
         let groups = Groups::find(&self.root);
         let allowed = parse::allowed_cpus(&self.read("proc/self/status")?);
         let (idle, total) = parse::cpu_times(&self.read("proc/stat")?, &allowed)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/stat"))?;
         let sample = Sample { at: now, idle, total, groups: groups.cpu() };
-        let cpu = self.last.as_ref().map_or(PerMille::ALL, |last| sample.idle_since(last));
+        let cpu = self.last.as_ref().map(|last| sample.idle_since(last));
         self.last = Some(sample);
         let (available, whole) = parse::memory(&self.read("proc/meminfo")?)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/meminfo"))?;
         let of_groups = groups.memory().into_iter().map(|(left, limit)| PerMille::of(left, limit));
         let memory = of_groups.fold(PerMille::of(available, whole), PerMille::min);
-        Ok(Figures { cpu, memory })
+        Ok(cpu.map(|cpu| Figures { cpu, memory }))
     }
 
     fn read(&self, path: &str) -> io::Result<String> {

@@ -27,11 +27,11 @@ fn put(root: &Path, path: &str, text: &str) {
 /// Figures one second after a first sample.
 fn second_sample(root: &Path, between: &[(&str, &str)]) -> Figures {
     let mut sampler = Sampler::at(root);
-    assert_eq!(sampler.sample(Nanos(0)).unwrap().cpu, PerMille::ALL, "nothing is known of the first");
+    assert_eq!(sampler.sample(Nanos(0)).unwrap(), None, "there is no CPU time yet");
     for (path, text) in between {
         put(root, path, text);
     }
-    sampler.sample(Nanos(1_000_000_000)).unwrap()
+    sampler.sample(Nanos(1_000_000_000)).unwrap().expect("figures")
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn the_host_counts_the_allowed_cpus_only() {
     let busy = "cpu0 1900 0 0 0 0 0 0 0 0 0\ncpu1 30 20 10 20 5 5 5 5 30 0\n";
     let figures = second_sample(root.path(), &[("proc/stat", busy)]);
     assert_eq!((figures.cpu.get(), figures.memory.get()), (250, 750));
-    assert_eq!((figures.cpu.score(), figures.memory.score()), (4, 12));
+    assert_eq!((figures.cpu.score(), figures.memory.score()), (4, 13));
 }
 
 const CGROUP2: &[(&str, &str)] = &[
@@ -114,7 +114,7 @@ fn a_group_outside_what_is_mounted_is_the_mount() {
             ("sys/fs/cgroup/memory.max", "100\n"),
             ("sys/fs/cgroup/memory.current", "90\n"),
         ]);
-        assert_eq!(Sampler::at(root.path()).sample(Nanos(0)).unwrap().memory.get(), 100);
+        assert_eq!(second_sample(root.path(), &[]).memory.get(), 100);
     }
 }
 
@@ -135,6 +135,39 @@ fn broken_files_are_errors_and_never_panics() {
 
 #[test]
 fn this_machine_has_figures() {
-    let figures = Sampler::default().sample(Nanos(0)).unwrap();
-    assert!(figures.memory > PerMille::NONE);
+    let mut sampler = Sampler::default();
+    assert_eq!(sampler.sample(Nanos(0)).unwrap(), None);
+    assert!(sampler.sample(Nanos(1)).unwrap().expect("figures").memory > PerMille::NONE);
+}
+
+/// Two readings of a home agent's `/proc/stat` ten seconds apart, nothing to do but its daemons.
+const QUIET: [&str; 2] = [
+    "cpu  318411 1203 98420 91533220 10402 0 5120 811 0 0\n\
+     cpu0 160311 611 49311 45765610 5102 0 3920 401 0 0\ncpu1 158100 592 49109 45767610 5300 0 1200 410 0 0\n",
+    "cpu  318420 1203 98427 91535202 10403 0 5121 811 0 0\n\
+     cpu0 160316 611 49315 45766600 5102 0 3921 401 0 0\ncpu1 158104 592 49112 45768602 5301 0 1200 410 0 0\n",
+];
+
+/// A small machine on which nothing but its system runs: a tenth of the memory is in use.
+const SMALL: &str = "MemTotal:        2014412 kB\nMemFree:          201120 kB\nMemAvailable:    1812968 kB\n\
+                     Buffers:           90120 kB\nCached:          1530112 kB\n";
+
+#[test]
+fn an_idle_machine_has_full_scores_though_its_system_runs() {
+    let all = [("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-1\n"), ("proc/meminfo", SMALL)];
+    let root = machine(&[("proc/stat", QUIET[0]), all[0], all[1]]);
+    let figures = second_sample(root.path(), &[("proc/stat", QUIET[1])]);
+    assert_eq!((figures.cpu.get(), figures.memory.get()), (991, 899));
+    assert_eq!((figures.cpu.score(), figures.memory.score()), (16, 16));
+}
+
+#[test]
+fn scores_fall_from_an_eighth_in_use_to_nothing_left() {
+    let scores: Vec<_> = [1000, 999, 875, 874, 820, 500, 438, 437, 55, 54, 0]
+        .map(|left| PerMille::of(left, 1000).score())
+        .into();
+    assert_eq!(scores, [16, 16, 16, 15, 14, 9, 8, 7, 1, 0, 0]);
+    let falling =
+        (0..1000u64).all(|left| PerMille::of(left, 1000).score() <= PerMille::of(left + 1, 1000).score());
+    assert!(falling);
 }

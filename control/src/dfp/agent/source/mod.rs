@@ -1,6 +1,7 @@
-//! Where the weight of a host comes from that runs no subsystem of ours: a number, its idle CPU and memory, or a
-//! command that knows better. Decisions here; `io` runs the command.
+//! Where the weight of a host comes from that runs no subsystem of ours: a number, its idle CPU and memory, these with
+//! the bindings of its home agent, or a command that knows better. Decisions here; `io` runs the command.
 
+pub mod bindings;
 pub mod io;
 
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use super::{
     figures::Figures,
     weight::{DEFAULT_MAX_WEIGHT, HomeAgentLoad},
 };
+use bindings::Limits;
 
 /// Failures in a row after which the last weight no longer counts.
 pub const MOST_FAILURES: u32 = 3;
@@ -23,6 +25,13 @@ pub enum Source {
         /// The weight while all is left.
         max_weight: u16,
     },
+    /// By the home agent's equation.
+    Bindings {
+        /// A command for `/bin/sh`, which prints how many bindings there are.
+        command: String,
+        /// What the home agent can hold and take.
+        limits: Limits,
+    },
     /// A command for `/bin/sh`, which prints the weight.
     Exec(String),
 }
@@ -31,7 +40,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSourceError {
     /// Another first word, or words too many or too few.
-    #[error("expected `static N`, `cpu` or `exec COMMAND`")]
+    #[error("expected `static N`, `cpu [MAX]`, `bindings COMMAND` or `exec COMMAND`")]
     Words,
     /// No weight.
     #[error("a weight is a number from 0 to 65535, not `{0}`")]
@@ -44,7 +53,8 @@ pub enum ParseSourceError {
 pub struct ParseWeightError;
 
 impl Source {
-    /// The source that `words` name: `static N`, `cpu [MAX]`, `exec COMMAND`.
+    /// The source that `words` name: `static N`, `cpu [MAX]`, `bindings COMMAND` (with the usual limits),
+    /// `exec COMMAND`.
     ///
     /// # Errors
     /// They name none.
@@ -54,6 +64,9 @@ impl Source {
             [word, weight] if word == "static" => Ok(Self::Static(number(weight)?)),
             [word] if word == "cpu" => Ok(Self::Cpu { max_weight: DEFAULT_MAX_WEIGHT }),
             [word, most] if word == "cpu" => Ok(Self::Cpu { max_weight: number(most)? }),
+            [word, command] if word == "bindings" && !command.trim().is_empty() => {
+                Ok(Self::Bindings { command: command.clone(), limits: Limits::default() })
+            }
             [word, command] if word == "exec" && !command.trim().is_empty() => {
                 Ok(Self::Exec(command.clone()))
             }
@@ -63,9 +76,8 @@ impl Source {
 }
 
 /// The weight of a host with these figures, by the equation of the home agent without bindings: half of it for CPU,
-/// half for memory.
-pub fn weight_of(figures: Figures, max_weight: u16) -> u16 {
-    let figures = Some(figures);
+/// half for memory. Without figures, which two looks take, it is all of it.
+pub fn weight_of(figures: Option<Figures>, max_weight: u16) -> u16 {
     HomeAgentLoad { bindings: 0, max_bindings: 1, figures, calls: None, max_weight }.weight()
 }
 
@@ -120,8 +132,19 @@ mod tests {
         assert_eq!(parse(&["cpu"]), Ok(Source::Cpu { max_weight: 25 }));
         assert_eq!(parse(&["cpu", "100"]), Ok(Source::Cpu { max_weight: 100 }));
         assert_eq!(parse(&["exec", "echo 5"]), Ok(Source::Exec("echo 5".into())));
+        let bindings = Source::Bindings { command: "echo 5".into(), limits: Limits::default() };
+        assert_eq!(parse(&["bindings", "echo 5"]), Ok(bindings));
         assert_eq!(parse(&["static", "65536"]), Err(ParseSourceError::Weight("65536".into())));
-        for words in [&["static"][..], &["exec"], &["exec", " "], &["exec", "a", "b"], &["memory"], &[]] {
+        for words in [
+            &["static"][..],
+            &["exec"],
+            &["exec", " "],
+            &["bindings"],
+            &["bindings", " "],
+            &["exec", "a", "b"],
+            &["memory"],
+            &[],
+        ] {
             assert_eq!(parse(words), Err(ParseSourceError::Words), "{words:?}");
         }
     }
@@ -138,10 +161,12 @@ mod tests {
 
     #[test]
     fn cpu_and_memory_are_half_of_the_weight_each() {
-        let figures = |cpu, memory| Figures { cpu: PerMille::of(cpu, 16), memory: PerMille::of(memory, 16) };
+        let figures =
+            |cpu, memory| Some(Figures { cpu: PerMille::of(cpu, 16), memory: PerMille::of(memory, 16) });
         assert_eq!(weight_of(figures(16, 16), 32), 32);
         assert_eq!(weight_of(figures(0, 16), 32), 16);
         assert_eq!(weight_of(figures(0, 0), 32), 0);
+        assert_eq!(weight_of(None, 32), 32, "before the first measurement");
     }
 
     #[test]
