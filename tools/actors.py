@@ -207,6 +207,7 @@ class HomeAgent(Actor):
         self.deaf = False
         self.status = status and pathlib.Path(status)
         self.bindings = {}
+        self.given = 0
         self.delivered = 0
         self.requests = []
         self.udp = self.bind(address, mobileip.PORT, self.on_datagram)
@@ -233,12 +234,23 @@ class HomeAgent(Actor):
             self.requests.append(name)
             if self.deaf:
                 return
-            known = len(self.bindings)
-            number = self.bindings.setdefault(name, known + 1)
-            if number > known:
-                self.tell()
+            number = self.bind_node(name, struct.unpack_from("!H", message, 2)[0])
         home = socket.inet_ntoa(struct.pack("!I", 0x0A090000 + number))
         self.udp.sendto(mobileip.reply(message, home=home, agent=self.address), (source, port))
+
+    def bind_node(self, name, lifetime):
+        """Notes a binding, or forgets it for lifetime 0; returns the number of the node's home address."""
+        known = len(self.bindings)
+        if name not in self.bindings:
+            self.given += 1
+        number = self.bindings.get(name, self.given)
+        if lifetime:
+            self.bindings[name] = number
+        else:
+            self.bindings.pop(name, None)
+        if len(self.bindings) != known:
+            self.tell()
+        return number
 
     def do_deaf(self, deaf):
         """Stops answering, or starts again."""

@@ -123,7 +123,23 @@ def test_a_command_that_fails_three_times_disconnects_and_one_that_succeeds_conn
 
 def test_idle_cpu_and_memory_give_the_weight():
     with Agent("--weight-from", "cpu", "1000") as agent:
-        assert 0 < weight_of(agent.manager().receive()) <= 1000
+        assert weight_of(agent.manager().receive()) == 1000, "before the first measurement"
+
+
+def test_a_home_agents_bindings_and_calls_give_the_weight(tmp_path):
+    file = tmp_path / "status"
+    file.write_text("5 1000")
+    with Agent("--weight-from", "bindings", f"cat {file}", "--max-binding", "1000", "--max-cps", "10",
+               "--dfp-max-weight", "60000", "--interval", "5") as agent:
+        manager = agent.manager()
+        assert weight_of(manager.receive()) == 60000, "before the first measurement"
+        file.write_text("1000 1000")
+        assert weight_of(manager.receive(12)) == 0, "full"
+        file.write_text("999 1000")
+        assert 0 < weight_of(manager.receive(12)) <= 60, "room for one of 1000"
+        file.write_text("0 9000")
+        assert weight_of(manager.receive(12)) == 0, "more calls in the last minute than it can take"
+        assert agent.counted() == {}
 
 
 def test_hellos_follow_the_managers_time():
