@@ -131,6 +131,8 @@ impl Agent {
     }
 
     fn change_password(&mut self, now: Nanos) {
+        self.advance_password(now);
+        let before = self.keys.sending(now).cloned();
         match &self.config.password {
             None => self.keys.clear(),
             Some(password) if self.listened => {
@@ -139,6 +141,22 @@ impl Agent {
             }
             Some(password) => self.keys = Keyring::new(Some(Key::new(&password.secret))),
         }
+        if before.as_ref() != self.keys.sending(now) {
+            self.tell_again();
+        }
+    }
+
+    /// Ends a change-over whose time has come.
+    fn advance_password(&mut self, now: Nanos) {
+        if self.keys.advance(now) {
+            self.tell_again();
+        }
+    }
+
+    /// Another password is in use. A manager whose own change-over ended before ours has refused what we sent since, and
+    /// would never hear of it: every manager is told everything anew.
+    fn tell_again(&mut self) {
+        self.peers.values_mut().for_each(Peer::report_all);
     }
 
     fn interval(&self) -> Duration {
@@ -401,7 +419,7 @@ impl Agent {
 
     /// Does what is due: slow messages, managers that do not read, reports that were put off, the end of a change-over.
     pub fn expire(&mut self, now: Nanos) {
-        self.keys.advance(now);
+        self.advance_password(now);
         let ids: Vec<_> = self.peers.keys().copied().collect();
         for id in ids {
             let Some(peer) = self.peers.get_mut(&id) else { continue };

@@ -51,6 +51,8 @@ pub(super) struct Peer {
     greeted: bool,
     /// Changes are to be sent now: `pending` is to be made anew.
     report: bool,
+    /// What it was told counts for nothing: the next report has the whole table.
+    all: bool,
     /// What is left of a report.
     pending: VecDeque<Row>,
     /// A report before the interval's end was put off until then.
@@ -80,6 +82,7 @@ impl Peer {
             told: HashMap::new(),
             greeted: false,
             report: true,
+            all: false,
             pending: VecDeque::new(),
             deferred: None,
             early: now,
@@ -95,6 +98,12 @@ impl Peer {
     pub(super) fn report(&mut self) {
         self.report = true;
         self.deferred = None;
+    }
+
+    /// The whole table is to be sent.
+    pub(super) fn report_all(&mut self) {
+        self.all = true;
+        self.report();
     }
 
     /// A report is on its way, which newer weights replace.
@@ -134,7 +143,7 @@ impl Peer {
     fn changes(&self, table: &Table) -> Vec<Row> {
         let mut changes: Vec<_> = table.rows_at(self.local).collect();
         let listed: HashSet<_> = changes.iter().map(|row| row.key).collect();
-        changes.retain(|row| self.told.get(&row.key) != Some(&row.weight));
+        changes.retain(|row| self.all || self.told.get(&row.key) != Some(&row.weight));
         let gone = self.told.iter().filter(|(key, weight)| **weight != 0 && !listed.contains(key));
         let start = changes.len();
         changes.extend(gone.map(|(key, _)| Row { key: *key, weight: 0 }));
@@ -167,6 +176,7 @@ impl Peer {
     fn choose(&mut self, table: &Table, now: Nanos) -> Option<Message> {
         if std::mem::take(&mut self.report) {
             self.pending = self.changes(table).into();
+            self.all = false;
             self.forget(table);
         }
         if let Some(loads) = reports(self.pending.iter().take(MAX_HOSTS).copied()).into_iter().next() {

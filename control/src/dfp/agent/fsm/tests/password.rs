@@ -70,6 +70,24 @@ fn until_the_deadline_the_old_one_is_sent_and_both_are_taken() {
 }
 
 #[test]
+fn what_a_manager_refused_before_the_agents_own_deadline_is_told_again_at_it() {
+    let mut bench = Bench::new(&[row(51, 25), row(52, 7)]);
+    let id = bench.greet(1);
+    bench.change(|config| config.password = password("old", 0));
+    assert_eq!(bench.read_with(id, Some("old")).len(), 1, "everything again, by the password");
+    bench.change(|config| config.password = password("new", 30));
+    assert_eq!(bench.read_with(id, Some("old")), []);
+    bench.agent.computed(table(&[row(51, 24), row(52, 7)]));
+    assert_eq!(bench.read_with(id, Some("old")).len(), 1, "which the manager might refuse by now");
+    bench.pass(seconds(30));
+    let told = bench.read_with(id, Some("new"));
+    let [Message::PreferenceInfo(loads)] = told.as_slice() else { panic!("{told:?}") };
+    let rows: Vec<_> = loads.iter().flat_map(Load::rows).collect();
+    assert_eq!(rows, [row(51, 24), row(52, 7)]);
+    assert_eq!(bench.read_with(id, Some("new")), [], "once");
+}
+
+#[test]
 fn a_change_of_0_seconds_is_at_once() {
     let mut bench = Bench::new(&[row(51, 25)]);
     let id = bench.greet(1);
