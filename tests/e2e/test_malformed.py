@@ -113,8 +113,11 @@ def test_at33_mutations_of_every_vector_add_up(lab):
                     changed[dice.randrange(len(changed))] = dice.randrange(256)
             frames.append(request_frame(lab, bytes(changed[:dice.randrange(len(changed) + 1)] or b"\0")))
     before = still(director)
-    lab.pdsn.send(*frames)
-    wait_until(lambda: verdicts(director)["received"] >= before["received"] + len(frames), 10, "all received")
+    # No more at once than the port's ring holds while another program has the worker's CPU.
+    for at in range(0, len(frames), 200):
+        lab.pdsn.send(*frames[at:at + 200])
+        sent = min(at + 200, len(frames))
+        wait_until(lambda: verdicts(director)["received"] >= before["received"] + sent, 10, f"{sent} received")
     after = still(director)
     names = ["slb_dispatched", "too_short", "not_rrq", "ext_truncated", "ext_overrun", "nai_empty", "nai_duplicate",
              "no_identity", "no_real", "no_adjacency"]
