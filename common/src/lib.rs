@@ -18,5 +18,6 @@ pub mod snapshot;
 pub mod stats;
 pub mod table;
 pub mod time;
+pub mod token_bucket;
 pub mod verdict;
 pub mod wire;

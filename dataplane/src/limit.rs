@@ -2,55 +2,26 @@
 
 use std::net::Ipv4Addr;
 
-use common::{event::Event, id::InterfaceId, time::Nanos};
+use common::{event::Event, id::InterfaceId, time::Nanos, token_bucket::TokenBucket};
 use rtrb::Producer;
-
-/// Tokens that come at a steady rate, up to a depth.
-#[derive(Clone, Copy, Debug)]
-pub struct Bucket {
-    /// Nanoseconds a token.
-    interval: u64,
-    /// Most that is saved up, in nanoseconds.
-    depth: u64,
-    /// The instant at which the bucket would be full.
-    full_at: u64,
-}
-
-impl Bucket {
-    /// `rate` tokens a second, `depth` at once; full at the start.
-    pub fn new(rate: u32, depth: u32) -> Self {
-        let interval = 1_000_000_000 / u64::from(rate.max(1));
-        Self { interval, depth: interval * u64::from(depth.max(1)), full_at: 0 }
-    }
-
-    /// Takes a token, if there is one.
-    pub fn take(&mut self, now: Nanos) -> bool {
-        let from = self.full_at.max(now.0);
-        let ok = from + self.interval <= now.0 + self.depth;
-        if ok {
-            self.full_at = from + self.interval;
-        }
-        ok
-    }
-}
 
 /// What a worker answers on its own or has the kernel do, limited so that it cannot be made a weapon.
 #[derive(Clone, Copy, Debug)]
 pub struct Answers {
     /// ICMP errors and TCP resets: 1000 a second and worker, 50 at once.
-    pub errors: Bucket,
+    pub errors: TokenBucket,
     /// Echo replies: 10 000 a second and worker, 500 at once.
-    pub echoes: Bucket,
+    pub echoes: TokenBucket,
     /// Transit packets for the kernel to route: 2000 a second and worker, 200 at once.
-    pub slow_path: Bucket,
+    pub slow_path: TokenBucket,
 }
 
 impl Default for Answers {
     fn default() -> Self {
         Self {
-            errors: Bucket::new(1000, 50),
-            echoes: Bucket::new(10_000, 500),
-            slow_path: Bucket::new(2000, 200),
+            errors: TokenBucket::new(1000, 50),
+            echoes: TokenBucket::new(10_000, 500),
+            slow_path: TokenBucket::new(2000, 200),
         }
     }
 }
@@ -65,7 +36,7 @@ const PATIENCE: u64 = 1_000_000_000;
 pub struct News {
     events: Producer<Event>,
     recent: [Option<(InterfaceId, Ipv4Addr, Nanos)>; RECENT],
-    questions: Bucket,
+    questions: TokenBucket,
     /// Events for which there was no room.
     pub lost: u64,
 }
@@ -73,7 +44,7 @@ pub struct News {
 impl News {
     /// Writes to `events`.
     pub fn new(events: Producer<Event>) -> Self {
-        Self { events, recent: [None; RECENT], questions: Bucket::new(1000, 100), lost: 0 }
+        Self { events, recent: [None; RECENT], questions: TokenBucket::new(1000, 100), lost: 0 }
     }
 
     /// Sends an event, or counts it as lost.
@@ -99,15 +70,6 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bucket_gives_its_depth_at_once_and_then_its_rate() {
-        let mut bucket = Bucket::new(1000, 50);
-        let at = |ms: u64| Nanos(7_000_000_000 + ms * 1_000_000);
-        assert_eq!((0..100).filter(|_| bucket.take(at(0))).count(), 50);
-        assert_eq!((0..100).filter(|_| bucket.take(at(10))).count(), 10);
-        assert_eq!((0..100).filter(|_| bucket.take(at(10_000))).count(), 50);
-    }
 
     #[test]
     fn one_question_a_second_for_an_address_and_a_bound_for_all() {

@@ -3,9 +3,9 @@
 
 mod patience;
 
-pub use patience::{Bucket, Strikes};
+pub use patience::Strikes;
 
-use common::time::Nanos;
+use common::{time::Nanos, token_bucket::TokenBucket};
 
 use super::{
     counter::{Counter, Counters},
@@ -13,6 +13,10 @@ use super::{
     security::Keyring,
     stream::{Stream, StreamError},
 };
+
+/// Messages a second that a peer may send, and at once.
+const RATE: u32 = 20;
+const BURST: u32 = 60;
 
 /// Security errors in a row that close a connection.
 pub const MAX_SECURITY_ERRORS: u8 = 5;
@@ -88,7 +92,7 @@ impl Close {
 pub struct Inbound {
     role: Role,
     stream: Stream,
-    bucket: Bucket,
+    bucket: TokenBucket,
     malformed: Strikes,
     /// Security errors since the last message that passed.
     insecure: u8,
@@ -104,7 +108,7 @@ impl Inbound {
         Self {
             role,
             stream: Stream::new(role),
-            bucket: Bucket::default(),
+            bucket: TokenBucket::new(RATE, BURST),
             malformed: Strikes::default(),
             insecure: 0,
             awaited: None,
