@@ -10,22 +10,22 @@ use crate::{
 
 /// A field and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct FieldError {
     /// Such as `agent[1].address`.
     pub field: String,
     /// For people.
     pub reason: String,
 }
 
-impl Problem {
+impl FieldError {
     /// As an error of a file.
-    pub fn of(self, file: &Path) -> ScenarioError {
+    pub fn in_file(self, file: &Path) -> ScenarioError {
         ScenarioError::Field { file: file.into(), field: self.field, reason: self.reason }
     }
 }
 
-fn refuse<T>(field: impl Into<String>, reason: impl Into<String>) -> Result<T, Problem> {
-    Err(Problem { field: field.into(), reason: reason.into() })
+fn refuse<T>(field: impl Into<String>, reason: impl Into<String>) -> Result<T, FieldError> {
+    Err(FieldError { field: field.into(), reason: reason.into() })
 }
 
 /// Most mobile nodes: the account of each is kept.
@@ -35,7 +35,7 @@ const MOST_NODES: u32 = 64_000_000;
 const MOST_ZIPF: f64 = 8.0;
 
 /// Checks values, whatever the scenario is used for.
-pub fn values(scenario: &Scenario) -> Result<(), Problem> {
+pub fn values(scenario: &Scenario) -> Result<(), FieldError> {
     let traffic = &scenario.traffic;
     if !(traffic.rate >= 0.0 && traffic.rate.is_finite()) {
         return refuse("traffic.rate", "expected requests a second, 0 or more");
@@ -91,7 +91,7 @@ pub fn values(scenario: &Scenario) -> Result<(), Problem> {
     home_agent_names(scenario)
 }
 
-fn frame_size(scenario: &Scenario, nodes: &Nodes, last: u32) -> Result<(), Problem> {
+fn frame_size(scenario: &Scenario, nodes: &Nodes, last: u32) -> Result<(), FieldError> {
     let least = template::frame_length(scenario, nodes.nai.length(last));
     let Some(size) = scenario.request.frame_size else { return Ok(()) };
     if usize::from(size) < least {
@@ -104,7 +104,7 @@ fn frame_size(scenario: &Scenario, nodes: &Nodes, last: u32) -> Result<(), Probl
     Ok(())
 }
 
-fn home_agent_names(scenario: &Scenario) -> Result<(), Problem> {
+fn home_agent_names(scenario: &Scenario) -> Result<(), FieldError> {
     let (mut names, mut macs) = (HashMap::new(), HashMap::new());
     for (index, agent) in scenario.home_agents.iter().enumerate() {
         if agent.name.is_empty() || agent.name == "all" || agent.name.contains(char::is_whitespace) {
@@ -141,7 +141,7 @@ pub struct Sending<'a> {
 }
 
 /// Checks that there is what sending needs.
-pub fn sending(scenario: &Scenario) -> Result<Sending<'_>, Problem> {
+pub fn sending(scenario: &Scenario) -> Result<Sending<'_>, FieldError> {
     if scenario.agents.is_empty() {
         return refuse("agent", "at least one foreign agent is needed to send requests");
     }
@@ -155,7 +155,7 @@ pub fn sending(scenario: &Scenario) -> Result<Sending<'_>, Problem> {
 }
 
 /// Checks that there is what responding needs.
-pub fn responding(scenario: &Scenario) -> Result<(), Problem> {
+pub fn responding(scenario: &Scenario) -> Result<(), FieldError> {
     if scenario.home_agents.is_empty() {
         return refuse("home_agent", "at least one is needed to respond");
     }
@@ -163,7 +163,7 @@ pub fn responding(scenario: &Scenario) -> Result<(), Problem> {
 }
 
 /// Checks that there is what measuring needs.
-pub fn measuring(scenario: &Scenario) -> Result<(&Mode, &Nodes), Problem> {
+pub fn measuring(scenario: &Scenario) -> Result<(&Mode, &Nodes), FieldError> {
     let Sending { nodes, .. } = sending(scenario)?;
     let Some(mode) = &scenario.mode else {
         return refuse("mode", "is needed: throughput, latency, sessions or soak");
@@ -207,7 +207,7 @@ pub fn measuring(scenario: &Scenario) -> Result<(&Mode, &Nodes), Problem> {
 }
 
 /// The port, which all but writing a file needs.
-pub fn port(scenario: &Scenario) -> Result<&Port, Problem> {
+pub fn port(scenario: &Scenario) -> Result<&Port, FieldError> {
     match &scenario.port {
         Some(port) => Ok(port),
         None => refuse("port", "is needed; or name one with --device"),

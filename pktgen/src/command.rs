@@ -9,7 +9,7 @@ use std::{
     },
     path::{Path, PathBuf},
     str::FromStr,
-    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    sync::mpsc::{self, Receiver, Sender, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
@@ -49,46 +49,46 @@ impl FromStr for Command {
 
 /// A command and who waits for its answer.
 #[derive(Debug)]
-pub struct Order {
+pub struct CommandRequest {
     /// The command.
     pub command: Command,
-    asker: SyncSender<String>,
+    reply_to: SyncSender<String>,
 }
 
-impl Order {
-    /// Answers; an asker that is gone does not matter.
+impl CommandRequest {
+    /// Answers; nobody may wait any more.
     pub fn answer(self, text: String) {
-        let _ = self.asker.try_send(text);
+        let _ = self.reply_to.try_send(text);
     }
 }
 
-/// Gives commands to the machine.
+/// Gives commands to a port loop.
 #[derive(Clone, Debug)]
-pub struct Commander(Sender<Order>);
+pub struct CommandSender(Sender<CommandRequest>);
 
-/// Longest wait for an answer: the machine looks for commands at every step.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for an answer: commands are taken at every step.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Both ends.
-pub fn pair() -> (Commander, Receiver<Order>) {
-    let (sender, receiver) = channel();
-    (Commander(sender), receiver)
+/// Where commands go in, and where they come out.
+pub fn channel() -> (CommandSender, Receiver<CommandRequest>) {
+    let (sender, receiver) = mpsc::channel();
+    (CommandSender(sender), receiver)
 }
 
-impl Commander {
+impl CommandSender {
     /// Gives a command and waits for the answer.
     pub fn command(&self, command: Command) -> String {
-        let (asker, answer) = sync_channel(1);
-        if self.0.send(Order { command, asker }).is_err() {
+        let (reply_to, answer) = sync_channel(1);
+        if self.0.send(CommandRequest { command, reply_to }).is_err() {
             return "error: it has ended".into();
         }
-        answer.recv_timeout(PATIENCE).unwrap_or_else(|_| "error: no answer".into())
+        answer.recv_timeout(ANSWER_TIMEOUT).unwrap_or_else(|_| "error: no answer".into())
     }
 
     /// Gives a command and does not wait.
     pub fn tell(&self, command: Command) {
-        let (asker, _) = sync_channel(1);
-        let _ = self.0.send(Order { command, asker });
+        let (reply_to, _) = sync_channel(1);
+        let _ = self.0.send(CommandRequest { command, reply_to });
     }
 
     fn line(&self, line: &str) -> String {
@@ -100,23 +100,23 @@ impl Commander {
 
     /// Takes commands from standard input until it ends; answers go to standard error.
     pub fn follow_stdin(&self) {
-        let commander = self.clone();
+        let sender = self.clone();
         thread::spawn(move || {
             for line in std::io::stdin().lines().map_while(Result::ok) {
                 if !line.trim().is_empty() {
-                    eprintln!("{}", commander.line(&line));
+                    eprintln!("{}", sender.line(&line));
                 }
             }
         });
     }
 
     /// Takes commands, a line each, from those that connect to a socket at `path`.
-    pub fn listen(&self, path: &Path) -> std::io::Result<Socket> {
-        self.serve(path, |commander, stream| {
+    pub fn listen(&self, path: &Path) -> std::io::Result<CommandSocket> {
+        self.serve(path, |sender, stream| {
             let Ok(reader) = stream.try_clone() else { return };
             let mut stream = stream;
             for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                if writeln!(stream, "{}", commander.line(&line)).is_err() {
+                if writeln!(stream, "{}", sender.line(&line)).is_err() {
                     return;
                 }
             }
@@ -124,22 +124,22 @@ impl Commander {
     }
 
     /// Writes the status as one JSON document to everybody who connects to a socket at `path`.
-    pub fn show_status(&self, path: &Path) -> std::io::Result<Socket> {
-        self.serve(path, |commander, mut stream| {
-            let _ = writeln!(stream, "{}", commander.command(Command::Status));
+    pub fn show_status(&self, path: &Path) -> std::io::Result<CommandSocket> {
+        self.serve(path, |sender, mut stream| {
+            let _ = writeln!(stream, "{}", sender.command(Command::Status));
         })
     }
 
-    fn serve(&self, path: &Path, serve: fn(&Self, UnixStream)) -> std::io::Result<Socket> {
+    fn serve(&self, path: &Path, serve: fn(&Self, UnixStream)) -> std::io::Result<CommandSocket> {
         let listener = bind(path)?;
-        let commander = self.clone();
+        let sender = self.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let commander = commander.clone();
-                thread::spawn(move || serve(&commander, stream));
+                let sender = sender.clone();
+                thread::spawn(move || serve(&sender, stream));
             }
         });
-        Ok(Socket(path.into()))
+        Ok(CommandSocket(path.into()))
     }
 }
 
@@ -161,9 +161,9 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
 
 /// A listening socket; its file is removed with it.
 #[derive(Debug)]
-pub struct Socket(PathBuf);
+pub struct CommandSocket(PathBuf);
 
-impl Drop for Socket {
+impl Drop for CommandSocket {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
@@ -191,13 +191,13 @@ mod tests {
         let (control, status) = (directory.path().join("control"), directory.path().join("status"));
         // Somebody who was killed left this.
         drop(UnixListener::bind(&control).unwrap());
-        let (commander, orders) = pair();
-        let sockets = (commander.listen(&control).unwrap(), commander.show_status(&status).unwrap());
-        assert!(commander.listen(&control).is_err(), "it is in use");
-        let machine = thread::spawn(move || {
-            for order in orders {
-                let (text, last) = (format!("{:?}", order.command), order.command == Command::Stop);
-                order.answer(text);
+        let (sender, commands) = channel();
+        let sockets = (sender.listen(&control).unwrap(), sender.show_status(&status).unwrap());
+        assert!(sender.listen(&control).is_err(), "it is in use");
+        let port_loop = thread::spawn(move || {
+            for request in commands {
+                let (text, last) = (format!("{:?}", request.command), request.command == Command::Stop);
+                request.answer(text);
                 if last {
                     return;
                 }
@@ -216,8 +216,8 @@ mod tests {
             reader.read_line(&mut line).unwrap();
             assert!(line.starts_with(answer), "{line}");
         }
-        machine.join().unwrap();
-        assert_eq!(commander.command(Command::Status), "error: it has ended");
+        port_loop.join().unwrap();
+        assert_eq!(sender.command(Command::Status), "error: it has ended");
         drop(sockets);
         assert!(!control.exists() && !status.exists());
     }

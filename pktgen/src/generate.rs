@@ -12,20 +12,20 @@ use common::{
 };
 
 use crate::{
-    account::{Account, Answer, Wrong},
-    check::{Problem, Sending, sending},
-    control::Command,
-    engine::{Flow, MOST, Machine, Outbox},
+    accounting::registrations::{Registrations, ReplyError, ReplySummary},
+    check::{FieldError, Sending, sending},
+    command::Command,
+    host_stack::HostStack,
     nai::Pattern,
     population::Population,
+    port_loop::{Activity, Endpoint, MOST, Transmit},
     scenario::{Agent, Scenario, Traffic},
-    station::Station,
     template::{Path, Template},
 };
 
 /// A foreign agent as the generator uses it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sender {
+pub(crate) struct ForeignAgent {
     /// Source of requests.
     pub address: Ipv4Addr,
     /// On the wire.
@@ -34,32 +34,32 @@ pub(crate) struct Sender {
     pub next_hop: Ipv4Addr,
 }
 
-/// The foreign agents on a port with the address `mac`, and the station that speaks for them.
-pub(crate) fn senders(parts: &Sending<'_>, mac: MacAddr) -> (Vec<Sender>, Station) {
+/// The foreign agents on a port with the address `mac`, and the host_stack that speaks for them.
+pub(crate) fn foreign_agents(parts: &Sending<'_>, mac: MacAddr) -> (Vec<ForeignAgent>, HostStack) {
     let target = parts.target;
-    let sender = |agent: &Agent| Sender {
+    let agent = |agent: &Agent| ForeignAgent {
         address: agent.address,
         mac: agent.mac.unwrap_or(mac),
         next_hop: agent.gateway.or(target.gateway).unwrap_or(target.address),
     };
-    let senders: Vec<Sender> = parts.agents.iter().map(sender).collect();
-    let mut station = Station::new(senders.iter().map(|sender| (sender.address, sender.mac)));
-    for sender in &senders {
-        station.seek(sender.next_hop, sender.address, target.mac);
+    let foreign_agents: Vec<ForeignAgent> = parts.agents.iter().map(agent).collect();
+    let mut host_stack = HostStack::new(foreign_agents.iter().map(|agent| (agent.address, agent.mac)));
+    for agent in &foreign_agents {
+        host_stack.seek(agent.next_hop, agent.address, target.mac);
     }
-    (senders, station)
+    (foreign_agents, host_stack)
 }
 
 /// How replies are read.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct ReplyReader {
     pattern: Pattern,
     first: u32,
     source_port: u16,
     association: Option<Association>,
 }
 
-impl Reader {
+impl ReplyReader {
     /// For replies to the requests of `scenario`.
     pub fn new(scenario: &Scenario, parts: &Sending<'_>) -> Self {
         Self {
@@ -73,12 +73,12 @@ impl Reader {
     /// Reads a datagram to one of the agents; `None`: it is something else.
     pub fn reply(
         &self,
-        senders: &[Sender],
+        foreign_agents: &[ForeignAgent],
         frame: &ethernet::Parsed<'_>,
-    ) -> Option<Result<Answer, (Option<u32>, Wrong)>> {
+    ) -> Option<Result<ReplySummary, (Option<u32>, ReplyError)>> {
         let ip = ipv4::parse(frame.payload).ok()?;
         let (source, own) = (ip.header.source(), ip.header.destination());
-        senders.iter().find(|sender| sender.address == own && sender.mac == frame.destination)?;
+        foreign_agents.iter().find(|agent| agent.address == own && agent.mac == frame.destination)?;
         if ip.header.protocol != ipv4::UDP || ip.header.is_fragment() {
             return None;
         }
@@ -87,25 +87,25 @@ impl Reader {
             return None;
         }
         if !ip.checksum_ok || !datagram.checksum_ok(source, own) {
-            return Some(Err((None, Wrong::Checksum)));
+            return Some(Err((None, ReplyError::Checksum)));
         }
         Some(self.read(datagram.payload))
     }
 
-    fn read(&self, message: &[u8]) -> Result<Answer, (Option<u32>, Wrong)> {
-        let reply = Reply::decode(message).map_err(|_| (None, Wrong::Malformed))?;
+    fn read(&self, message: &[u8]) -> Result<ReplySummary, (Option<u32>, ReplyError)> {
+        let reply = Reply::decode(message).map_err(|_| (None, ReplyError::Malformed))?;
         let node = match reply.nai() {
             Some(nai) => {
                 let number = self.pattern.number(nai).and_then(|number| number.checked_sub(self.first));
-                Some(number.ok_or((None, Wrong::Nai))?)
+                Some(number.ok_or((None, ReplyError::Nai))?)
             }
             None => None,
         };
         if let Some(association) = &self.association {
             let verified = association.verify(AuthKind::MobileHome, message, RRP_FIXED);
-            verified.map_err(|_| (node, Wrong::Authenticator))?;
+            verified.map_err(|_| (node, ReplyError::Authenticator))?;
         }
-        Ok(Answer {
+        Ok(ReplySummary {
             serial: reply.identification as u32,
             node,
             code: reply.code,
@@ -116,7 +116,7 @@ impl Reader {
 
 /// Where the run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum State {
     /// Next hops are being found out.
     Resolving,
     /// Since then.
@@ -127,25 +127,25 @@ enum Phase {
     Done,
 }
 
-/// The machine.
+/// All of them, as one endpoint.
 pub struct Generator {
-    senders: Vec<Sender>,
-    station: Station,
+    foreign_agents: Vec<ForeignAgent>,
+    host_stack: HostStack,
     template: Template,
     pattern: Pattern,
     first: u32,
-    reader: Reader,
+    reader: ReplyReader,
     traffic: Traffic,
     /// Requests to send, retransmissions not counted.
     wanted: Option<u64>,
     population: Population,
     /// NTP seconds at the start; the upper half of identifications counts on from there.
     clock: u64,
-    phase: Phase,
+    state: State,
     scheduled: u64,
     /// A node that was chosen and could not be sent yet.
     held: Option<u32>,
-    account: Account,
+    registrations: Registrations,
     started: Option<Duration>,
     ended: Option<Duration>,
     failure: Option<String>,
@@ -154,29 +154,29 @@ pub struct Generator {
 impl Generator {
     /// For the requests of `scenario` out of a port with the address `mac`; `clock` is the time of the start in NTP
     /// seconds.
-    pub fn new(scenario: &Scenario, mac: MacAddr, clock: u32) -> Result<Self, Problem> {
+    pub fn new(scenario: &Scenario, mac: MacAddr, clock: u32) -> Result<Self, FieldError> {
         let parts = sending(scenario)?;
         let target = parts.target;
-        let (senders, station) = senders(&parts, mac);
+        let (foreign_agents, host_stack) = foreign_agents(&parts, mac);
         let (count, traffic) = (parts.nodes.count, scenario.traffic.clone());
         let wanted = match (traffic.requests, traffic.duration) {
             (None, None) => Some(count.into()),
             (wanted, _) => wanted,
         };
         Ok(Self {
-            senders,
-            station,
+            foreign_agents,
+            host_stack,
             template: Template::new(scenario, parts.nodes.nai.clone(), (target.address, target.port)),
             pattern: parts.nodes.nai.clone(),
             first: parts.nodes.first,
-            reader: Reader::new(scenario, &parts),
+            reader: ReplyReader::new(scenario, &parts),
             wanted,
             population: Population::new(parts.nodes, &traffic, scenario.seed),
             clock: clock.into(),
-            phase: Phase::Resolving,
+            state: State::Resolving,
             scheduled: 0,
             held: None,
-            account: Account::new(count, wanted.unwrap_or(u64::MAX)),
+            registrations: Registrations::new(count, wanted.unwrap_or(u64::MAX)),
             traffic,
             started: None,
             ended: None,
@@ -185,8 +185,8 @@ impl Generator {
     }
 
     /// Who was sent, who answered.
-    pub fn account(&self) -> &Account {
-        &self.account
+    pub fn registrations(&self) -> &Registrations {
+        &self.registrations
     }
 
     /// The NAI of a node, counted from 0.
@@ -204,26 +204,27 @@ impl Generator {
         self.failure.as_deref()
     }
 
-    fn send(&mut self, now: Duration, node: u32, attempt: u8, out: &mut dyn Outbox) -> bool {
-        let sender = self.senders[node as usize % self.senders.len()];
-        let Some(next_hop) = self.station.hop(sender.next_hop) else { return false };
-        let path = Path { agent: sender.address, source: sender.mac, next_hop };
+    fn send(&mut self, now: Duration, node: u32, attempt: u8, out: &mut dyn Transmit) -> bool {
+        let agent = self.foreign_agents[node as usize % self.foreign_agents.len()];
+        let Some(next_hop) = self.host_stack.hop(agent.next_hop) else { return false };
+        let path = Path { agent: agent.address, source: agent.mac, next_hop };
         let seconds = self.clock + now.as_secs();
-        let identification = seconds << 32 | u64::from(self.account.next_serial());
+        let identification = seconds << 32 | u64::from(self.registrations.next_serial());
         let frame = self.template.frame(path, self.first + node, identification);
         if !out.send(frame) {
             return false;
         }
-        self.account.sent(now, node, attempt);
+        self.registrations.sent(now, node, attempt);
         self.ended = Some(now);
         true
     }
 
     /// Sends what is due; true if anything was.
-    fn work(&mut self, now: Duration, since: Duration, out: &mut dyn Outbox) -> bool {
+    fn work(&mut self, now: Duration, since: Duration, out: &mut dyn Transmit) -> bool {
         let mut sent = self.retransmit(now, out);
-        let elapsed = now.saturating_sub(since);
-        let allowed = self.traffic.pace().due(elapsed).min(self.wanted.unwrap_or(u64::MAX));
+        // A poll that comes late sends no more than one in time would have.
+        let elapsed = now.saturating_sub(since).min(self.traffic.duration.unwrap_or(Duration::MAX));
+        let allowed = self.traffic.rate_schedule().due(elapsed).min(self.wanted.unwrap_or(u64::MAX));
         while sent < MOST && self.scheduled < allowed {
             let node = self.held.take().unwrap_or_else(|| self.population.draw().node);
             if !self.send(now, node, 0, out) {
@@ -236,17 +237,17 @@ impl Generator {
         sent > 0
     }
 
-    fn retransmit(&mut self, now: Duration, out: &mut dyn Outbox) -> usize {
+    fn retransmit(&mut self, now: Duration, out: &mut dyn Transmit) -> usize {
         let (after, attempts) = (self.traffic.retransmit_after, self.traffic.retransmissions);
         if after.is_zero() {
             return 0;
         }
         let mut sent = 0;
         while sent < MOST
-            && let Some(due) = self.account.due(now, after, attempts)
+            && let Some(due) = self.registrations.due(now, after, attempts)
         {
             if !self.send(now, due.node, due.attempt + 1, out) {
-                self.account.postpone();
+                self.registrations.postpone(due);
                 break;
             }
             sent += 1;
@@ -256,63 +257,63 @@ impl Generator {
 
     /// Takes a datagram to one of the agents; what it is not an answer to is not looked at.
     fn reply(&mut self, now: Duration, frame: &ethernet::Parsed<'_>) {
-        let Some(read) = self.reader.reply(&self.senders, frame) else { return };
+        let Some(read) = self.reader.reply(&self.foreign_agents, frame) else { return };
         self.ended = Some(now);
         match read {
-            Ok(answer) => _ = self.account.answer(now, answer),
-            Err((node, why)) => self.account.wrong(node, why),
+            Ok(answer) => _ = self.registrations.answer(now, answer),
+            Err((node, why)) => self.registrations.wrong(node, why),
         }
     }
 
     fn drained(&self, now: Duration, since: Duration) -> bool {
-        self.account.waiting() == 0 || now.saturating_sub(since) >= self.traffic.drain
+        self.registrations.waiting() == 0 || now.saturating_sub(since) >= self.traffic.drain
     }
 }
 
-impl Machine for Generator {
-    fn receive(&mut self, now: Duration, frame: &[u8], out: &mut dyn Outbox) {
+impl Endpoint for Generator {
+    fn receive(&mut self, now: Duration, frame: &[u8], out: &mut dyn Transmit) {
         let Ok(frame) = ethernet::parse(frame) else { return };
-        if !self.station.is_own(frame.source) && !self.station.receive(&frame, out) {
+        if !self.host_stack.is_own(frame.source) && !self.host_stack.receive(&frame, out) {
             self.reply(now, &frame);
         }
     }
 
-    fn poll(&mut self, now: Duration, out: &mut dyn Outbox) -> Flow {
-        self.station.poll(now, out);
-        match self.phase {
-            Phase::Resolving => {
-                let Some(hop) = self.station.unknown() else {
+    fn poll(&mut self, now: Duration, out: &mut dyn Transmit) -> Activity {
+        self.host_stack.poll(now, out);
+        match self.state {
+            State::Resolving => {
+                let Some(hop) = self.host_stack.unknown() else {
                     self.started = Some(now);
-                    self.phase = Phase::Sending(now);
-                    return Flow::Busy;
+                    self.state = State::Sending(now);
+                    return Activity::Busy;
                 };
                 if now >= self.traffic.resolve {
                     self.failure = Some(format!("no answer to ARP for {hop}, the next hop"));
-                    self.phase = Phase::Done;
+                    self.state = State::Done;
                 }
-                Flow::Idle
+                Activity::Idle
             }
-            Phase::Sending(since) => {
+            State::Sending(since) => {
                 let worked = self.work(now, since, out);
                 let over =
                     self.traffic.duration.is_some_and(|duration| now.saturating_sub(since) >= duration);
                 if over || self.wanted.is_some_and(|wanted| self.scheduled >= wanted) {
-                    self.phase = Phase::Draining(now);
+                    self.state = State::Draining(now);
                 }
-                if worked { Flow::Busy } else { Flow::Idle }
+                if worked { Activity::Busy } else { Activity::Idle }
             }
-            Phase::Draining(since) => {
+            State::Draining(since) => {
                 // A retransmission is part of its request: the wait for it begins anew.
                 if self.retransmit(now, out) > 0 {
-                    self.phase = Phase::Draining(now);
-                    return Flow::Busy;
+                    self.state = State::Draining(now);
+                    return Activity::Busy;
                 }
                 if self.drained(now, since) {
-                    self.phase = Phase::Done;
+                    self.state = State::Done;
                 }
-                Flow::Idle
+                Activity::Idle
             }
-            Phase::Done => Flow::Done,
+            State::Done => Activity::Done,
         }
     }
 
@@ -325,9 +326,9 @@ impl Machine for Generator {
     }
 
     fn stop(&mut self, now: Duration) {
-        self.phase = match self.phase {
-            Phase::Sending(_) => Phase::Draining(now),
-            _ => Phase::Done,
+        self.state = match self.state {
+            State::Sending(_) => State::Draining(now),
+            _ => State::Done,
         };
     }
 
@@ -336,22 +337,22 @@ impl Machine for Generator {
     }
 
     fn progress(&self, now: Duration) -> String {
-        let account = &self.account;
-        let phase = match self.phase {
-            Phase::Resolving => "asking for the next hop",
-            Phase::Sending(_) => "sending",
-            Phase::Draining(_) => "waiting for answers",
-            Phase::Done => "done",
+        let registrations = &self.registrations;
+        let state = match self.state {
+            State::Resolving => "asking for the next hop",
+            State::Sending(_) => "sending",
+            State::Draining(_) => "waiting for answers",
+            State::Done => "done",
         };
         let of = self.wanted.map_or(String::new(), |wanted| format!(" of {wanted}"));
         let since = self.started.map_or(0.0, |from| now.saturating_sub(from).as_secs_f64());
-        let wrong: u64 = account.wrong.values().sum();
+        let wrong: u64 = registrations.wrong.values().sum();
         format!(
-            "{since:7.1} s  {phase}: {}{of} sent, {} answered, {} waiting, {} duplicates, {wrong} wrong",
-            account.sent,
-            account.answered,
-            account.waiting(),
-            account.duplicates,
+            "{since:7.1} s  {state}: {}{of} sent, {} answered, {} waiting, {} duplicates, {wrong} wrong",
+            registrations.requests.sent,
+            registrations.requests.answered,
+            registrations.waiting(),
+            registrations.requests.duplicates,
         )
     }
 }

@@ -17,14 +17,14 @@ use common::{
 };
 use zerocopy::IntoBytes;
 
-use crate::engine::Outbox;
+use crate::port_loop::Transmit;
 
 /// Between two ARP requests for the same next hop.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Addresses that are answered for, and next hops.
 #[derive(Clone, Debug, Default)]
-pub struct Station {
+pub struct HostStack {
     addresses: BTreeMap<Ipv4Addr, MacAddr>,
     hops: BTreeMap<Ipv4Addr, Hop>,
     /// Addresses that nobody has asked for yet.
@@ -39,14 +39,14 @@ struct Hop {
     asked: Option<Duration>,
 }
 
-impl Station {
+impl HostStack {
     /// Answers for these addresses.
     pub fn new(addresses: impl IntoIterator<Item = (Ipv4Addr, MacAddr)>) -> Self {
         let addresses: BTreeMap<_, _> = addresses.into_iter().collect();
         Self { unasked: addresses.keys().copied().collect(), addresses, hops: BTreeMap::new() }
     }
 
-    /// Has `hop` found out by `asker`, one of the station's addresses; or knows it already.
+    /// Has `hop` found out by `asker`, one of the host_stack's addresses; or knows it already.
     pub fn seek(&mut self, hop: Ipv4Addr, asker: Ipv4Addr, mac: Option<MacAddr>) {
         self.hops.entry(hop).or_insert(Hop { asker, mac, asked: None });
     }
@@ -61,18 +61,18 @@ impl Station {
         self.hops.iter().find(|(_, hop)| hop.mac.is_none()).map(|(address, _)| *address)
     }
 
-    /// Somebody has asked for each of the station's addresses by ARP.
+    /// Somebody has asked for each of the host_stack's addresses by ARP.
     pub fn all_asked(&self) -> bool {
         self.unasked.is_empty()
     }
 
-    /// True for the station's own frames.
+    /// True for the host_stack's own frames.
     pub fn is_own(&self, source: MacAddr) -> bool {
         self.addresses.values().any(|mac| *mac == source)
     }
 
     /// Asks for what is not known, once a second.
-    pub fn poll(&mut self, now: Duration, out: &mut dyn Outbox) {
+    pub fn poll(&mut self, now: Duration, out: &mut dyn Transmit) {
         for (address, hop) in &mut self.hops {
             let due = hop.asked.is_none_or(|asked| now.saturating_sub(asked) >= AGAIN);
             let Some(mac) = self.addresses.get(&hop.asker) else { continue };
@@ -83,8 +83,8 @@ impl Station {
         }
     }
 
-    /// Takes ARP, and ping for the station's addresses; true if the frame was one of these.
-    pub fn receive(&mut self, frame: &ethernet::Parsed<'_>, out: &mut dyn Outbox) -> bool {
+    /// Takes ARP, and ping for the host_stack's addresses; true if the frame was one of these.
+    pub fn receive(&mut self, frame: &ethernet::Parsed<'_>, out: &mut dyn Transmit) -> bool {
         match frame.ethertype {
             ethernet::ARP => {
                 if let Ok(message) = Arp::parse(frame.payload) {
@@ -97,7 +97,7 @@ impl Station {
         }
     }
 
-    fn arp(&mut self, message: &Arp, out: &mut dyn Outbox) {
+    fn arp(&mut self, message: &Arp, out: &mut dyn Transmit) {
         let (sender, target) = (message.sender(), message.target().1);
         if let Some(hop) = self.hops.get_mut(&sender.1)
             && !sender.0.is_multicast()
@@ -112,7 +112,7 @@ impl Station {
         }
     }
 
-    fn ping(&self, frame: &ethernet::Parsed<'_>, out: &mut dyn Outbox) -> Option<()> {
+    fn ping(&self, frame: &ethernet::Parsed<'_>, out: &mut dyn Transmit) -> Option<()> {
         let ip = ipv4::parse(frame.payload).ok()?;
         let (source, own) = (ip.header.source(), ip.header.destination());
         let mac = *self.addresses.get(&own)?;
@@ -130,7 +130,7 @@ impl Station {
     }
 }
 
-fn send_arp(to: MacAddr, from: MacAddr, message: &Arp, out: &mut dyn Outbox) {
+fn send_arp(to: MacAddr, from: MacAddr, message: &Arp, out: &mut dyn Transmit) {
     let mut frame = Ethernet::new(to, from, ethernet::ARP).as_bytes().to_vec();
     frame.extend_from_slice(message.as_bytes());
     frame.resize(ethernet::MINIMUM, 0);

@@ -3,11 +3,20 @@
 use common::{id::PortId, port::PortControl};
 
 use crate::{
-    check::Problem,
-    pace,
+    check::FieldError,
     scenario::{Port, Scenario},
     template,
 };
+
+/// Bits that a frame takes on an Ethernet wire beyond its own: FCS, preamble and the gap between frames.
+const OVERHEAD: u32 = 4 + 8 + 12;
+/// Smallest frame without FCS.
+const SMALLEST: u32 = 60;
+
+/// Frames a second that fill a link of `mbps` Mbit/s with frames of `bytes` bytes (without FCS).
+fn frames_per_second(mbps: u32, bytes: u32) -> f64 {
+    f64::from(mbps) * 1e6 / (8.0 * f64::from(bytes.max(SMALLEST) + OVERHEAD))
+}
 
 /// Speed of the first port's link in Mbit/s: what the scenario says, else what the device says. `None`: neither does.
 pub fn speed(port: &Port, control: &dyn PortControl) -> Option<u32> {
@@ -22,15 +31,15 @@ pub fn rate(scenario: &Scenario, mbps: Option<u32>) -> Option<f64> {
         .request
         .frame_size
         .map_or_else(|| template::frame_length(scenario, nodes.nai.length(nodes.first)) as u32, u32::from);
-    Some(pace::line_rate(mbps?, bytes))
+    Some(frames_per_second(mbps?, bytes))
 }
 
 /// A share of the line rate becomes the rate of `[traffic]`.
-pub fn resolve(scenario: &mut Scenario, line: Option<f64>) -> Result<(), Problem> {
+pub fn resolve(scenario: &mut Scenario, line: Option<f64>) -> Result<(), FieldError> {
     if let Some(share) = scenario.traffic.line {
         let Some(line) = line else {
             let reason = "the device does not say how fast its link is: port.speed_mbps is needed".into();
-            return Err(Problem { field: "traffic.line".into(), reason });
+            return Err(FieldError { field: "traffic.line".into(), reason });
         };
         scenario.traffic.rate = share * line;
     }
@@ -57,7 +66,7 @@ mod tests {
         let line = rate(&scenario, Some(1000));
         assert_eq!(line, Some(500_000.0));
         resolve(&mut scenario, line).unwrap();
-        assert_eq!(scenario.traffic.pace().rate, Some(250_000.0));
+        assert_eq!(scenario.traffic.rate_schedule().rate, Some(250_000.0));
     }
 
     #[test]
@@ -68,6 +77,14 @@ mod tests {
         assert!(problem.field == "traffic.line" && problem.reason.contains("port.speed_mbps"), "{problem:?}");
         let mut plain = scenario("");
         resolve(&mut plain, None).unwrap();
-        assert_eq!(plain.traffic.pace().rate, Some(7.0));
+        assert_eq!(plain.traffic.rate_schedule().rate, Some(7.0));
+    }
+
+    #[test]
+    fn a_link_holds_as_many_frames_as_the_standard_says() {
+        // 64 bytes with FCS at 10 Gbit/s: 14.88 million; 1518 bytes at 1 Gbit/s: 81274 (RFC 2544, appendix B).
+        assert_eq!(frames_per_second(10_000, 60) as u64, 14_880_952);
+        assert_eq!(frames_per_second(1000, 1514) as u64, 81_274);
+        assert_eq!(frames_per_second(10_000, 20) as u64, 14_880_952, "short frames are padded");
     }
 }

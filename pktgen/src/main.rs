@@ -14,13 +14,13 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use pktgen::{
     bundled,
-    check::{self, Problem},
-    control::{self, Socket},
+    check::{self, FieldError},
+    command::{self, CommandSocket},
     generate::Generator,
-    html, line,
+    html, line_rate,
     measure::{self, config::Sink},
     pcap::{self, PcapError},
-    report::{self, Generated, Responded},
+    report::{self, GenerateReport, RespondReport},
     respond::Responder,
     result::{Report, VERSION},
     run::run,
@@ -195,8 +195,8 @@ fn main() -> ExitCode {
 }
 
 /// A problem as an error that names the file.
-fn in_file(file: &Path) -> impl Fn(Problem) -> anyhow::Error + '_ {
-    move |problem| problem.of(file).into()
+fn in_file(file: &Path) -> impl Fn(FieldError) -> anyhow::Error + '_ {
+    move |problem| problem.in_file(file).into()
 }
 
 /// The scenario with what the command line says instead.
@@ -204,7 +204,7 @@ fn load(arguments: &Common) -> anyhow::Result<(Scenario, Port)> {
     let mut scenario = Scenario::load(&arguments.scenario)?;
     let port = match (&scenario.port, &arguments.device) {
         (Some(port), Some(device)) => Port { device: device.clone(), ..port.clone() },
-        (None, Some(device)) => Port::of(device.clone()),
+        (None, Some(device)) => Port::new(device.clone()),
         (_, None) => check::port(&scenario).map_err(in_file(&arguments.scenario))?.clone(),
     };
     let port = Port { hugepages: arguments.hugepages.unwrap_or(port.hugepages), ..port };
@@ -224,17 +224,17 @@ fn generate(arguments: &Generate) -> anyhow::Result<ExitCode> {
     check::values(&scenario).map_err(in_file(&common.scenario))?;
     check::sending(&scenario).map_err(in_file(&common.scenario))?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
-    let outcome = run(&scenario, &port, control::pair(), !common.quiet, |mac, control| {
+    let finished = run(&scenario, &port, command::channel(), !common.quiet, |mac, control| {
         let mut scenario = scenario.clone();
-        let line = line::rate(&scenario, line::speed(&port, control));
-        line::resolve(&mut scenario, line).map_err(in_file(&common.scenario))?;
+        let line = line_rate::rate(&scenario, line_rate::speed(&port, control));
+        line_rate::resolve(&mut scenario, line).map_err(in_file(&common.scenario))?;
         Generator::new(&scenario, mac, clock as u32).map_err(in_file(&common.scenario))
     })?;
-    let result = Generated::of(&scenario.name, &outcome.machine, outcome.port);
+    let result = GenerateReport::new(&scenario.name, &finished.endpoint, finished.port);
     show(common, &result, &result.table())?;
     if let Some(path) = &arguments.ledger {
         let file = File::create(path).with_context(|| path.display().to_string())?;
-        report::ledger(&outcome.machine, file).with_context(|| path.display().to_string())?;
+        report::write_nodes(&finished.endpoint, file).with_context(|| path.display().to_string())?;
     }
     if let Some(failure) = &result.failure {
         anyhow::bail!("{failure}");
@@ -247,24 +247,24 @@ fn respond(arguments: &Respond) -> anyhow::Result<ExitCode> {
     let (mut scenario, port) = load(common)?;
     scenario.respond.duration = common.duration.or(scenario.respond.duration);
     check::responding(&scenario).map_err(in_file(&common.scenario))?;
-    let (commander, orders) = control::pair();
+    let (sender, commands) = command::channel();
     // Threads are started behind the port: so they stay off the worker's CPU.
     let mut sockets = Vec::new();
-    let open = |sockets: &mut Vec<Socket>| -> anyhow::Result<()> {
+    let open = |sockets: &mut Vec<CommandSocket>| -> anyhow::Result<()> {
         if let Some(path) = &arguments.control {
-            sockets.push(commander.listen(path).with_context(|| path.display().to_string())?);
+            sockets.push(sender.listen(path).with_context(|| path.display().to_string())?);
         }
         if let Some(path) = &arguments.status_socket {
-            sockets.push(commander.show_status(path).with_context(|| path.display().to_string())?);
+            sockets.push(sender.show_status(path).with_context(|| path.display().to_string())?);
         }
-        commander.follow_stdin();
+        sender.follow_stdin();
         Ok(())
     };
-    let outcome = run(&scenario, &port, (commander.clone(), orders), !common.quiet, |_, _| {
+    let finished = run(&scenario, &port, (sender.clone(), commands), !common.quiet, |_, _| {
         open(&mut sockets)?;
         Responder::new(&scenario).map_err(in_file(&common.scenario))
     })?;
-    let result = Responded::of(&scenario.name, &outcome.machine, outcome.elapsed, outcome.port);
+    let result = RespondReport::new(&scenario.name, &finished.endpoint, finished.elapsed, finished.port);
     show(common, &result, &result.table())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -278,7 +278,7 @@ fn measure(arguments: &Measure) -> anyhow::Result<ExitCode> {
     scenario.traffic.duration = common.duration.or(scenario.traffic.duration);
     match (&mut scenario.sink, &arguments.sink) {
         (Some(sink), Some(device)) => sink.device.clone_from(device),
-        (sink @ None, Some(device)) => *sink = Some(Sink::of(device.clone())),
+        (sink @ None, Some(device)) => *sink = Some(Sink::new(device.clone())),
         (_, None) => {}
     }
     check::values(&scenario).map_err(in_file(&common.scenario))?;
@@ -286,16 +286,16 @@ fn measure(arguments: &Measure) -> anyhow::Result<ExitCode> {
     // Before hours of traffic, not behind them.
     let html = arguments.html.as_deref().map(create).transpose()?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
-    let (commander, orders) = control::pair();
+    let (sender, commands) = command::channel();
     // A thread is started behind the port: so it stays off the worker's CPU.
     let mut socket = None;
     let open = || -> anyhow::Result<()> {
         if let Some(path) = &arguments.control {
-            socket = Some(commander.listen(path).with_context(|| path.display().to_string())?);
+            socket = Some(sender.listen(path).with_context(|| path.display().to_string())?);
         }
         Ok(())
     };
-    let ends = (commander.clone(), orders);
+    let ends = (sender.clone(), commands);
     let refuse = in_file(&common.scenario);
     let result = measure::run::run(&scenario, &port, clock as u32, ends, !common.quiet, open, refuse)?;
     show(common, &result, &measure::report::table(&result))?;
@@ -357,7 +357,7 @@ fn write_pcap(arguments: &WritePcap) -> anyhow::Result<ExitCode> {
     let mut file = BufWriter::new(File::create(&arguments.output).with_context(|| name.clone())?);
     let (frames, bytes) =
         pcap::write(&scenario, arguments.requests, &mut file).map_err(|error| match error {
-            PcapError::Scenario(problem) => problem.of(&arguments.scenario).into(),
+            PcapError::Scenario(problem) => problem.in_file(&arguments.scenario).into(),
             PcapError::Write(error) => anyhow::Error::from(error).context(name.clone()),
         })?;
     println!("{name}: {frames} requests, {bytes} bytes");

@@ -5,7 +5,7 @@ use std::io::Write;
 use common::mac::MacAddr;
 
 use crate::{
-    check::{Problem, sending},
+    check::{FieldError, sending},
     population::Population,
     scenario::Scenario,
     template::{Path, Template},
@@ -16,7 +16,7 @@ use crate::{
 pub enum PcapError {
     /// The scenario does not say enough.
     #[error("{}: {}", .0.field, .0.reason)]
-    Scenario(Problem),
+    Scenario(FieldError),
     /// It cannot be written.
     #[error(transparent)]
     Write(#[from] std::io::Error),
@@ -43,7 +43,7 @@ pub fn write(
     let parts = sending(scenario).map_err(PcapError::Scenario)?;
     let Some(next_hop) = parts.target.mac else {
         let reason = "is needed: nobody answers ARP when a file is written".into();
-        return Err(PcapError::Scenario(Problem { field: "target.mac".into(), reason }));
+        return Err(PcapError::Scenario(FieldError { field: "target.mac".into(), reason }));
     };
     let traffic = &scenario.traffic;
     let requests = requests.or(traffic.requests).unwrap_or(parts.nodes.count.into());

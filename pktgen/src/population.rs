@@ -25,7 +25,7 @@ pub enum Kind {
 
 /// A node that is to be sent for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draw {
+pub struct NextNode {
     /// From 0.
     pub node: u32,
     /// Why it is.
@@ -34,7 +34,7 @@ pub struct Draw {
 
 /// Shares of all requests, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mix {
+pub struct TrafficMix {
     /// Of nodes in turn; the others are drawn among those that had their turn. `None`: all are drawn among all.
     pub new: Option<f64>,
     /// Repeats of requests just sent.
@@ -47,7 +47,7 @@ pub struct Population {
     count: u32,
     /// The order of a turn; empty: by number.
     order: Vec<u32>,
-    mix: Mix,
+    mix: TrafficMix,
     choice: Choice,
     /// For as many ranks as were needed last.
     zipf: Option<Zipf>,
@@ -70,7 +70,7 @@ impl Population {
         Self {
             count: nodes.count,
             order,
-            mix: Mix { new: traffic.new_share(nodes.choice), retransmit: traffic.retransmit },
+            mix: TrafficMix { new: traffic.new_share(nodes.choice), retransmit: traffic.retransmit },
             choice: nodes.choice,
             zipf: None,
             exponent: nodes.zipf,
@@ -81,17 +81,17 @@ impl Population {
     }
 
     /// From now on other shares.
-    pub fn set_mix(&mut self, mix: Mix) {
+    pub fn set_mix(&mut self, mix: TrafficMix) {
         self.mix = mix;
     }
 
     /// The shares.
-    pub fn mix(&self) -> Mix {
+    pub fn mix(&self) -> TrafficMix {
         self.mix
     }
 
     /// The next node.
-    pub fn draw(&mut self) -> Draw {
+    pub fn draw(&mut self) -> NextNode {
         let draw = self.decide();
         if self.mix.retransmit > 0.0 && draw.kind != Kind::Retransmission {
             if self.recent.len() == RECENT {
@@ -102,23 +102,23 @@ impl Population {
         draw
     }
 
-    fn decide(&mut self) -> Draw {
+    fn decide(&mut self) -> NextNode {
         if self.mix.retransmit > 0.0 && !self.recent.is_empty() && self.random.f64() < self.mix.retransmit {
             let at = self.random.usize(0..self.recent.len());
-            return Draw { node: self.recent[at], kind: Kind::Retransmission };
+            return NextNode { node: self.recent[at], kind: Kind::Retransmission };
         }
         let Some(new) = self.mix.new else {
             let place = self.choose(self.count);
-            return Draw { node: self.at(place), kind: Kind::Drawn };
+            return NextNode { node: self.at(place), kind: Kind::Drawn };
         };
         let seen = self.turn.min(self.count.into()) as u32;
         if seen > 0 && new < 1.0 && self.random.f64() < 1.0 - new {
             let place = self.choose(seen);
-            return Draw { node: self.at(place), kind: Kind::Drawn };
+            return NextNode { node: self.at(place), kind: Kind::Drawn };
         }
         let at = (self.turn % u64::from(self.count)) as u32;
         self.turn += 1;
-        Draw { node: self.at(at), kind: Kind::Turn }
+        NextNode { node: self.at(at), kind: Kind::Turn }
     }
 
     /// A place among the first `of`, at least one.
@@ -154,11 +154,11 @@ mod tests {
         Population::new(&nodes, &traffic, seed)
     }
 
-    fn draws(population: &mut Population, times: usize) -> Vec<Draw> {
+    fn draws(population: &mut Population, times: usize) -> Vec<NextNode> {
         (0..times).map(|_| population.draw()).collect()
     }
 
-    fn share(draws: &[Draw], kind: Kind) -> f64 {
+    fn share(draws: &[NextNode], kind: Kind) -> f64 {
         draws.iter().filter(|draw| draw.kind == kind).count() as f64 / draws.len() as f64
     }
 
@@ -241,7 +241,7 @@ mod tests {
     fn another_mix_counts_from_the_next_draw_on() {
         let mut population = population(100, 1, |_, _| ());
         assert!(draws(&mut population, 50).iter().all(|draw| draw.kind == Kind::Turn));
-        population.set_mix(Mix { new: Some(0.0), retransmit: 0.0 });
+        population.set_mix(TrafficMix { new: Some(0.0), retransmit: 0.0 });
         assert!(draws(&mut population, 50).iter().all(|draw| draw.kind == Kind::Drawn));
     }
 }

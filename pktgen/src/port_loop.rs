@@ -1,47 +1,49 @@
-//! The loop of a port: receives bursts, lets a machine answer and act, sends what it made.
+//! The loop of a port: receives bursts, lets an endpoint answer and act, sends what it made.
 //!
-//! A [`Machine`] is pure: frames, commands and the time go in, frames come out. Nothing in it sees a port or a clock.
+//! An [`Endpoint`] is pure: frames, commands and the time go in, frames come out. Nothing in it sees a port or a clock.
 
-use std::{
-    sync::mpsc::{Receiver, TryRecvError},
-    time::Duration,
-};
+use std::{sync::mpsc::Receiver, thread, time::Duration};
 
 use dataplane::backend::{BURST, Burst, Frame, PortQueue};
-use serde::Serialize;
 
-use crate::control::{Command, Order};
+use crate::{
+    accounting::port::PortCounters,
+    command::{Command, CommandRequest},
+};
 
-/// Where a machine puts frames.
-pub trait Outbox {
+/// Most frames that an endpoint sends in one poll.
+pub const MOST: usize = BURST;
+
+/// Where an endpoint puts frames.
+pub trait Transmit {
     /// Takes a copy; false if it cannot, now.
     fn send(&mut self, frame: &[u8]) -> bool;
 }
 
-impl Outbox for Vec<Vec<u8>> {
+impl Transmit for Vec<Vec<u8>> {
     fn send(&mut self, frame: &[u8]) -> bool {
         self.push(frame.to_vec());
         true
     }
 }
 
-/// How a machine stands after a look at the time.
+/// What a poll came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// It did something.
+pub enum Activity {
+    /// Something was done.
     Busy,
-    /// It waits for frames or for time.
+    /// Frames or time are waited for.
     Idle,
-    /// It is done.
+    /// All is done.
     Done,
 }
 
 /// What a port is driven by. Times are since the start.
-pub trait Machine: Send {
+pub trait Endpoint: Send {
     /// A frame came in.
-    fn receive(&mut self, now: Duration, frame: &[u8], out: &mut dyn Outbox);
+    fn receive(&mut self, now: Duration, frame: &[u8], out: &mut dyn Transmit);
     /// Time goes by; at most a burst of frames is sent.
-    fn poll(&mut self, now: Duration, out: &mut dyn Outbox) -> Flow;
+    fn poll(&mut self, now: Duration, out: &mut dyn Transmit) -> Activity;
     /// Somebody commands; the result is the answer.
     fn command(&mut self, now: Duration, command: &Command) -> String;
     /// It is to come to its end.
@@ -52,129 +54,153 @@ pub trait Machine: Send {
     fn progress(&self, now: Duration) -> String;
 }
 
-/// Frames and failures of the port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PortCount {
-    /// Frames received.
-    pub received: u64,
-    /// Frames sent.
-    pub sent: u64,
-    /// Frames that the transmit ring could not take at once.
-    pub ring_full: u64,
-    /// Frames for which there was no buffer.
-    pub no_buffer: u64,
+/// A port's queue with the burst that is to be sent.
+pub(crate) struct BufferedPort<Q: PortQueue> {
+    queue: Q,
+    pending: Burst<Q::Frame>,
+    pub counters: PortCounters,
 }
 
-/// A port's queue with what waits to be sent.
-pub(crate) struct Sender<Q: PortQueue> {
-    pub queue: Q,
-    pub waiting: Burst<Q::Frame>,
-    pub count: PortCount,
-}
-
-impl<Q: PortQueue> Sender<Q> {
+impl<Q: PortQueue> BufferedPort<Q> {
     pub fn new(queue: Q) -> Self {
-        Self { queue, waiting: Burst::new(), count: PortCount::default() }
+        Self { queue, pending: Burst::new(), counters: PortCounters::default() }
+    }
+
+    /// Everything was sent.
+    pub fn is_flushed(&self) -> bool {
+        self.pending.is_empty()
     }
 
     pub fn flush(&mut self) {
-        if !self.waiting.is_empty() {
-            self.count.sent += self.queue.transmit(&mut self.waiting) as u64;
+        if !self.pending.is_empty() {
+            self.counters.sent += self.queue.transmit(&mut self.pending) as u64;
         }
+    }
+
+    /// Receives into `burst`, which is empty, and hands over each frame and the time of its receipt; how many came.
+    pub fn receive(
+        &mut self,
+        burst: &mut Burst<Q::Frame>,
+        clock: &mut dyn FnMut() -> Duration,
+        mut handle: impl FnMut(Duration, &[u8], &mut Self),
+    ) -> usize {
+        let received = self.queue.receive(burst);
+        self.counters.received += received as u64;
+        if received > 0 {
+            let now = clock();
+            for mut frame in burst.drain(..) {
+                // A frame in several segments that cannot be made one is no frame of ours.
+                if frame.data().len() == frame.total_len() || frame.linearize() {
+                    handle(now, frame.data(), self);
+                }
+            }
+        }
+        received
     }
 }
 
-impl<Q: PortQueue> Outbox for Sender<Q> {
+impl<Q: PortQueue> Transmit for BufferedPort<Q> {
     fn send(&mut self, bytes: &[u8]) -> bool {
-        if self.waiting.is_full() {
+        if self.pending.is_full() {
             self.flush();
         }
-        if self.waiting.is_full() {
-            self.count.ring_full += 1;
+        if self.pending.is_full() {
+            self.counters.ring_full += 1;
             return false;
         }
         let Some(mut frame) = self.queue.allocate() else {
-            self.count.no_buffer += 1;
+            self.counters.no_buffer += 1;
             return false;
         };
         let Some(room) = frame.append(bytes.len()) else {
-            self.count.no_buffer += 1;
+            self.counters.no_buffer += 1;
             return false;
         };
         room.copy_from_slice(bytes);
-        self.waiting.push(frame);
+        self.pending.push(frame);
         true
     }
 }
 
-/// A machine on a port.
-pub struct Engine<Q: PortQueue, M> {
-    sender: Sender<Q>,
-    /// The machine.
-    pub machine: M,
-    orders: Receiver<Order>,
+/// An endpoint on a port.
+pub struct PortLoop<Q: PortQueue, E> {
+    port: BufferedPort<Q>,
+    /// The endpoint.
+    pub endpoint: E,
+    commands: Receiver<CommandRequest>,
     burst: Burst<Q::Frame>,
-    scratch: Vec<u8>,
 }
 
-impl<Q: PortQueue, M: Machine> Engine<Q, M> {
-    /// `orders` bring commands; a sender that is gone is as one that is silent.
-    pub fn new(queue: Q, machine: M, orders: Receiver<Order>) -> Self {
-        Self {
-            sender: Sender::new(queue),
-            machine,
-            orders,
-            burst: Burst::new(),
-            scratch: Vec::with_capacity(2048),
-        }
+impl<Q: PortQueue, E: Endpoint> PortLoop<Q, E> {
+    /// A sender of commands that is gone is as one that is silent.
+    pub fn new(queue: Q, endpoint: E, commands: Receiver<CommandRequest>) -> Self {
+        Self { port: BufferedPort::new(queue), endpoint, commands, burst: Burst::new() }
     }
 
-    /// One burst in, what the machine makes of it and of the time out.
-    pub fn step(&mut self, now: Duration) -> Flow {
-        self.obey(now);
-        self.sender.flush();
+    /// One burst in, what the endpoint makes of it and of the time out.
+    pub fn step(&mut self, now: Duration) -> Activity {
+        self.handle_commands(now);
+        self.port.flush();
         let mut received = 0;
-        if self.sender.waiting.is_empty() || !self.machine.answers() {
-            received = self.sender.queue.receive(&mut self.burst);
+        if self.port.is_flushed() || !self.endpoint.answers() {
+            let endpoint = &mut self.endpoint;
+            received = self
+                .port
+                .receive(&mut self.burst, &mut || now, |now, frame, port| endpoint.receive(now, frame, port));
         }
-        self.sender.count.received += received as u64;
-        for mut frame in self.burst.drain(..) {
-            // A frame in several segments that cannot be made one is no frame of ours.
-            if frame.data().len() == frame.total_len() || frame.linearize() {
-                self.scratch.clear();
-                self.scratch.extend_from_slice(frame.data());
-                self.machine.receive(now, &self.scratch, &mut self.sender);
-            }
-        }
-        let flow = self.machine.poll(now, &mut self.sender);
-        self.sender.flush();
-        match flow {
-            Flow::Idle if received > 0 || !self.sender.waiting.is_empty() => Flow::Busy,
-            Flow::Done if !self.sender.waiting.is_empty() => Flow::Busy,
-            flow => flow,
+        let activity = self.endpoint.poll(now, &mut self.port);
+        self.port.flush();
+        match activity {
+            Activity::Idle if received > 0 || !self.port.is_flushed() => Activity::Busy,
+            Activity::Done if !self.port.is_flushed() => Activity::Busy,
+            activity => activity,
         }
     }
 
-    fn obey(&mut self, now: Duration) {
-        loop {
-            match self.orders.try_recv() {
-                Ok(order) => {
-                    if order.command == Command::Stop {
-                        self.machine.stop(now);
-                    }
-                    let text = self.machine.command(now, &order.command);
-                    order.answer(text);
-                }
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+    fn handle_commands(&mut self, now: Duration) {
+        while let Ok(request) = self.commands.try_recv() {
+            if request.command == Command::Stop {
+                self.endpoint.stop(now);
             }
+            let text = self.endpoint.command(now, &request.command);
+            request.answer(text);
         }
     }
 
     /// What the port saw.
-    pub fn count(&self) -> PortCount {
-        self.sender.count
+    pub fn counters(&self) -> PortCounters {
+        self.port.counters
     }
 }
 
-/// Most frames that a machine sends in one look at the time.
-pub const MOST: usize = BURST;
+/// Lets a worker sleep that has found nothing to do for a while, unless it is to spin.
+#[derive(Debug)]
+pub(crate) struct IdleBackoff {
+    /// Idle polls after which it sleeps.
+    polls: u32,
+    sleep: Duration,
+    spin: bool,
+    idle: u32,
+}
+
+impl IdleBackoff {
+    pub fn new(polls: u32, sleep: Duration, spin: bool) -> Self {
+        Self { polls, sleep, spin, idle: 0 }
+    }
+
+    /// A poll is over.
+    pub fn polled(&mut self, activity: Activity) {
+        self.idle = if activity == Activity::Idle { self.idle.saturating_add(1) } else { 0 };
+    }
+
+    /// There was nothing to do for long enough.
+    pub fn is_resting(&self) -> bool {
+        !self.spin && self.idle > self.polls
+    }
+
+    pub fn wait(&self) {
+        if self.is_resting() {
+            thread::sleep(self.sleep);
+        }
+    }
+}

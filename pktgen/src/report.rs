@@ -1,4 +1,4 @@
-//! Results: as a table, as JSON, and the account of every node as JSON lines.
+//! Results: as a table, as JSON, and every node as JSON lines.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +12,10 @@ use common::wire::mobile_ip::Code;
 use serde::Serialize;
 
 use crate::{
-    account::{HomeAgentCount, Wrong},
-    engine::PortCount,
+    accounting::{
+        port::PortCounters,
+        registrations::{NodeCounters, ReplyCounters, ReplyError, RequestCounters},
+    },
     generate::Generator,
     respond::{Responder, Status},
 };
@@ -33,7 +35,7 @@ pub struct Latency {
 
 /// What the foreign agents saw.
 #[derive(Clone, Debug, Serialize)]
-pub struct Generated {
+pub struct GenerateReport {
     /// The scenario.
     pub scenario: String,
     /// Seconds from the first request to the last thing that happened.
@@ -41,17 +43,17 @@ pub struct Generated {
     /// Mobile nodes.
     pub nodes: Nodes,
     /// Requests.
-    pub requests: Requests,
+    pub requests: RequestCounters,
     /// Answers by code.
     pub codes: BTreeMap<u8, u64>,
     /// Answers that do not fit, by reason.
-    pub wrong: BTreeMap<Wrong, u64>,
+    pub wrong: BTreeMap<ReplyError, u64>,
     /// By who answered.
-    pub home_agents: Vec<HomeAgentCount>,
+    pub home_agents: Vec<ReplyCounters>,
     /// Absent without answers.
     pub latency_ms: Option<Latency>,
     /// The port.
-    pub port: PortCount,
+    pub port: PortCounters,
     /// Why nothing could be sent.
     pub failure: Option<String>,
 }
@@ -71,40 +73,20 @@ pub struct Nodes {
     pub moved: u64,
 }
 
-/// Requests.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Requests {
-    /// All, retransmissions and repeats among them.
-    pub sent: u64,
-    /// Sent again because no answer came.
-    pub retransmitted: u64,
-    /// Of nodes that had sent before.
-    pub repeated: u64,
-    /// Answered.
-    pub answered: u64,
-    /// Never answered.
-    pub lost: u64,
-    /// Given up after the last retransmission.
-    pub given_up: u64,
-    /// Further answers to a request that was answered.
-    pub duplicates: u64,
-}
-
-impl Generated {
+impl GenerateReport {
     /// The result of a run.
-    pub fn of(scenario: &str, generator: &Generator, port: PortCount) -> Self {
-        let account = generator.account();
-        let nodes = account.nodes();
-        let count = |wanted: &dyn Fn(&crate::account::Node) -> bool| {
-            nodes.iter().filter(|node| wanted(node)).count() as u64
-        };
-        let histogram = account.latency();
-        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+    pub fn new(scenario: &str, generator: &Generator, port: PortCounters) -> Self {
+        let registrations = generator.registrations();
+        let nodes = registrations.nodes();
+        let count =
+            |wanted: &dyn Fn(&NodeCounters) -> bool| nodes.iter().filter(|node| wanted(node)).count() as u64;
+        let histogram = registrations.latency();
+        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1e6;
         let latency_ms = (!histogram.is_empty()).then(|| Latency {
             p50: at(0.5),
             p99: at(0.99),
             p999: at(0.999),
-            max: histogram.max() as f64 / 1000.0,
+            max: histogram.max() as f64 / 1e6,
         });
         Self {
             scenario: scenario.into(),
@@ -112,22 +94,14 @@ impl Generated {
             nodes: Nodes {
                 count: nodes.len() as u64,
                 asked: count(&|node| node.sent > 0),
-                registered: count(&|node| account.home_agent_of(node).is_some()),
+                registered: count(&|node| registrations.home_agent_of(node).is_some()),
                 unanswered: count(&|node| node.sent > 0 && node.answered == 0),
-                moved: account.moved,
+                moved: registrations.moved,
             },
-            requests: Requests {
-                sent: account.sent,
-                retransmitted: account.retransmitted,
-                repeated: account.repeated,
-                answered: account.answered,
-                lost: account.unanswered(),
-                given_up: account.given_up,
-                duplicates: account.duplicates,
-            },
-            codes: account.codes.clone(),
-            wrong: account.wrong.clone(),
-            home_agents: account.home_agents.clone(),
+            requests: registrations.requests,
+            codes: registrations.codes.clone(),
+            wrong: registrations.wrong.clone(),
+            home_agents: registrations.home_agents.clone(),
             latency_ms,
             port,
             failure: generator.failure().map(Into::into),
@@ -182,7 +156,7 @@ impl Generated {
     }
 }
 
-fn port_line(port: &PortCount) -> String {
+fn port_line(port: &PortCounters) -> String {
     format!(
         "  port: {} received, {} sent, {} times full, {} without buffer\n",
         port.received, port.sent, port.ring_full, port.no_buffer
@@ -191,7 +165,7 @@ fn port_line(port: &PortCount) -> String {
 
 /// What the home agents saw.
 #[derive(Clone, Debug, Serialize)]
-pub struct Responded {
+pub struct RespondReport {
     /// The scenario.
     pub scenario: String,
     /// Seconds that they lived.
@@ -199,12 +173,12 @@ pub struct Responded {
     /// Each.
     pub home_agents: Vec<Status>,
     /// The port.
-    pub port: PortCount,
+    pub port: PortCounters,
 }
 
-impl Responded {
+impl RespondReport {
     /// The result of a run.
-    pub fn of(scenario: &str, responder: &Responder, now: Duration, port: PortCount) -> Self {
+    pub fn new(scenario: &str, responder: &Responder, now: Duration, port: PortCounters) -> Self {
         let home_agents = responder.status(now);
         Self { scenario: scenario.into(), seconds: now.as_secs_f64(), home_agents, port }
     }
@@ -221,34 +195,34 @@ impl Responded {
         }
         text.push('\n');
         for agent in &self.home_agents {
-            let count = &agent.count;
+            let counters = &agent.counters;
             let _ = write!(text, "  {:<12} {:<15}", agent.name, agent.address);
-            let accepted = count.accepted + count.deregistered;
+            let accepted = counters.accepted + counters.deregistered;
             for value in [
                 agent.bindings as u64,
-                count.dispatched,
-                count.directed,
+                counters.dispatched,
+                counters.directed,
                 accepted,
-                count.denied,
-                count.unheard,
+                counters.denied,
+                counters.unheard,
             ] {
                 let _ = write!(text, " {value:>10}");
             }
             text.push('\n');
-            for (reason, count) in &count.discarded {
+            for (reason, count) in &counters.discarded {
                 let _ = writeln!(text, "    discarded: {reason} {count}");
             }
-            if count.unsent > 0 {
-                let _ = writeln!(text, "    replies not sent: {}", count.unsent);
+            if counters.unsent > 0 {
+                let _ = writeln!(text, "    replies not sent: {}", counters.unsent);
             }
         }
         text + &port_line(&self.port)
     }
 }
 
-/// A node's line of the ledger.
+/// A node as a JSON line.
 #[derive(Serialize)]
-struct Line<'a> {
+struct NodeLine<'a> {
     nai: &'a str,
     sent: u32,
     answered: u32,
@@ -259,16 +233,16 @@ struct Line<'a> {
     wrong: u16,
 }
 
-/// Writes the account of every node that was asked for, a JSON object a line.
-pub fn ledger(generator: &Generator, out: impl Write) -> std::io::Result<()> {
+/// Writes the counters of every node that was asked for, a JSON object a line.
+pub fn write_nodes(generator: &Generator, out: impl Write) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
-    let account = generator.account();
-    for (index, node) in account.nodes().iter().enumerate().filter(|(_, node)| node.sent > 0) {
-        let line = Line {
+    let registrations = generator.registrations();
+    for (index, node) in registrations.nodes().iter().enumerate().filter(|(_, node)| node.sent > 0) {
+        let line = NodeLine {
             nai: &generator.nai(index as u32),
             sent: node.sent,
             answered: node.answered,
-            home_agent: account.home_agent_of(node),
+            home_agent: registrations.home_agent_of(node),
             moved: node.moved,
             duplicates: node.duplicates,
             lost: node.sent - node.answered,

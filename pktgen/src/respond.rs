@@ -1,11 +1,7 @@
 //! Home agents: take requests that came dispatched (to a virtual address, at their Ethernet address) or directed (to
 //! their own address), and answer each from their own address.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::Ipv4Addr,
-    time::Duration,
-};
+use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
 
 use common::{
     mac::MacAddr,
@@ -24,33 +20,13 @@ use serde::Serialize;
 use zerocopy::IntoBytes;
 
 use crate::{
-    check::{Problem, responding},
-    control::Command,
-    engine::{Flow, Machine, Outbox},
+    accounting::home_agent::HomeAgentCounters,
+    check::{FieldError, responding},
+    command::Command,
+    host_stack::HostStack,
+    port_loop::{Activity, Endpoint, Transmit},
     scenario::Scenario,
-    station::Station,
 };
-
-/// What a home agent counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
-    /// Requests that came to a virtual address.
-    pub dispatched: u64,
-    /// Requests that came to its own address.
-    pub directed: u64,
-    /// Not heard, because it is deaf.
-    pub unheard: u64,
-    /// Registrations accepted.
-    pub accepted: u64,
-    /// Deregistrations accepted.
-    pub deregistered: u64,
-    /// Requests denied.
-    pub denied: u64,
-    /// Requests not answered, by reason.
-    pub discarded: BTreeMap<&'static str, u64>,
-    /// Replies that could not be sent.
-    pub unsent: u64,
-}
 
 /// A mobile node that registered once.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +47,7 @@ struct HomeAgent {
     given: u32,
     deaf: bool,
     nodes: HashMap<Vec<u8>, Node>,
-    count: Count,
+    counters: HomeAgentCounters,
 }
 
 /// A request on its way to a home agent.
@@ -97,17 +73,17 @@ pub struct Status {
     pub bindings: usize,
     /// What it counted.
     #[serde(flatten)]
-    pub count: Count,
+    pub counters: HomeAgentCounters,
 }
 
-/// The machine.
+/// All of them, as one endpoint.
 pub struct Responder {
     agents: Vec<HomeAgent>,
     virtual_addresses: Vec<Ipv4Addr>,
     gateway: Option<Ipv4Addr>,
     lifetime: u16,
     association: Option<Association>,
-    station: Station,
+    host_stack: HostStack,
     end: Option<Duration>,
     over: bool,
 }
@@ -117,7 +93,7 @@ type Discard = &'static str;
 
 impl Responder {
     /// The home agents of `scenario`.
-    pub fn new(scenario: &Scenario) -> Result<Self, Problem> {
+    pub fn new(scenario: &Scenario) -> Result<Self, FieldError> {
         responding(scenario)?;
         let agents: Vec<HomeAgent> = scenario
             .home_agents
@@ -130,12 +106,12 @@ impl Responder {
                 given: 0,
                 deaf: agent.deaf,
                 nodes: HashMap::new(),
-                count: Count::default(),
+                counters: HomeAgentCounters::default(),
             })
             .collect();
-        let mut station = Station::new(agents.iter().map(|agent| (agent.address, agent.mac)));
+        let mut host_stack = HostStack::new(agents.iter().map(|agent| (agent.address, agent.mac)));
         if let (Some(gateway), Some(agent)) = (scenario.respond.gateway, agents.first()) {
-            station.seek(gateway, agent.address, None);
+            host_stack.seek(gateway, agent.address, None);
         }
         Ok(Self {
             agents,
@@ -143,7 +119,7 @@ impl Responder {
             gateway: scenario.respond.gateway,
             lifetime: scenario.respond.lifetime,
             association: scenario.association().cloned(),
-            station,
+            host_stack,
             end: scenario.respond.duration,
             over: false,
         })
@@ -163,12 +139,12 @@ impl Responder {
                     .values()
                     .filter(|node| node.until.is_some_and(|until| until > now))
                     .count(),
-                count: agent.count.clone(),
+                counters: agent.counters.clone(),
             })
             .collect()
     }
 
-    fn request(&mut self, now: Duration, frame: &ethernet::Parsed<'_>, out: &mut dyn Outbox) -> Option<()> {
+    fn request(&mut self, now: Duration, frame: &ethernet::Parsed<'_>, out: &mut dyn Transmit) -> Option<()> {
         let ip = ipv4::parse(frame.payload).ok()?;
         let (source, destination) = (ip.header.source(), ip.header.destination());
         let index = self.agents.iter().position(|agent| agent.mac == frame.destination)?;
@@ -178,13 +154,13 @@ impl Responder {
             return None;
         }
         if agent.deaf {
-            agent.count.unheard += 1;
+            agent.counters.unheard += 1;
             return None;
         }
         if dispatched {
-            agent.count.dispatched += 1;
+            agent.counters.dispatched += 1;
         } else {
-            agent.count.directed += 1;
+            agent.counters.directed += 1;
         }
         let result = read(&ip, source, destination).and_then(|datagram| {
             let ports = (datagram.header.destination(), datagram.header.source());
@@ -195,16 +171,16 @@ impl Responder {
         let (arrival, reply) = match result {
             Ok(done) => done,
             Err(reason) => {
-                *agent.count.discarded.entry(reason).or_default() += 1;
+                *agent.counters.discarded.entry(reason).or_default() += 1;
                 return None;
             }
         };
         let next_hop = match self.gateway {
             None => Some(arrival.from),
-            Some(gateway) => self.station.hop(gateway),
+            Some(gateway) => self.host_stack.hop(gateway),
         };
         let sent = next_hop.is_some_and(|hop| out.send(&agent.frame(hop, &arrival, &reply)));
-        self.agents[index].count.unsent += u64::from(!sent);
+        self.agents[index].counters.unsent += u64::from(!sent);
         Some(())
     }
 
@@ -271,9 +247,9 @@ impl HomeAgent {
             denied => (denied, Ipv4Addr::UNSPECIFIED),
         };
         match (code.is_accepted(), lifetime) {
-            (true, 0) => self.count.deregistered += 1,
-            (true, _) => self.count.accepted += 1,
-            (false, _) => self.count.denied += 1,
+            (true, 0) => self.counters.deregistered += 1,
+            (true, _) => self.counters.accepted += 1,
+            (false, _) => self.counters.denied += 1,
         }
         let reply = Reply {
             code,
@@ -337,17 +313,17 @@ impl HomeAgent {
     }
 }
 
-impl Machine for Responder {
-    fn receive(&mut self, now: Duration, frame: &[u8], out: &mut dyn Outbox) {
+impl Endpoint for Responder {
+    fn receive(&mut self, now: Duration, frame: &[u8], out: &mut dyn Transmit) {
         let Ok(frame) = ethernet::parse(frame) else { return };
-        if !self.station.is_own(frame.source) && !self.station.receive(&frame, out) {
+        if !self.host_stack.is_own(frame.source) && !self.host_stack.receive(&frame, out) {
             self.request(now, &frame, out);
         }
     }
 
-    fn poll(&mut self, now: Duration, out: &mut dyn Outbox) -> Flow {
-        self.station.poll(now, out);
-        if self.over || self.end.is_some_and(|end| now >= end) { Flow::Done } else { Flow::Idle }
+    fn poll(&mut self, now: Duration, out: &mut dyn Transmit) -> Activity {
+        self.host_stack.poll(now, out);
+        if self.over || self.end.is_some_and(|end| now >= end) { Activity::Done } else { Activity::Idle }
     }
 
     fn command(&mut self, now: Duration, command: &Command) -> String {
@@ -375,7 +351,7 @@ impl Machine for Responder {
             .status(now)
             .into_iter()
             .map(|agent| {
-                let answered = agent.count.accepted + agent.count.deregistered + agent.count.denied;
+                let answered = agent.counters.accepted + agent.counters.deregistered + agent.counters.denied;
                 let deaf = if agent.deaf { " deaf" } else { "" };
                 format!("{}{deaf} {answered} answered, {} bindings", agent.name, agent.bindings)
             })

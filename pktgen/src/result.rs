@@ -55,12 +55,12 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// What it ran on; absent in documents of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub machine: Option<Machine>,
+    pub machine: Option<HostInfo>,
 }
 
 /// What the generator ran on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct HostInfo {
     /// Host name.
     pub host: String,
     /// Model of the first processor.

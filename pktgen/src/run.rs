@@ -1,9 +1,9 @@
-//! A machine on a DPDK port: starts the port, shows progress, ends on a signal.
+//! An endpoint on a DPDK port: starts the port, shows progress, ends on a signal.
 
 use std::{
     io::IsTerminal,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::Receiver,
     },
@@ -12,132 +12,142 @@ use std::{
 };
 
 use common::{mac::MacAddr, port::PortControl};
-use dataplane::backend::dpdk::{self, DpdkQueue, Step, UnixSignal};
+use dataplane::backend::dpdk::{self, DpdkQueue, Started, Step, UnixSignal};
 
 use crate::{
-    control::{Command, Commander, Order},
-    engine::{Engine, Flow, Machine, PortCount},
+    accounting::port::PortCounters,
+    command::{Command, CommandRequest, CommandSender},
+    port_loop::{Activity, Endpoint, IdleBackoff, PortLoop},
     scenario::{Port, Scenario},
 };
 
-/// Steps of a machine between two looks at the clock.
+/// Steps of the loop between two readings of the clock.
 const STEPS: u32 = 8;
-/// Idle looks after which the worker sleeps.
-const PATIENCE: u32 = 1000;
-/// For how long, unless it spins.
+/// Idle polls after which the worker sleeps, and for how long, unless it spins.
+const IDLE_POLLS: u32 = 1000;
 const SLEEP: Duration = Duration::from_micros(100);
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_millis(500);
 
 /// What a run leaves.
-pub struct Outcome<M> {
-    /// The machine in its last state.
-    pub machine: M,
+pub struct Finished<E> {
+    /// The endpoint in its last state.
+    pub endpoint: E,
     /// What the port saw.
-    pub port: PortCount,
+    pub port: PortCounters,
     /// How long it ran.
     pub elapsed: Duration,
 }
 
 /// What the worker, the screen and the main thread share.
-struct Shared<M> {
+struct RunState<E> {
     stop: Arc<AtomicBool>,
     line: Mutex<String>,
-    outcome: Mutex<Option<Outcome<M>>>,
+    finished: Mutex<Option<Finished<E>>>,
 }
 
-/// Runs a machine on the scenario's port until it is done. `make` gets the port's Ethernet address and what tells its
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Signals that ask a program to end become the command `stop`.
+pub(crate) fn stop_on_signal(started: &mut Started, commands: CommandSender) {
+    started.on_signal(move |signal| {
+        if !matches!(signal, UnixSignal::SIGHUP) {
+            commands.tell(Command::Stop);
+        }
+    });
+}
+
+/// Runs an endpoint on the scenario's port until it is done. `make` gets the port's Ethernet address and what tells its
 /// link. The screen (standard error) shows progress if `show`. Belongs on the main thread.
-pub fn run<M: Machine + 'static>(
+pub fn run<E: Endpoint + 'static>(
     scenario: &Scenario,
     port: &Port,
-    (commander, orders): (Commander, Receiver<Order>),
+    (sender, commands): (CommandSender, Receiver<CommandRequest>),
     show: bool,
-    make: impl FnOnce(MacAddr, &dyn PortControl) -> anyhow::Result<M>,
-) -> anyhow::Result<Outcome<M>> {
+    make: impl FnOnce(MacAddr, &dyn PortControl) -> anyhow::Result<E>,
+) -> anyhow::Result<Finished<E>> {
     let mut started = dpdk::start(&scenario.dataplane(port, None))?;
     let control = started.control();
     let mac = control.ports().first().map(|port| port.mac).unwrap_or_default();
-    let machine = make(mac, &*control)?;
-    let shared = Arc::new(Shared { stop: Arc::default(), line: Mutex::default(), outcome: Mutex::default() });
-    started.on_signal(move |signal| {
-        if !matches!(signal, UnixSignal::SIGHUP) {
-            commander.tell(Command::Stop);
-        }
-    });
+    let endpoint = make(mac, &*control)?;
+    let state =
+        Arc::new(RunState { stop: Arc::default(), line: Mutex::default(), finished: Mutex::default() });
+    stop_on_signal(&mut started, sender);
     let screen = show.then(|| {
-        let shared = Arc::clone(&shared);
-        thread::spawn(move || screen(&shared))
+        let state = Arc::clone(&state);
+        thread::spawn(move || screen(&state))
     });
-    let parts = Mutex::new(Some((machine, orders)));
-    let (worker, busy) = (Arc::clone(&shared), port.busy);
-    let result = started.run(Arc::clone(&shared.stop), move |_, queues| {
-        let parts = parts.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (machine, orders) = parts.expect("there is one worker");
+    let parts = Mutex::new(Some((endpoint, commands)));
+    let (worker, busy) = (Arc::clone(&state), port.busy);
+    let result = started.run(Arc::clone(&state.stop), move |_, queues| {
+        let (endpoint, commands) = lock(&parts).take().expect("there is one worker");
         let queue = queues.into_iter().next().expect("there is one port");
-        let engine = Some(Engine::new(queue, machine, orders));
-        let (shared, from) = (Arc::clone(&worker), Instant::now());
-        Box::new(Worker { engine, shared, from, busy, idle: 0, shown: Duration::ZERO })
+        Box::new(Worker {
+            port: Some(PortLoop::new(queue, endpoint, commands)),
+            state: Arc::clone(&worker),
+            from: Instant::now(),
+            idle: IdleBackoff::new(IDLE_POLLS, SLEEP, busy),
+            shown: Duration::ZERO,
+        })
     });
-    shared.stop.store(true, Relaxed);
+    state.stop.store(true, Relaxed);
     if let Some(screen) = screen {
         let _ = screen.join();
     }
     result?;
-    let outcome = shared.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-    outcome.ok_or_else(|| anyhow::anyhow!("the worker did not run"))
+    let finished = lock(&state.finished).take();
+    finished.ok_or_else(|| anyhow::anyhow!("the worker did not run"))
 }
 
-struct Worker<M> {
-    engine: Option<Engine<DpdkQueue, M>>,
-    shared: Arc<Shared<M>>,
+struct Worker<E> {
+    port: Option<PortLoop<DpdkQueue, E>>,
+    state: Arc<RunState<E>>,
     from: Instant,
-    busy: bool,
-    idle: u32,
+    idle: IdleBackoff,
     shown: Duration,
 }
 
-impl<M: Machine> Step for Worker<M> {
+impl<E: Endpoint> Step for Worker<E> {
     fn step(&mut self) {
-        let Some(engine) = &mut self.engine else { return };
+        let Some(port) = &mut self.port else { return };
         let now = self.from.elapsed();
-        let mut idle = true;
+        let mut activity = Activity::Idle;
         for _ in 0..STEPS {
-            match engine.step(now) {
-                Flow::Busy => idle = false,
-                Flow::Idle => {}
-                Flow::Done => {
-                    self.shared.stop.store(true, Relaxed);
+            match port.step(now) {
+                Activity::Busy => activity = Activity::Busy,
+                Activity::Idle => {}
+                Activity::Done => {
+                    self.state.stop.store(true, Relaxed);
                     return;
                 }
             }
         }
-        self.idle = if idle { self.idle.saturating_add(1) } else { 0 };
         if now.saturating_sub(self.shown) >= PROGRESS {
             self.shown = now;
-            *self.shared.line.lock().unwrap_or_else(PoisonError::into_inner) = engine.machine.progress(now);
+            *lock(&self.state.line) = port.endpoint.progress(now);
         }
-        if self.idle > PATIENCE && !self.busy {
-            thread::sleep(SLEEP);
-        }
+        self.idle.polled(activity);
+        self.idle.wait();
     }
 
     fn finish(&mut self) {
-        if let Some(engine) = self.engine.take() {
-            let (port, elapsed) = (engine.count(), self.from.elapsed());
-            let outcome = Outcome { machine: engine.machine, port, elapsed };
-            *self.shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        if let Some(port) = self.port.take() {
+            let (counters, elapsed) = (port.counters(), self.from.elapsed());
+            let finished = Finished { endpoint: port.endpoint, port: counters, elapsed };
+            *lock(&self.state.finished) = Some(finished);
         }
     }
 }
 
 /// Shows the line again and again: in place on a terminal, else a line each time that it changed.
-fn screen<M>(shared: &Shared<M>) {
+fn screen<E>(state: &RunState<E>) {
     let terminal = std::io::stderr().is_terminal();
     let mut last = String::new();
-    while !shared.stop.load(Relaxed) {
+    while !state.stop.load(Relaxed) {
         thread::sleep(PROGRESS / 5);
-        let line = shared.line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let line = lock(&state.line).clone();
         if line == last {
             continue;
         }

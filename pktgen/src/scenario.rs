@@ -23,7 +23,7 @@ use crate::{
     check,
     measure::config::{Director, Mode, Sink},
     nai::Pattern,
-    pace::Pace,
+    rate_schedule::RateSchedule,
 };
 
 /// A scenario cannot be used.
@@ -133,7 +133,7 @@ pub struct Port {
 
 impl Port {
     /// A device with the defaults of all the rest.
-    pub fn of(device: String) -> Self {
+    pub fn new(device: String) -> Self {
         Self {
             device,
             mac: None,
@@ -291,7 +291,7 @@ pub struct Traffic {
     pub retransmit_after: Duration,
     /// How often at most.
     pub retransmissions: u8,
-    /// New nodes in random order instead of by number.
+    /// New nodes in random request instead of by number.
     pub shuffle: bool,
     /// Seconds to wait for the last answers.
     #[serde(deserialize_with = "seconds")]
@@ -332,8 +332,8 @@ impl Traffic {
     }
 
     /// The rate, reached by the ramp.
-    pub fn pace(&self) -> Pace {
-        Pace::of(self.rate).with_ramp(self.ramp)
+    pub fn rate_schedule(&self) -> RateSchedule {
+        RateSchedule::new(self.rate).with_ramp(self.ramp)
     }
 }
 
@@ -446,7 +446,7 @@ impl Scenario {
         if scenario.name.is_empty() {
             scenario.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
-        check::values(&scenario).map_err(|problem| problem.of(file))?;
+        check::values(&scenario).map_err(|problem| problem.in_file(file))?;
         Ok(scenario)
     }
 

@@ -18,8 +18,8 @@ use zerocopy::IntoBytes;
 
 use crate::{
     nai::Pattern,
-    probe::{self, Probe},
     scenario::{Request, Scenario},
+    test_payload::{self, TestPayload},
 };
 
 /// NAI extension.
@@ -32,7 +32,7 @@ const AUTHENTICATION: usize = 2 + 4 + auth::LENGTH;
 /// Bytes of a request's frame with a NAI of `nai` bytes, before it is filled up.
 pub fn frame_length(scenario: &Scenario, nai: usize) -> usize {
     let authentication = if scenario.authentication.is_some() { AUTHENTICATION } else { 0 };
-    let probe = if scenario.mode.is_some() { probe::LENGTH } else { 0 };
+    let probe = if scenario.mode.is_some() { test_payload::LENGTH } else { 0 };
     HEADERS + RRQ_FIXED + 2 + nai + probe + authentication
 }
 
@@ -82,7 +82,7 @@ impl Template {
         path: Path,
         number: u32,
         identification: u64,
-        probe: Option<Probe>,
+        probe: Option<TestPayload>,
     ) -> &[u8] {
         self.compose(path.agent, number, identification, probe);
         let frame = &mut self.frame;
@@ -104,7 +104,7 @@ impl Template {
     }
 
     /// Makes the message. An authenticator covers it from its first byte, so it has a buffer of its own.
-    fn compose(&mut self, agent: Ipv4Addr, number: u32, identification: u64, probe: Option<Probe>) {
+    fn compose(&mut self, agent: Ipv4Addr, number: u32, identification: u64, probe: Option<TestPayload>) {
         let (request, message) = (&self.request, &mut self.message);
         message.clear();
         message.extend([RRQ, request.flags.0]);
@@ -120,7 +120,7 @@ impl Template {
         let least = HEADERS + message.len() + authentication;
         fill(message, usize::from(request.frame_size.unwrap_or(0)).saturating_sub(least));
         if let Some(at) = probe {
-            probe::seal(message, at);
+            test_payload::seal(message, at);
         }
         if let Some(association) = &self.association {
             association.sign(AuthKind::MobileHome, message);

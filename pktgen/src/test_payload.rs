@@ -23,7 +23,7 @@ const CRC: usize = LENGTH - 4;
 
 /// What a frame says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probe {
+pub struct TestPayload {
     /// Of all frames of a run; others are not its own.
     pub run: u32,
     /// Of this frame.
@@ -32,7 +32,7 @@ pub struct Probe {
     pub stamp: u64,
 }
 
-impl Probe {
+impl TestPayload {
     /// Appends the extension, without its checksum; the position for [`seal`].
     pub fn write(&self, message: &mut Vec<u8>) -> usize {
         let at = message.len();
@@ -53,7 +53,7 @@ pub fn seal(message: &mut [u8], at: usize) {
 }
 
 /// Finds the extension in a request; whether the message is what was sent. `None`: there is none.
-pub fn read(message: &[u8]) -> Option<(Probe, bool)> {
+pub fn read(message: &[u8]) -> Option<(TestPayload, bool)> {
     let [kind, length, ..] = message.get(RRQ_FIXED..)? else { return None };
     if *kind != NAI {
         return None;
@@ -65,7 +65,7 @@ pub fn read(message: &[u8]) -> Option<(Probe, bool)> {
     }
     let word = |from: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| extension[from + byte]));
     let stamp = u64::from(word(10)) << 32 | u64::from(word(14));
-    let probe = Probe { run: word(2), serial: word(6), stamp };
+    let probe = TestPayload { run: word(2), serial: word(6), stamp };
     let mut crc = crc32fast::Hasher::new();
     crc.update(&message[..at + CRC]);
     crc.update(&[0; 4]);
@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    const PROBE: Probe = Probe { run: 7, serial: 0x0102_0304, stamp: u64::MAX - 1 };
+    const PROBE: TestPayload = TestPayload { run: 7, serial: 0x0102_0304, stamp: u64::MAX - 1 };
 
     fn message(fill: usize, authenticator: bool) -> Vec<u8> {
         let mut message = vec![1; RRQ_FIXED];

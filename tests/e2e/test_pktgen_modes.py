@@ -1,4 +1,4 @@
-"""pktgen measures a director from both ends: its books must agree with the director's and with those of the wire."""
+"""pktgen measures a director from both ends: its counters must agree with the director's and with those of the wire."""
 
 import json
 import signal
@@ -109,7 +109,7 @@ def balanced(frames):
     return frames["sent"] == frames["right"] + frames["wrong"] + frames["corrupted"] + frames["lost"]
 
 
-def test_throughput_is_found_and_both_books_agree(lab):
+def test_throughput_is_found_and_both_counts_agree(lab):
     director = prepare(lab)
     mode = "[mode.throughput]\ntrial = 1\nsettle = 1\nwarmup = 1\nwarmup_rate = 400\nloss = 0.05\nresolution = 0.2\n"
     report = result(spawn(lab, "measure", SCENARIO + counters(director) + mode))
@@ -118,7 +118,7 @@ def test_throughput_is_found_and_both_books_agree(lab):
     assert [step["phase"] for step in steps[:2]] == ["warmup", "trial"]
     assert steps[1]["target"] == 500 and all(balanced(step["frames"]) for step in steps) and balanced(total)
     assert total["wrong"] == total["corrupted"] == total["duplicated"] == total["stray"] == 0
-    # The director's own books: what it forwarded is what arrived, and each node has one session.
+    # The director's own counters: what it forwarded is what arrived, and each node has one session.
     forwarded = verdicts(director)["slb_dispatched"]
     assert total["right"] <= forwarded <= total["sent"] and total["right"] > 800
     assert reals(director)[A]["conns"] + reals(director)[B]["conns"] == 300 == steps[-1]["table"]
@@ -203,11 +203,11 @@ def test_a_soak_says_what_the_wire_did_and_stops_at_a_broken_invariant(labs):
     assert balanced(total) and total["wrong"] == total["stray"] == 0
 
 
-def test_a_soak_looks_into_the_books_of_the_director(lab):
+def test_a_soak_samples_the_counters_of_the_director(lab):
     director = prepare(lab)
     mode = "[mode.soak]\ninterval = 1\nsettle = 1\nloss = 0.2\n"
     report = result(spawn(lab, "measure", SCENARIO + counters(director) + mode, "--duration", "3"))
-    assert report["outcome"]["passed"] and "the director's books balanced" in report["outcome"]["reason"]
+    assert report["outcome"]["passed"] and "the director's counters balanced" in report["outcome"]["reason"]
     # The same with a director that lost track of one frame: found when traffic is still.
     lost = {"workers": [{"worker": 0, "received": 1000}], "received": 1000,
             "verdicts": [{"verdict": "slb_dispatched", "class": "forwarded", "packets": 999}]}

@@ -1,7 +1,4 @@
-//! Who was sent, who answered: an account of every request and every mobile node.
-//!
-//! A request is known by the lower half of its identification, a serial number that every reply echoes, accepted or
-//! denied. The account holds the last requests in a ring; one that leaves it unanswered is lost.
+//! Replies to requests: who was sent for, who answered, which home agent accepted.
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
@@ -9,20 +6,19 @@ use common::wire::mobile_ip::Code;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Most requests whose answers are waited for.
-const MOST: u64 = 1 << 20;
-const LEAST: u64 = 1 << 10;
-/// Slowest answer that the histogram tells from slower ones, microseconds.
-const SLOWEST: u64 = 60_000_000;
+use super::{
+    latency_histogram, nanos,
+    outstanding::{Outstanding, Request, State},
+};
 
-/// What is known of a node.
+/// A mobile node's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Node {
+pub struct NodeCounters {
     /// Requests sent, retransmissions among them.
     pub sent: u32,
     /// Requests answered, whatever the code.
     pub answered: u32,
-    /// Position in [`Account::home_agents`] plus 1 of the one that accepted it last; 0: none did.
+    /// Position in [`Registrations::home_agents`] plus 1 of the one that accepted it last; 0: none did.
     home_agent: u16,
     /// How often another home agent accepted it than the time before.
     pub moved: u16,
@@ -32,30 +28,28 @@ pub struct Node {
     pub wrong: u16,
 }
 
-/// A request on its way.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    serial: u32,
-    node: u32,
-    /// Microseconds.
-    sent: u64,
-    attempt: u8,
-    state: State,
+/// Requests of all nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RequestCounters {
+    /// All, retransmissions and repeats among them.
+    pub sent: u64,
+    /// Sent again because no answer came.
+    pub retransmitted: u64,
+    /// Of nodes that had sent before.
+    pub repeated: u64,
+    /// Answered.
+    pub answered: u64,
+    /// Not answered.
+    pub lost: u64,
+    /// Given up after the last retransmission.
+    pub given_up: u64,
+    /// Further answers to a request that was answered.
+    pub duplicates: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Free,
-    Waiting,
-    /// Sent again under another serial; may still be answered.
-    Replaced,
-    Answered,
-}
-
-/// What a home agent did.
+/// Replies of a home agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HomeAgentCount {
+pub struct ReplyCounters {
     /// Home Agent field of its replies.
     pub address: Ipv4Addr,
     /// Replies that accept.
@@ -67,7 +61,7 @@ pub struct HomeAgentCount {
 /// Why a reply is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wrong {
+pub enum ReplyError {
     /// Not a reply, or not readable.
     Malformed,
     /// IPv4 or UDP checksum.
@@ -80,9 +74,9 @@ pub enum Wrong {
     Nai,
 }
 
-/// A reply, as far as the account needs it.
+/// A reply, as far as it is accounted for.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer {
+pub struct ReplySummary {
     /// Lower half of the identification.
     pub serial: u32,
     /// The node that its NAI names, from 0; `None` without a NAI.
@@ -98,127 +92,95 @@ pub struct Answer {
 pub struct Due {
     /// Whose, from 0.
     pub node: u32,
-    /// Which attempt was the last one, from 0.
+    /// The last attempt, from 0.
     pub attempt: u8,
+    /// Its serial.
+    pub serial: u32,
 }
 
-/// The account.
+/// All requests and their replies.
 #[derive(Clone, Debug)]
-pub struct Account {
-    nodes: Vec<Node>,
-    ring: Vec<Slot>,
-    next: u32,
-    /// Oldest serial that may still become due for a retransmission.
-    oldest: u32,
-    waiting: u64,
+pub struct Registrations {
+    nodes: Vec<NodeCounters>,
+    outstanding: Outstanding,
     /// By order of appearance.
-    pub home_agents: Vec<HomeAgentCount>,
-    /// Requests sent.
-    pub sent: u64,
-    /// Retransmissions among them.
-    pub retransmitted: u64,
-    /// Repeats of nodes that were sent before among them.
-    pub repeated: u64,
-    /// Requests answered.
-    pub answered: u64,
-    /// Answers to requests that had been answered.
-    pub duplicates: u64,
-    /// Requests given up after the last retransmission.
-    pub given_up: u64,
+    pub home_agents: Vec<ReplyCounters>,
+    /// Of all nodes.
+    pub requests: RequestCounters,
     /// Nodes that another home agent accepted than the time before, each time.
     pub moved: u64,
     /// Answers by code.
     pub codes: BTreeMap<u8, u64>,
     /// Answers that do not fit, by reason.
-    pub wrong: BTreeMap<Wrong, u64>,
+    pub wrong: BTreeMap<ReplyError, u64>,
     latency: Histogram<u64>,
 }
 
-impl Account {
-    /// For `nodes` nodes, of whose requests up to `outstanding` are on their way.
+impl Registrations {
+    /// For `nodes` nodes, of whose requests about `outstanding` are on their way.
     pub fn new(nodes: u32, outstanding: u64) -> Self {
-        let slots = outstanding.clamp(LEAST, MOST).next_power_of_two();
         Self {
-            nodes: vec![Node::default(); nodes as usize],
-            ring: vec![Slot::default(); slots as usize],
-            next: 1,
-            oldest: 1,
-            waiting: 0,
+            nodes: vec![NodeCounters::default(); nodes as usize],
+            outstanding: Outstanding::new(outstanding),
             home_agents: Vec::new(),
-            sent: 0,
-            retransmitted: 0,
-            repeated: 0,
-            answered: 0,
-            duplicates: 0,
-            given_up: 0,
+            requests: RequestCounters::default(),
             moved: 0,
             codes: BTreeMap::new(),
             wrong: BTreeMap::new(),
-            latency: Histogram::new_with_bounds(1, SLOWEST, 3)
-                .expect("1 to a minute in three digits is valid"),
+            latency: latency_histogram(),
         }
-    }
-
-    fn slot(&mut self, serial: u32) -> &mut Slot {
-        let mask = self.ring.len() - 1;
-        &mut self.ring[serial as usize & mask]
     }
 
     /// The serial of the next request.
     pub fn next_serial(&self) -> u32 {
-        self.next
+        self.outstanding.next_serial()
     }
 
-    /// The next request was sent.
+    /// The next request was sent. One that it pushes out of memory stays without an answer.
     pub fn sent(&mut self, now: Duration, node: u32, attempt: u8) {
-        let serial = self.next;
-        self.next = self.next.wrapping_add(1);
-        let slot = self.slot(serial);
-        let pushed_out = slot.state == State::Waiting;
-        *slot = Slot { serial, node, sent: now.as_micros() as u64, attempt, state: State::Waiting };
-        self.waiting += u64::from(!pushed_out);
-        self.sent += 1;
-        self.retransmitted += u64::from(attempt > 0);
-        let node = &mut self.nodes[node as usize];
-        self.repeated += u64::from(attempt == 0 && node.sent > 0);
+        self.outstanding.push(Request { node, sent: nanos(now), attempt, ..Request::default() });
+        let (requests, node) = (&mut self.requests, &mut self.nodes[node as usize]);
+        requests.sent += 1;
+        requests.lost += 1;
+        requests.retransmitted += u64::from(attempt > 0);
+        requests.repeated += u64::from(attempt == 0 && node.sent > 0);
         node.sent += 1;
     }
 
     /// A reply came; true if it is the first to its request.
-    pub fn answer(&mut self, now: Duration, answer: Answer) -> bool {
-        let slot = *self.slot(answer.serial);
-        if slot.serial != answer.serial || slot.state == State::Free {
-            self.wrong(answer.node, Wrong::Identification);
+    pub fn answer(&mut self, now: Duration, reply: ReplySummary) -> bool {
+        let Some(request) = self.outstanding.get(reply.serial) else {
+            self.wrong(reply.node, ReplyError::Identification);
+            return false;
+        };
+        if reply.node.is_some_and(|node| node != request.node) {
+            self.wrong(reply.node, ReplyError::Nai);
             return false;
         }
-        if answer.node.is_some_and(|node| node != slot.node) {
-            self.wrong(answer.node, Wrong::Nai);
+        let node = &mut self.nodes[request.node as usize];
+        if request.state == State::Answered {
+            self.requests.duplicates += 1;
+            node.duplicates = node.duplicates.saturating_add(1);
             return false;
         }
-        let node = slot.node as usize;
-        if slot.state == State::Answered {
-            self.duplicates += 1;
-            self.nodes[node].duplicates = self.nodes[node].duplicates.saturating_add(1);
-            return false;
-        }
-        self.waiting -= u64::from(slot.state == State::Waiting);
-        self.slot(answer.serial).state = State::Answered;
-        self.answered += 1;
-        self.nodes[node].answered += 1;
-        *self.codes.entry(answer.code.0).or_default() += 1;
-        self.latency.saturating_record((now.as_micros() as u64).saturating_sub(slot.sent).max(1));
-        self.credit(node, answer);
+        self.outstanding.set(reply.serial, State::Answered);
+        self.requests.answered += 1;
+        self.requests.lost -= 1;
+        node.answered += 1;
+        *self.codes.entry(reply.code.0).or_default() += 1;
+        self.latency.saturating_record(nanos(now).saturating_sub(request.sent).max(1));
+        self.credit(request.node as usize, reply);
         true
     }
 
-    fn credit(&mut self, node: usize, answer: Answer) {
-        let known = self.home_agents.iter().position(|agent| agent.address == answer.home_agent);
+    fn credit(&mut self, node: usize, reply: ReplySummary) {
+        let known = self.home_agents.iter().position(|agent| agent.address == reply.home_agent);
         let at = known.unwrap_or_else(|| {
-            let address = answer.home_agent;
-            self.home_agents.push(HomeAgentCount { address, accepted: 0, denied: 0 });
+            let address = reply.home_agent;
+            self.home_agents.push(ReplyCounters { address, accepted: 0, denied: 0 });
             self.home_agents.len() - 1
         });
-        if !answer.code.is_accepted() {
+        if !reply.code.is_accepted() {
             self.home_agents[at].denied += 1;
             return;
         }
@@ -233,7 +195,7 @@ impl Account {
     }
 
     /// A reply does not fit; `node` is whose it says to be.
-    pub fn wrong(&mut self, node: Option<u32>, why: Wrong) {
+    pub fn wrong(&mut self, node: Option<u32>, why: ReplyError) {
         *self.wrong.entry(why).or_default() += 1;
         if let Some(node) = node.and_then(|node| self.nodes.get_mut(node as usize)) {
             node.wrong = node.wrong.saturating_add(1);
@@ -243,60 +205,39 @@ impl Account {
     /// The oldest request that waits for longer than `after`. It waits no more; with `attempts` used up it is given
     /// up, and the next one is looked at.
     pub fn due(&mut self, now: Duration, after: Duration, attempts: u8) -> Option<Due> {
-        let horizon = (now.as_micros() as u64).checked_sub(after.as_micros() as u64)?;
-        while self.oldest != self.next {
-            let serial = self.oldest;
-            let slot = *self.slot(serial);
-            let current = slot.serial == serial && slot.state == State::Waiting;
-            if current && slot.sent > horizon {
-                return None;
+        let horizon = nanos(now).checked_sub(nanos(after))?;
+        while let Some(Request { serial, node, attempt, .. }) = self.outstanding.due(horizon) {
+            self.outstanding.set(serial, State::Superseded);
+            if attempt < attempts {
+                return Some(Due { node, attempt, serial });
             }
-            self.oldest = self.oldest.wrapping_add(1);
-            if current {
-                self.waiting -= 1;
-                self.slot(serial).state = State::Replaced;
-                if slot.attempt < attempts {
-                    return Some(Due { node: slot.node, attempt: slot.attempt });
-                }
-                self.given_up += 1;
-            }
+            self.requests.given_up += 1;
         }
         None
     }
 
-    /// Takes back [`Account::due`] of the request just before: it could not be sent.
-    pub fn postpone(&mut self) {
-        let serial = self.oldest.wrapping_sub(1);
-        let slot = self.slot(serial);
-        if slot.serial == serial && slot.state == State::Replaced {
-            slot.state = State::Waiting;
-            self.waiting += 1;
-            self.oldest = serial;
-        }
+    /// Takes back [`Registrations::due`]: the request could not be sent.
+    pub fn postpone(&mut self, due: Due) {
+        self.outstanding.postpone(due.serial);
     }
 
     /// Requests that wait for their answers.
     pub fn waiting(&self) -> u64 {
-        self.waiting
-    }
-
-    /// Requests without an answer.
-    pub fn unanswered(&self) -> u64 {
-        self.sent - self.answered
+        self.outstanding.waiting()
     }
 
     /// Every node, in order.
-    pub fn nodes(&self) -> &[Node] {
+    pub fn nodes(&self) -> &[NodeCounters] {
         &self.nodes
     }
 
     /// The home agent that accepted the node last.
-    pub fn home_agent_of(&self, node: &Node) -> Option<Ipv4Addr> {
+    pub fn home_agent_of(&self, node: &NodeCounters) -> Option<Ipv4Addr> {
         let at = node.home_agent.checked_sub(1)?;
         self.home_agents.get(usize::from(at)).map(|agent| agent.address)
     }
 
-    /// Microseconds from request to answer.
+    /// Nanoseconds from request to answer.
     pub fn latency(&self) -> &Histogram<u64> {
         &self.latency
     }

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
 
-use super::ledger::{End, histogram};
+use super::{deliveries::Delivery, latency_histogram};
 use crate::result::Frames;
 
 /// A step's frames.
 #[derive(Clone, Debug)]
-pub struct Book {
+pub struct StepCounters {
     /// Its number.
     pub step: u32,
     /// The frames.
@@ -23,123 +23,123 @@ pub struct Book {
 
 /// All steps.
 #[derive(Debug, Default)]
-pub struct Books {
-    open: VecDeque<Book>,
+pub struct Steps {
+    open: VecDeque<StepCounters>,
     closed: Frames,
     /// What came outside of any step.
     outside: Frames,
 }
 
-impl Books {
+impl Steps {
     /// A step begins.
     pub fn open(&mut self, step: u32) {
         self.end();
-        let (latency, recovery) = (histogram(), histogram());
+        let (latency, recovery) = (latency_histogram(), latency_histogram());
         let frames = Frames::default();
-        self.open.push_back(Book { step, frames, latency, recovery, ended: false });
+        self.open.push_back(StepCounters { step, frames, latency, recovery, ended: false });
     }
 
     /// The last step has ended.
     pub fn end(&mut self) {
-        if let Some(book) = self.open.back_mut() {
-            book.ended = true;
+        if let Some(counters) = self.open.back_mut() {
+            counters.ended = true;
         }
     }
 
     /// The number of the step that frames are sent in.
     pub fn step(&self) -> u32 {
-        self.open.back().map_or(0, |book| book.step)
+        self.open.back().map_or(0, |counters| counters.step)
     }
 
     /// The step that began last.
-    pub fn current(&self) -> Option<&Book> {
+    pub fn current(&self) -> Option<&StepCounters> {
         self.open.back()
     }
 
     /// The frames of the step that began last. A frame is about to be sent.
     pub fn sending(&mut self) -> &mut Frames {
         match self.open.back_mut() {
-            Some(book) => &mut book.frames,
+            Some(counters) => &mut counters.frames,
             None => &mut self.outside,
         }
     }
 
-    fn of(&mut self, step: u32) -> Option<&mut Book> {
+    fn of(&mut self, step: u32) -> Option<&mut StepCounters> {
         let first = self.open.front()?.step;
         self.open.get_mut(step.checked_sub(first)? as usize)
     }
 
     /// A frame of that step came in; `first`: none of its node had before.
-    pub fn arrived(&mut self, step: u32, end: End, first: bool, latency: Option<u64>) {
+    pub fn arrived(&mut self, step: u32, delivery: Delivery, first: bool, latency: Option<u64>) {
         let frames = match self.of(step) {
-            Some(book) => {
+            Some(counters) => {
                 if let Some(nanos) = latency {
-                    book.latency.saturating_record(nanos.max(1));
+                    counters.latency.saturating_record(nanos.max(1));
                 }
-                &mut book.frames
+                &mut counters.frames
             }
             // The step is closed: a duplicate or one that is late.
             None => &mut self.outside,
         };
-        match end {
-            End::Right => {
+        match delivery {
+            Delivery::Right => {
                 frames.right += 1;
                 frames.created += u64::from(first);
             }
-            End::Moved => {
+            Delivery::Moved => {
                 frames.right += 1;
                 frames.moved += 1;
             }
-            End::Wrong => frames.wrong += 1,
-            End::Corrupted => frames.corrupted += 1,
-            End::Duplicated => frames.duplicated += 1,
-            End::Late => frames.late += 1,
-            End::Stray => frames.stray += 1,
+            Delivery::Wrong => frames.wrong += 1,
+            Delivery::Corrupted => frames.corrupted += 1,
+            Delivery::Duplicated => frames.duplicated += 1,
+            Delivery::Late => frames.late += 1,
+            Delivery::Stray => frames.stray += 1,
         }
     }
 
     /// A frame came in that belongs to no step.
     pub fn stray(&mut self) {
         match self.open.back_mut() {
-            Some(book) => book.frames.stray += 1,
+            Some(counters) => counters.frames.stray += 1,
             None => self.outside.stray += 1,
         }
     }
 
     /// A node of that step has an answer again.
     pub fn recovered(&mut self, step: u32, nanos: u64) {
-        if let Some(book) = self.of(step) {
-            book.recovery.saturating_record(nanos.max(1));
+        if let Some(counters) = self.of(step) {
+            counters.recovery.saturating_record(nanos.max(1));
         }
     }
 
     /// A frame of that step was given up.
     pub fn lost(&mut self, step: u32) {
         match self.of(step) {
-            Some(book) => book.frames.lost += 1,
+            Some(counters) => counters.frames.lost += 1,
             None => self.outside.lost += 1,
         }
     }
 
     /// The first step, if it has ended and all of its frames have.
-    pub fn settled(&mut self) -> Option<Book> {
-        let book = self.open.front()?;
-        if !book.ended || book.unsettled() > 0 {
+    pub fn settled(&mut self) -> Option<StepCounters> {
+        let counters = self.open.front()?;
+        if !counters.ended || counters.unsettled() > 0 {
             return None;
         }
-        let book = self.open.pop_front()?;
-        self.closed = add(self.closed, book.frames);
-        Some(book)
+        let counters = self.open.pop_front()?;
+        self.closed = add(self.closed, counters.frames);
+        Some(counters)
     }
 
     /// All together.
     pub fn total(&self) -> Frames {
-        let open = self.open.iter().map(|book| book.frames);
+        let open = self.open.iter().map(|counters| counters.frames);
         open.fold(add(self.closed, self.outside), add)
     }
 }
 
-impl Book {
+impl StepCounters {
     /// Frames on their way.
     pub fn unsettled(&self) -> u64 {
         let frames = &self.frames;

@@ -1,19 +1,19 @@
-//! Books that balance, whatever the network does.
+//! Every frame has one end, whatever the network does.
 
 use std::time::Duration;
 
 use proptest::{collection::vec, prop_assert, prop_assert_eq, proptest, sample::select};
 
-use crate::measure::ledger::{Arrival, End, Ledger, Rules};
+use crate::accounting::deliveries::{AffinityRules, Arrival, Deliveries, Delivery};
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn ledger(rules: Rules) -> Ledger {
-    let mut ledger = Ledger::new(10, 3, 100, rules);
-    ledger.begin(0);
-    ledger
+fn deliveries(rules: AffinityRules) -> Deliveries {
+    let mut deliveries = Deliveries::new(10, 3, 100, rules);
+    deliveries.begin(0);
+    deliveries
 }
 
 fn arrival(serial: u32, agent: u16) -> Arrival {
@@ -21,187 +21,193 @@ fn arrival(serial: u32, agent: u16) -> Arrival {
 }
 
 /// Sends for `node` at `at` and has it arrive a millisecond later at `agent`.
-fn exchange(ledger: &mut Ledger, at: u64, node: u32, agent: u16) -> End {
-    let serial = ledger.next_serial();
-    ledger.sent(millis(at), node, 0, false);
-    ledger.arrived(millis(at + 1), arrival(serial, agent))
+fn exchange(deliveries: &mut Deliveries, at: u64, node: u32, agent: u16) -> Delivery {
+    let serial = deliveries.next_serial();
+    deliveries.sent(millis(at), node, 0, false);
+    deliveries.arrived(millis(at + 1), arrival(serial, agent))
 }
 
 #[test]
 fn a_node_stays_with_its_home_agent() {
-    let mut ledger = ledger(Rules::default());
-    assert_eq!(exchange(&mut ledger, 0, 1, 0), End::Right);
-    assert_eq!(exchange(&mut ledger, 10, 2, 1), End::Right);
-    assert_eq!(exchange(&mut ledger, 1_000_000, 1, 1), End::Wrong);
+    let mut deliveries = deliveries(AffinityRules::default());
+    assert_eq!(exchange(&mut deliveries, 0, 1, 0), Delivery::Right);
+    assert_eq!(exchange(&mut deliveries, 10, 2, 1), Delivery::Right);
+    assert_eq!(exchange(&mut deliveries, 1_000_000, 1, 1), Delivery::Wrong);
     assert_eq!(
-        exchange(&mut ledger, 1_000_010, 1, 0),
-        End::Right,
+        exchange(&mut deliveries, 1_000_010, 1, 0),
+        Delivery::Right,
         "a wrong one does not become the right one"
     );
-    let total = ledger.total();
+    let total = deliveries.total();
     assert_eq!((total.sent, total.new, total.right, total.wrong, total.moved), (4, 2, 3, 1, 0));
     assert_eq!(
-        ledger.agents().iter().map(|it| (it.right, it.wrong, it.nodes)).collect::<Vec<_>>(),
+        deliveries.home_agents().iter().map(|it| (it.right, it.wrong, it.nodes)).collect::<Vec<_>>(),
         [(2, 0, 1), (1, 1, 1), (0, 0, 0)]
     );
-    assert_eq!(ledger.distinct(), 2);
+    assert_eq!(deliveries.distinct(), 2);
 }
 
 #[test]
 fn an_address_of_nobody_is_wrong_and_a_serial_of_nobody_is_stray() {
-    let mut ledger = ledger(Rules::default());
-    ledger.sent(millis(0), 1, 0, false);
-    assert_eq!(ledger.arrived(millis(1), Arrival { agent: None, ..arrival(1, 0) }), End::Wrong);
+    let mut deliveries = deliveries(AffinityRules::default());
+    deliveries.sent(millis(0), 1, 0, false);
+    assert_eq!(deliveries.arrived(millis(1), Arrival { agent: None, ..arrival(1, 0) }), Delivery::Wrong);
     for serial in [0, 2, 1 + 4096, u32::MAX] {
-        assert_eq!(ledger.arrived(millis(1), arrival(serial, 0)), End::Stray);
+        assert_eq!(deliveries.arrived(millis(1), arrival(serial, 0)), Delivery::Stray);
     }
-    assert!(ledger.adds_up());
+    assert!(deliveries.adds_up());
 }
 
 #[test]
 fn a_session_that_was_silent_may_move() {
-    let rules = Rules { session: Some(Duration::from_secs(10)), reassign: None };
-    let mut ledger = ledger(rules);
-    exchange(&mut ledger, 1, 1, 0);
-    assert_eq!(exchange(&mut ledger, 8_000, 1, 1), End::Wrong);
-    assert_eq!(exchange(&mut ledger, 18_001, 1, 1), End::Moved);
-    assert_eq!(exchange(&mut ledger, 18_010, 1, 0), End::Wrong);
+    let rules = AffinityRules { session: Some(Duration::from_secs(10)), reassign: None };
+    let mut deliveries = deliveries(rules);
+    exchange(&mut deliveries, 1, 1, 0);
+    assert_eq!(exchange(&mut deliveries, 8_000, 1, 1), Delivery::Wrong);
+    assert_eq!(exchange(&mut deliveries, 18_001, 1, 1), Delivery::Moved);
+    assert_eq!(exchange(&mut deliveries, 18_010, 1, 0), Delivery::Wrong);
 }
 
 #[test]
 fn a_move_whose_first_frame_was_lost_is_seen_at_the_second() {
-    let rules = Rules { session: Some(Duration::from_secs(10)), reassign: None };
-    let mut ledger = ledger(rules);
-    exchange(&mut ledger, 1, 1, 0);
-    ledger.sent(millis(20_000), 1, 0, false);
-    assert_eq!(exchange(&mut ledger, 20_500, 1, 2), End::Moved);
-    assert_eq!(exchange(&mut ledger, 21_000, 1, 0), End::Wrong);
+    let rules = AffinityRules { session: Some(Duration::from_secs(10)), reassign: None };
+    let mut deliveries = deliveries(rules);
+    exchange(&mut deliveries, 1, 1, 0);
+    deliveries.sent(millis(20_000), 1, 0, false);
+    assert_eq!(exchange(&mut deliveries, 20_500, 1, 2), Delivery::Moved);
+    assert_eq!(exchange(&mut deliveries, 21_000, 1, 0), Delivery::Wrong);
 }
 
 #[test]
 fn retries_beyond_the_threshold_may_move() {
-    let mut ledger = ledger(Rules { session: None, reassign: Some(2) });
-    exchange(&mut ledger, 1, 1, 0);
+    let mut deliveries = deliveries(AffinityRules { session: None, reassign: Some(2) });
+    exchange(&mut deliveries, 1, 1, 0);
     for at in [2, 3] {
-        assert_eq!(exchange(&mut ledger, at * 1000, 1, 1), End::Wrong, "retry {}", at - 1);
+        assert_eq!(exchange(&mut deliveries, at * 1000, 1, 1), Delivery::Wrong, "retry {}", at - 1);
     }
-    assert_eq!(exchange(&mut ledger, 4000, 1, 1), End::Moved);
+    assert_eq!(exchange(&mut deliveries, 4000, 1, 1), Delivery::Moved);
 }
 
 #[test]
 fn a_home_agent_that_is_down_loses_its_nodes_with_impunity() {
-    let mut ledger = ledger(Rules::default());
-    exchange(&mut ledger, 1, 1, 0);
-    exchange(&mut ledger, 1, 2, 0);
-    ledger.excuse(0, true);
-    assert_eq!(exchange(&mut ledger, 10, 1, 1), End::Moved);
+    let mut deliveries = deliveries(AffinityRules::default());
+    exchange(&mut deliveries, 1, 1, 0);
+    exchange(&mut deliveries, 1, 2, 0);
+    deliveries.set_down(0, true);
+    assert_eq!(exchange(&mut deliveries, 10, 1, 1), Delivery::Moved);
     // Its first request to the other home agent is lost; meanwhile the first home agent is back.
-    ledger.sent(millis(20), 2, 0, false);
-    ledger.excuse(0, false);
-    assert_eq!(exchange(&mut ledger, 30, 2, 1), End::Moved);
-    assert_eq!(exchange(&mut ledger, 40, 2, 0), End::Wrong);
-    assert_eq!(ledger.agents()[1].nodes, 2);
+    deliveries.sent(millis(20), 2, 0, false);
+    deliveries.set_down(0, false);
+    assert_eq!(exchange(&mut deliveries, 30, 2, 1), Delivery::Moved);
+    assert_eq!(exchange(&mut deliveries, 40, 2, 0), Delivery::Wrong);
+    assert_eq!(deliveries.home_agents()[1].nodes, 2);
 }
 
 #[test]
 fn what_comes_twice_late_or_spoiled_is_told_apart() {
-    let mut ledger = ledger(Rules::default());
+    let mut deliveries = deliveries(AffinityRules::default());
     for node in 0..4 {
-        ledger.sent(millis(1), node, 0, false);
+        deliveries.sent(millis(1), node, 0, false);
     }
-    assert_eq!(ledger.arrived(millis(2), arrival(1, 0)), End::Right);
-    assert_eq!(ledger.arrived(millis(3), arrival(1, 0)), End::Duplicated);
-    assert_eq!(ledger.arrived(millis(3), Arrival { intact: false, ..arrival(2, 0) }), End::Corrupted);
-    assert_eq!(ledger.arrived(millis(3), Arrival { node: Some(7), ..arrival(4, 0) }), End::Corrupted);
-    ledger.expire(millis(500), millis(500));
-    assert_eq!(ledger.waiting(), 1, "it has a millisecond left");
-    ledger.expire(millis(501), millis(500));
-    assert_eq!(ledger.arrived(millis(502), arrival(3, 0)), End::Late);
-    let total = ledger.total();
+    assert_eq!(deliveries.arrived(millis(2), arrival(1, 0)), Delivery::Right);
+    assert_eq!(deliveries.arrived(millis(3), arrival(1, 0)), Delivery::Duplicated);
+    assert_eq!(
+        deliveries.arrived(millis(3), Arrival { intact: false, ..arrival(2, 0) }),
+        Delivery::Corrupted
+    );
+    assert_eq!(
+        deliveries.arrived(millis(3), Arrival { node: Some(7), ..arrival(4, 0) }),
+        Delivery::Corrupted
+    );
+    deliveries.expire(millis(500), millis(500));
+    assert_eq!(deliveries.waiting(), 1, "it has a millisecond left");
+    deliveries.expire(millis(501), millis(500));
+    assert_eq!(deliveries.arrived(millis(502), arrival(3, 0)), Delivery::Late);
+    let total = deliveries.total();
     assert_eq!((total.right, total.duplicated, total.corrupted, total.lost, total.late), (1, 1, 2, 1, 1));
 }
 
 #[test]
 fn a_step_is_settled_when_it_has_ended_and_its_frames_have() {
-    let mut ledger = ledger(Rules::default());
-    ledger.sent(millis(1), 1, 0, false);
-    ledger.sent(millis(2), 2, 0, false);
-    assert!(ledger.settled().is_none(), "it goes on");
-    ledger.begin(1);
-    ledger.sent(millis(3), 3, 0, false);
-    assert_eq!(ledger.arrived(millis(9), arrival(3, 1)), End::Right);
-    assert_eq!(ledger.arrived(millis(9), arrival(1, 1)), End::Right);
-    assert!(ledger.settled().is_none(), "a frame is on its way");
-    ledger.expire(millis(100), millis(50));
-    let first = ledger.settled().unwrap();
+    let mut deliveries = deliveries(AffinityRules::default());
+    deliveries.sent(millis(1), 1, 0, false);
+    deliveries.sent(millis(2), 2, 0, false);
+    assert!(deliveries.settled().is_none(), "it goes on");
+    deliveries.begin(1);
+    deliveries.sent(millis(3), 3, 0, false);
+    assert_eq!(deliveries.arrived(millis(9), arrival(3, 1)), Delivery::Right);
+    assert_eq!(deliveries.arrived(millis(9), arrival(1, 1)), Delivery::Right);
+    assert!(deliveries.settled().is_none(), "a frame is on its way");
+    deliveries.expire(millis(100), millis(50));
+    let first = deliveries.settled().unwrap();
     assert_eq!((first.step, first.frames.sent, first.frames.right, first.frames.lost), (0, 2, 1, 1));
     assert_eq!(first.latency.len(), 1);
     assert!((7_990_000..8_010_000).contains(&first.latency.max()));
-    assert!(ledger.settled().is_none(), "the second goes on");
-    ledger.end();
-    assert_eq!(ledger.settled().unwrap().frames.right, 1);
+    assert!(deliveries.settled().is_none(), "the second goes on");
+    deliveries.end();
+    assert_eq!(deliveries.settled().unwrap().frames.right, 1);
     // Of a closed step, but not forgotten.
-    ledger.arrived(millis(101), arrival(1, 1));
-    assert_eq!(ledger.total().duplicated, 1);
+    deliveries.arrived(millis(101), arrival(1, 1));
+    assert_eq!(deliveries.total().duplicated, 1);
 }
 
 #[test]
 fn the_first_frame_of_a_node_that_arrives_is_a_new_session() {
-    let mut ledger = ledger(Rules::default());
-    ledger.begin(0);
+    let mut deliveries = deliveries(AffinityRules::default());
+    deliveries.begin(0);
     for at in 1..=3 {
-        ledger.sent(millis(at), 7, 0, false);
+        deliveries.sent(millis(at), 7, 0, false);
     }
-    ledger.sent(millis(4), 8, 0, false);
+    deliveries.sent(millis(4), 8, 0, false);
     // The first one is lost on the way.
-    ledger.arrived(millis(9), arrival(2, 1));
-    ledger.arrived(millis(9), arrival(3, 1));
-    ledger.arrived(millis(9), Arrival { intact: false, ..arrival(4, 1) });
-    let total = ledger.total();
+    deliveries.arrived(millis(9), arrival(2, 1));
+    deliveries.arrived(millis(9), arrival(3, 1));
+    deliveries.arrived(millis(9), Arrival { intact: false, ..arrival(4, 1) });
+    let total = deliveries.total();
     assert_eq!((total.new, total.right, total.created, total.corrupted), (2, 2, 1, 1));
 }
 
 #[test]
 fn nodes_move_freely_when_the_director_has_no_room_to_remember_them() {
-    let mut ledger = ledger(Rules::default());
+    let mut deliveries = deliveries(AffinityRules::default());
     for at in 1..=3 {
-        ledger.sent(millis(at), 7, 0, false);
+        deliveries.sent(millis(at), 7, 0, false);
     }
-    assert_eq!(ledger.arrived(millis(4), arrival(1, 0)), End::Right);
-    assert_eq!(ledger.arrived(millis(5), arrival(2, 1)), End::Wrong);
-    ledger.loosen();
-    assert_eq!(ledger.arrived(millis(6), arrival(3, 1)), End::Moved);
+    assert_eq!(deliveries.arrived(millis(4), arrival(1, 0)), Delivery::Right);
+    assert_eq!(deliveries.arrived(millis(5), arrival(2, 1)), Delivery::Wrong);
+    deliveries.let_all_move();
+    assert_eq!(deliveries.arrived(millis(6), arrival(3, 1)), Delivery::Moved);
 }
 
 #[test]
 fn a_request_without_an_answer_is_due_once_and_its_recovery_on_record() {
-    let mut ledger = ledger(Rules::default());
-    ledger.sent(millis(10), 4, 0, false);
-    assert_eq!(ledger.due(millis(1009), millis(1000)), None);
-    assert_eq!(ledger.due(millis(1010), millis(1000)), Some((4, 0)));
-    assert_eq!(ledger.due(millis(1010), millis(1000)), None);
-    ledger.sent(millis(1010), 4, 1, false);
-    ledger.arrived(millis(1510), arrival(2, 0));
-    assert_eq!(ledger.due(millis(9000), millis(1000)), None, "it is answered");
-    ledger.expire(millis(9000), millis(1000));
-    ledger.end();
-    let book = ledger.settled().unwrap();
-    assert_eq!((book.frames.retransmitted, book.recovery.len()), (1, 1));
-    assert!((1_499_000_000..1_501_000_000).contains(&book.recovery.max()), "{}", book.recovery.max());
+    let mut deliveries = deliveries(AffinityRules::default());
+    deliveries.sent(millis(10), 4, 0, false);
+    assert_eq!(deliveries.due(millis(1009), millis(1000)), None);
+    assert_eq!(deliveries.due(millis(1010), millis(1000)), Some((4, 0)));
+    assert_eq!(deliveries.due(millis(1010), millis(1000)), None);
+    deliveries.sent(millis(1010), 4, 1, false);
+    deliveries.arrived(millis(1510), arrival(2, 0));
+    assert_eq!(deliveries.due(millis(9000), millis(1000)), None, "it is answered");
+    deliveries.expire(millis(9000), millis(1000));
+    deliveries.end();
+    let step = deliveries.settled().unwrap();
+    assert_eq!((step.frames.retransmitted, step.recovery.len()), (1, 1));
+    assert!((1_499_000_000..1_501_000_000).contains(&step.recovery.max()), "{}", step.recovery.max());
 }
 
 #[test]
 fn a_ring_that_overflows_loses_the_oldest() {
-    let mut ledger = ledger(Rules::default());
+    let mut deliveries = deliveries(AffinityRules::default());
     for at in 0..5000 {
-        ledger.sent(millis(at), (at % 10) as u32, 0, false);
+        deliveries.sent(millis(at), (at % 10) as u32, 0, false);
     }
-    assert_eq!((ledger.total().lost, ledger.waiting()), (5000 - 4096, 4096));
-    assert_eq!(ledger.arrived(millis(5000), arrival(1, 0)), End::Stray);
-    assert_eq!(ledger.arrived(millis(5000), arrival(5000, 0)), End::Right);
-    ledger.expire(millis(10_000), millis(1));
-    assert_eq!(ledger.waiting(), 0);
-    assert!(ledger.adds_up());
+    assert_eq!((deliveries.total().lost, deliveries.waiting()), (5000 - 4096, 4096));
+    assert_eq!(deliveries.arrived(millis(5000), arrival(1, 0)), Delivery::Stray);
+    assert_eq!(deliveries.arrived(millis(5000), arrival(5000, 0)), Delivery::Right);
+    deliveries.expire(millis(10_000), millis(1));
+    assert_eq!(deliveries.waiting(), 0);
+    assert!(deliveries.adds_up());
 }
 
 proptest! {
@@ -210,17 +216,17 @@ proptest! {
         fates in vec((select(&[0u8, 0, 0, 0, 1, 2, 3, 4, 5, 6][..]), 0u32..10, 0u16..3, 1u64..300), 1..400),
         session in proptest::option::of(1u64..4),
     ) {
-        let rules = Rules { session: session.map(Duration::from_secs), reassign: Some(3) };
-        let mut ledger = ledger(rules);
+        let rules = AffinityRules { session: session.map(Duration::from_secs), reassign: Some(3) };
+        let mut deliveries = deliveries(rules);
         // What is under way: when it arrives, and how.
         let mut wire: Vec<(u64, Arrival)> = Vec::new();
         let (mut now, mut lost, mut corrupt, mut twice) = (0, 0u64, 0u64, 0u64);
         for (index, (fate, node, agent, delay)) in fates.iter().enumerate() {
             now += 7;
-            let serial = ledger.next_serial();
-            ledger.sent(millis(now), *node, 0, false);
+            let serial = deliveries.next_serial();
+            deliveries.sent(millis(now), *node, 0, false);
             if index % 50 == 49 {
-                ledger.begin(index as u32 / 50 + 1);
+                deliveries.begin(index as u32 / 50 + 1);
             }
             match fate {
                 1 => lost += 1,
@@ -239,28 +245,28 @@ proptest! {
             let (come, rest): (Vec<_>, Vec<_>) = wire.into_iter().partition(|(at, _)| *at <= now);
             wire = rest;
             for (at, arrival) in come {
-                ledger.arrived(millis(at), arrival);
+                deliveries.arrived(millis(at), arrival);
             }
-            ledger.expire(millis(now), millis(2000));
-            prop_assert!(ledger.adds_up());
+            deliveries.expire(millis(now), millis(2000));
+            prop_assert!(deliveries.adds_up());
         }
         for (at, arrival) in wire {
-            ledger.arrived(millis(at), arrival);
+            deliveries.arrived(millis(at), arrival);
         }
-        ledger.end();
-        ledger.expire(millis(now + 3000), millis(2000));
-        prop_assert_eq!(ledger.waiting(), 0);
-        let total = ledger.total();
+        deliveries.end();
+        deliveries.expire(millis(now + 3000), millis(2000));
+        prop_assert_eq!(deliveries.waiting(), 0);
+        let total = deliveries.total();
         prop_assert_eq!(total.sent, fates.len() as u64);
         prop_assert_eq!((total.lost, total.corrupted, total.duplicated), (lost, corrupt, twice));
         prop_assert_eq!(total.sent, total.right + total.wrong + total.corrupted + total.lost);
-        prop_assert_eq!(ledger.agents().iter().map(|agent| agent.right).sum::<u64>(), total.right);
+        prop_assert_eq!(deliveries.home_agents().iter().map(|agent| agent.right).sum::<u64>(), total.right);
         let mut sum = 0;
-        while let Some(book) = ledger.settled() {
-            sum += book.frames.sent;
-            prop_assert_eq!(book.unsettled(), 0);
+        while let Some(step) = deliveries.settled() {
+            sum += step.frames.sent;
+            prop_assert_eq!(step.unsettled(), 0);
         }
         prop_assert_eq!(sum, total.sent);
-        prop_assert_eq!(ledger.total(), total);
+        prop_assert_eq!(deliveries.total(), total);
     }
 }

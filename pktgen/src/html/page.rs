@@ -55,7 +55,7 @@ pub fn page(report: &Report) -> Result<String, PlotError> {
                 section { h2 { "Steps" } (tables::steps(report)) }
                 section.pair {
                     div { h2 { "Scenario" } (tables::scenario(report)) }
-                    div { h2 { "Machine" } (tables::machine(report.machine.as_ref())) }
+                    div { h2 { "HostInfo" } (tables::machine(report.machine.as_ref())) }
                 }
             }
         }

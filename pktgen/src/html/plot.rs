@@ -53,7 +53,7 @@ pub struct Series {
     pub colour: RGBColor,
     /// How it is drawn.
     pub shape: Shape,
-    /// In the order of the line.
+    /// In the request of the line.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -77,7 +77,7 @@ pub struct Plot {
     pub x: Axis,
     /// Upwards.
     pub y: Axis,
-    /// In the order of the legend.
+    /// In the request of the legend.
     pub series: Vec<Series>,
 }
 

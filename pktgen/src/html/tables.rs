@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::units;
-use crate::result::{Frames, Latency, Machine, Mode, Phase, Report, Setting, Step};
+use crate::result::{Frames, HostInfo, Latency, Mode, Phase, Report, Setting, Step};
 
 /// Above it the table of steps is folded.
 const FOLDED: usize = 40;
@@ -370,8 +370,8 @@ pub fn scenario(report: &Report) -> Markup {
 }
 
 /// What it ran on.
-pub fn machine(machine: Option<&Machine>) -> Markup {
-    let Some(Machine { host, cpu, cpus, memory, kernel, dpdk, pktgen }) = machine else {
+pub fn machine(machine: Option<&HostInfo>) -> Markup {
+    let Some(HostInfo { host, cpu, cpus, memory, kernel, dpdk, pktgen }) = machine else {
         return html! { p.note { "The result does not tell." } };
     };
     list(&[

@@ -36,7 +36,7 @@ fn wait() -> Duration {
 
 impl Sink {
     /// A device with the defaults of all the rest.
-    pub fn of(device: String) -> Self {
+    pub fn new(device: String) -> Self {
         Self { device, mac: None, router: None, gateway: None, wait: wait() }
     }
 }

@@ -12,7 +12,7 @@ use crate::result::Worker;
 
 /// Totals at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct DirectorCounters {
     /// Frames received by worker.
     pub workers: BTreeMap<u32, u64>,
     /// Frames dropped, by reason.
@@ -26,12 +26,12 @@ pub struct Counters {
     /// Sessions that the table has room for.
     pub capacity: Option<u64>,
     /// Frames received and verdicts given, all workers together, both out of one document.
-    pub books: Option<Books>,
+    pub balance: Option<FrameBalance>,
 }
 
-/// The director's books: what it received, and how many frames it says how they ended.
+/// What the director received, and how many frames it says how they ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Books {
+pub struct FrameBalance {
     /// Frames received.
     pub received: u64,
     /// Frames with a verdict, whichever.
@@ -43,14 +43,14 @@ pub struct Books {
 /// Frames that a worker has in hand at most: it counts them as received before it counts how they ended.
 const BURST: u64 = 64;
 
-impl Books {
-    /// To the last frame.
-    pub fn balance(&self) -> bool {
+impl FrameBalance {
+    /// Both are the same.
+    pub fn is_exact(&self) -> bool {
         self.received == self.verdicts
     }
 
-    /// But for what each worker may have in hand.
-    pub fn balance_in_motion(&self) -> bool {
+    /// They differ by no more than what each worker may have in hand.
+    pub fn is_near(&self) -> bool {
         self.received.abs_diff(self.verdicts) <= BURST * self.workers.max(1)
     }
 }
@@ -68,9 +68,9 @@ struct VerdictLine {
     packets: u64,
 }
 
-impl Counters {
+impl DirectorCounters {
     /// Runs the command and reads what it prints.
-    pub fn ask(command: &[String]) -> anyhow::Result<Self> {
+    pub fn read_from(command: &[String]) -> anyhow::Result<Self> {
         let [program, arguments @ ..] = command else { anyhow::bail!("no command") };
         let output = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;
         anyhow::ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
@@ -96,7 +96,7 @@ impl Counters {
             if let Some(received) = document.get("received").and_then(Value::as_u64) {
                 let verdicts = lines.iter().map(|line| line.packets).sum();
                 let workers = document.get("workers").and_then(Value::as_array).map_or(1, Vec::len);
-                self.books = Some(Books { received, verdicts, workers: workers as u64 });
+                self.balance = Some(FrameBalance { received, verdicts, workers: workers as u64 });
             }
             let dropped = lines.into_iter().filter(|line| line.class == "dropped");
             self.dropped.extend(dropped.map(|line| (line.verdict, line.packets)));
@@ -152,11 +152,11 @@ mod tests {
 
     #[test]
     fn documents_are_read_one_behind_the_other_and_compared() {
-        let before = Counters::parse(
+        let before = DirectorCounters::parse(
             br#"{"workers": [{"worker": 0, "received": 10, "cpu": 1}], "verdicts": [{"verdict": "no_real", "class": "dropped", "packets": 1}]}"#,
         )
         .unwrap();
-        let now = Counters::parse(
+        let now = DirectorCounters::parse(
             br#"{"workers": [{"worker": 0, "received": 15}, {"worker": 1, "received": 4}],
                  "verdicts": [{"verdict": "no_real", "class": "dropped", "packets": 4},
                               {"verdict": "fragment", "class": "dropped", "packets": 0},
@@ -168,29 +168,27 @@ mod tests {
         assert_eq!(workers.iter().map(|it| (it.worker, it.frames)).collect::<Vec<_>>(), [(0, 5), (1, 4)]);
         assert_eq!(now.dropped_since(&before), [("director.no_real".into(), 3)].into());
         assert_eq!((before.sessions, now.sessions), (None, Some(77)));
-        assert!(Counters::parse(b"no such command").is_err());
+        assert!(DirectorCounters::parse(b"no such command").is_err());
     }
 
     #[test]
-    fn the_books_are_those_of_one_document() {
-        let books = |text: &str| Counters::parse(text.as_bytes()).unwrap().books;
+    fn the_balance_is_that_of_one_document() {
+        let balance = |text: &str| DirectorCounters::parse(text.as_bytes()).unwrap().balance;
         let text = r#"{"workers": [{"worker": 0, "received": 15}, {"worker": 1, "received": 4}], "received": 19,
             "verdicts": [{"verdict": "no_real", "class": "dropped", "packets": 4},
                          {"verdict": "slb_dispatched", "class": "forwarded", "packets": 15}]}"#;
-        let told = books(text).unwrap();
-        assert_eq!(told, Books { received: 19, verdicts: 19, workers: 2 });
-        assert!(told.balance() && told.balance_in_motion());
-        assert_eq!(books(r#"{"verdicts": []}"#), None, "it does not say what it received");
-        let of = |received, verdicts| Books { received, verdicts, workers: 2 };
-        assert!(
-            !of(10, 11).balance() && of(1128, 1000).balance_in_motion() && of(1000, 1128).balance_in_motion()
-        );
-        assert!(!of(1129, 1000).balance_in_motion() && !of(1000, 1129).balance_in_motion());
+        let told = balance(text).unwrap();
+        assert_eq!(told, FrameBalance { received: 19, verdicts: 19, workers: 2 });
+        assert!(told.is_exact() && told.is_near());
+        assert_eq!(balance(r#"{"verdicts": []}"#), None, "it does not say what it received");
+        let of = |received, verdicts| FrameBalance { received, verdicts, workers: 2 };
+        assert!(!of(10, 11).is_exact() && of(1128, 1000).is_near() && of(1000, 1128).is_near());
+        assert!(!of(1129, 1000).is_near() && !of(1000, 1129).is_near());
     }
 
     #[test]
     fn a_table_is_full_when_it_holds_all_it_can_or_refuses_more_than_it_takes() {
-        let told = |text: &str| Counters::parse(text.as_bytes()).unwrap();
+        let told = |text: &str| DirectorCounters::parse(text.as_bytes()).unwrap();
         let stats = |created: u64, refused: u64| {
             told(&format!(
                 r#"{{"stats": {{"sessions": 9, "connections_created": {created}, "failed_connection_allocs": {refused}}}}}"#
@@ -198,7 +196,7 @@ mod tests {
         };
         let before = stats(100, 5);
         assert_eq!((before.created, before.refused, before.capacity), (Some(100), Some(5), None));
-        assert!(!before.full_since(&Counters::default()), "old refusals count for nothing");
+        assert!(!before.full_since(&DirectorCounters::default()), "old refusals count for nothing");
         assert!(!before.full_since(&before) && !stats(150, 50).full_since(&before));
         assert!(stats(150, 56).full_since(&before) && stats(100, 6).full_since(&before));
         let table = |used: u64| {
@@ -211,8 +209,9 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_is_an_error_with_its_words() {
-        let ask =
-            |words: &[&str]| Counters::ask(&words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+        let ask = |words: &[&str]| {
+            DirectorCounters::read_from(&words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>())
+        };
         assert_eq!(ask(&["echo", r#"{"sessions": 3}"#]).unwrap().sessions, Some(3));
         let error = ask(&["sh", "-c", "echo broken >&2; exit 1"]).unwrap_err().to_string();
         assert!(error.contains("broken"), "{error}");

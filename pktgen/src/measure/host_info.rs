@@ -2,13 +2,13 @@
 
 use std::fs::read_to_string;
 
-use crate::result::Machine;
+use crate::result::HostInfo;
 
-/// This machine. What the kernel does not tell is left empty.
-pub fn here(dpdk: String) -> Machine {
+/// What the kernel does not tell is left empty.
+pub fn read(dpdk: String) -> HostInfo {
     let file = |path| read_to_string(path).unwrap_or_default();
     let (cpu, cpus) = processors(&file("/proc/cpuinfo"));
-    Machine {
+    HostInfo {
         host: file("/proc/sys/kernel/hostname").trim().into(),
         cpu,
         cpus,

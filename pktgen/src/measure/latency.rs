@@ -7,8 +7,8 @@ use super::{
     plan::{ALL_NEW, Next, Plan, Task, outcome},
 };
 use crate::{
-    check::Problem,
-    pace::Pace,
+    check::FieldError,
+    rate_schedule::RateSchedule,
     result::{Outcome, Phase, Step},
     scenario::Traffic,
 };
@@ -26,10 +26,10 @@ pub struct LatencyPlan {
 
 impl LatencyPlan {
     /// Loads are shares of the rate of `traffic`.
-    pub fn new(settings: Latency, traffic: &Traffic) -> Result<Self, Problem> {
-        let Some(rate) = traffic.pace().rate else {
+    pub fn new(settings: Latency, traffic: &Traffic) -> Result<Self, FieldError> {
+        let Some(rate) = traffic.rate_schedule().rate else {
             let reason = "is needed: loads are shares of it".into();
-            return Err(Problem { field: "traffic.rate".into(), reason });
+            return Err(FieldError { field: "traffic.rate".into(), reason });
         };
         let warm = settings.warmup.is_zero();
         Ok(Self { settings, rate, warm, at: 0, waiting: false, measured: 0 })
@@ -39,7 +39,7 @@ impl LatencyPlan {
         Task {
             phase: Phase::Load,
             label: format!("{load} %"),
-            pace: Pace::of(self.rate * load / 100.0),
+            schedule: RateSchedule::new(self.rate * load / 100.0),
             duration: self.settings.trial,
             frames: None,
             mix: None,
@@ -75,7 +75,7 @@ impl Plan for LatencyPlan {
         self.measured += usize::from(step.phase == Phase::Load && step.latency.is_some());
     }
 
-    fn patience(&self) -> Duration {
+    fn frame_timeout(&self) -> Duration {
         self.settings.settle
     }
 

@@ -1,4 +1,4 @@
-//! The machine of a measurement: sends the plan's steps, sees both ends, keeps the ledger. It has no clock and no port.
+//! A measurement: sends the plan's steps, sees both ends, accounts for every frame. It has no clock and no port.
 
 use std::{collections::VecDeque, net::Ipv4Addr, time::Duration};
 
@@ -9,30 +9,33 @@ use common::{
 use hdrhistogram::Histogram;
 
 use super::{
-    counters::Counters,
-    ledger::{Arrival, Ledger, Rules, histogram},
+    director_counters::DirectorCounters,
     plan::{Next, Plan, Task},
-    receiver::{Receiver, Sight},
+    receiver::{Receiver, SinkFrame},
     step,
 };
 use crate::{
-    account::Answer,
-    check::{Problem, sending},
-    engine::{Flow, MOST, Outbox},
-    generate::{Reader, Sender, senders},
-    population::{Draw, Kind, Population},
-    probe::Probe,
+    accounting::{
+        deliveries::{AffinityRules, Arrival, Deliveries},
+        latency_histogram,
+        registrations::ReplySummary,
+    },
+    check::{FieldError, sending},
+    generate::{ForeignAgent, ReplyReader, foreign_agents},
+    host_stack::HostStack,
+    population::{Kind, NextNode, Population},
+    port_loop::{Activity, MOST, Transmit},
     result::{self, Step},
     scenario::Scenario,
-    station::Station,
     template::{Path, Template},
+    test_payload::TestPayload,
 };
 
 /// How long the director's counters are waited for before a step is closed without them.
 const COUNTERS: Duration = Duration::from_secs(5);
 
-/// Looks at a director at rest until its books must balance to the last frame, and how long they are waited for.
-const LOOKS: u64 = 4;
+/// Samples of a director at rest until its counters must balance to the last frame, and how long they are waited for.
+const SAMPLES: u64 = 4;
 const REST: Duration = Duration::from_secs(15);
 
 /// Between the answer to the other side's last question for a home agent and the first frame.
@@ -40,7 +43,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Where the measurement stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum State {
     /// Next hops are being found out.
     Resolving,
     /// A step, or the pause behind it.
@@ -52,14 +55,14 @@ enum Phase {
 }
 
 /// A step under way.
-struct Running {
+struct RunningStep {
     task: Task,
     began: Duration,
     sent: u64,
 }
 
 /// What is known at the end of a step, before its frames have ended.
-pub(super) struct Closing {
+pub(super) struct EndedStep {
     pub task: Task,
     /// Since the first one began.
     pub at: Duration,
@@ -70,18 +73,18 @@ pub(super) struct Closing {
     pub samples: u64,
 }
 
-/// The machine.
-pub struct Meter {
-    senders: Vec<Sender>,
-    station: Station,
+/// A plan on its way.
+pub struct Measurement {
+    foreign_agents: Vec<ForeignAgent>,
+    host_stack: HostStack,
     receiver: Option<Receiver>,
-    reader: Reader,
+    reader: ReplyReader,
     /// The home agents' real addresses, for replies.
     addresses: Vec<Ipv4Addr>,
     names: Vec<String>,
     template: Template,
     population: Population,
-    scenario_mix: crate::population::Mix,
+    scenario_mix: crate::population::TrafficMix,
     first: u32,
     run: u32,
     clock: u64,
@@ -91,19 +94,19 @@ pub struct Meter {
     /// When the first frame is sent at the earliest.
     ready: Duration,
     plan: Box<dyn Plan>,
-    ledger: Ledger,
-    phase: Phase,
-    running: Option<Running>,
-    closing: VecDeque<Closing>,
+    deliveries: Deliveries,
+    state: State,
+    running: Option<RunningStep>,
+    closing: VecDeque<EndedStep>,
     /// When the last frame had ended, and how many counters there were.
     resting: Option<(Duration, u64)>,
-    held: Option<(Draw, u8)>,
+    held: Option<(NextNode, u8)>,
     /// The last counters, and how many there were; `None`: nobody is asked.
-    counters: Option<(Counters, u64)>,
+    counters: Option<(DirectorCounters, u64)>,
     /// When they came.
     counted: Duration,
-    counters_before: Counters,
-    counters_first: Option<Counters>,
+    counters_before: DirectorCounters,
+    counters_first: Option<DirectorCounters>,
     steps: Vec<Step>,
     latency: Histogram<u64>,
     begun: u32,
@@ -122,7 +125,7 @@ pub struct Macs {
     pub sink: Option<MacAddr>,
 }
 
-impl Meter {
+impl Measurement {
     /// For the requests of `scenario`. `clock` is the time of the start in NTP seconds, `run` a number that no other
     /// run has.
     pub fn new(
@@ -131,19 +134,20 @@ impl Meter {
         macs: Macs,
         clock: u32,
         run: u32,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, FieldError> {
         let parts = sending(scenario)?;
         let target = (parts.target.address, parts.target.port);
-        let (senders, station) = senders(&parts, macs.port);
-        let rules = Rules { session: scenario.director.session, reassign: scenario.director.reassign };
+        let (foreign_agents, host_stack) = foreign_agents(&parts, macs.port);
+        let rules =
+            AffinityRules { session: scenario.director.session, reassign: scenario.director.reassign };
         let population = Population::new(parts.nodes, &scenario.traffic, scenario.seed);
         let counted = !scenario.director.counters.is_empty();
         let traffic = &scenario.traffic;
         Ok(Self {
-            senders,
-            station,
+            foreign_agents,
+            host_stack,
             receiver: macs.sink.map(|mac| Receiver::new(scenario, target, mac, run)),
-            reader: Reader::new(scenario, &parts),
+            reader: ReplyReader::new(scenario, &parts),
             addresses: scenario.home_agents.iter().map(|agent| agent.address).collect(),
             names: scenario.home_agents.iter().map(|agent| agent.name.clone()).collect(),
             template: Template::new(scenario, parts.nodes.nai.clone(), target),
@@ -156,19 +160,19 @@ impl Meter {
             retransmissions: traffic.retransmissions,
             resolve: traffic.resolve,
             ready: Duration::ZERO,
-            ledger: Ledger::new(parts.nodes.count, scenario.home_agents.len(), u64::MAX, rules),
+            deliveries: Deliveries::new(parts.nodes.count, scenario.home_agents.len(), u64::MAX, rules),
             plan,
-            phase: Phase::Resolving,
+            state: State::Resolving,
             running: None,
             closing: VecDeque::new(),
             resting: None,
             held: None,
-            counters: counted.then(|| (Counters::default(), 0)),
+            counters: counted.then(|| (DirectorCounters::default(), 0)),
             counted: Duration::ZERO,
-            counters_before: Counters::default(),
+            counters_before: DirectorCounters::default(),
             counters_first: None,
             steps: Vec::new(),
-            latency: histogram(),
+            latency: latency_histogram(),
             begun: 0,
             started: None,
             ended: Duration::ZERO,
@@ -178,22 +182,25 @@ impl Meter {
     }
 
     /// A frame came in on the sending side.
-    pub fn receive_at_port(&mut self, now: Duration, frame: &[u8], out: &mut dyn Outbox) {
+    pub fn receive_at_port(&mut self, now: Duration, frame: &[u8], out: &mut dyn Transmit) {
         let Ok(frame) = ethernet::parse(frame) else { return };
-        if self.station.is_own(frame.source) || self.station.receive(&frame, out) || self.receiver.is_some() {
+        if self.host_stack.is_own(frame.source)
+            || self.host_stack.receive(&frame, out)
+            || self.receiver.is_some()
+        {
             return;
         }
-        match self.reader.reply(&self.senders, &frame) {
+        match self.reader.reply(&self.foreign_agents, &frame) {
             Some(Ok(answer)) => self.answered(now, answer),
-            Some(Err(_)) => self.ledger.stray(),
+            Some(Err(_)) => self.deliveries.stray(),
             None => {}
         }
     }
 
     /// Without a receiving port a reply stands for the arrival of its request.
-    fn answered(&mut self, now: Duration, answer: Answer) {
+    fn answered(&mut self, now: Duration, answer: ReplySummary) {
         let agent = self.addresses.iter().zip(0..).find(|(address, _)| **address == answer.home_agent);
-        self.ledger.arrived(
+        self.deliveries.arrived(
             now,
             Arrival {
                 serial: answer.serial,
@@ -207,74 +214,79 @@ impl Meter {
     }
 
     /// A frame came in on the receiving side.
-    pub fn receive_at_sink(&mut self, now: Duration, frame: &[u8], out: &mut dyn Outbox) {
+    pub fn receive_at_sink(&mut self, now: Duration, frame: &[u8], out: &mut dyn Transmit) {
         let Some(receiver) = &mut self.receiver else { return };
         match receiver.receive(frame, out) {
-            Sight::Ours(arrival) => _ = self.ledger.arrived(now, arrival),
-            Sight::Stray => self.ledger.stray(),
-            Sight::Other => {}
+            SinkFrame::Ours(arrival) => _ = self.deliveries.arrived(now, arrival),
+            SinkFrame::Stray => self.deliveries.stray(),
+            SinkFrame::Other => {}
         }
     }
 
     /// Time goes by; at most a burst is sent.
-    pub fn poll(&mut self, now: Duration, port: &mut dyn Outbox, sink: Option<&mut dyn Outbox>) -> Flow {
-        self.station.poll(now, port);
+    pub fn poll(
+        &mut self,
+        now: Duration,
+        port: &mut dyn Transmit,
+        sink: Option<&mut dyn Transmit>,
+    ) -> Activity {
+        self.host_stack.poll(now, port);
         if let (Some(receiver), Some(sink)) = (&mut self.receiver, sink) {
-            receiver.station().poll(now, sink);
+            receiver.host_stack().poll(now, sink);
         }
-        if self.phase == Phase::Resolving {
+        if self.state == State::Resolving {
             return self.resolving(now);
         }
-        if self.phase == Phase::Done {
-            return Flow::Done;
+        if self.state == State::Done {
+            return Activity::Done;
         }
-        self.ledger.expire(now, self.plan.patience());
+        self.deliveries.expire(now, self.plan.frame_timeout());
         self.settle(now);
         if self.broken.is_none() {
-            self.broken = self.plan.watch(&self.ledger.total());
+            self.broken = self.plan.watch(&self.deliveries.total());
             if self.broken.is_some() {
                 self.stop(now);
             }
         }
-        match self.phase {
-            Phase::Measuring => self.measure(now, port),
+        match self.state {
+            State::Measuring => self.measure(now, port),
             _ => self.drain(now),
         }
     }
 
-    fn resolving(&mut self, now: Duration) -> Flow {
-        let hop = self.station.unknown();
+    fn resolving(&mut self, now: Duration) -> Activity {
+        let hop = self.host_stack.unknown();
         if self.receiver.as_ref().is_some_and(|receiver| !receiver.ready(now)) {
             self.ready = now + PAUSE;
         }
-        // Counters from before the first frame are what later ones are compared with.
+        // DirectorCounters from before the first frame are what later ones are compared with.
         let unasked = self.counters.as_ref().is_some_and(|(_, samples)| *samples == 0);
         if hop.is_none() && !unasked && now >= self.ready {
             if let Some((counters, _)) = &self.counters {
                 self.counters_before = counters.clone();
                 self.counters_first = Some(counters.clone());
             }
-            self.phase = Phase::Measuring;
-            return Flow::Busy;
+            self.state = State::Measuring;
+            return Activity::Busy;
         }
         if now >= self.resolve && (hop.is_some() || unasked) {
             self.failure = Some(match hop {
                 Some(hop) => format!("no answer to ARP for {hop}, the next hop"),
                 None => "the director's counters cannot be read".into(),
             });
-            self.phase = Phase::Done;
+            self.state = State::Done;
         }
-        Flow::Idle
+        Activity::Idle
     }
 
-    fn measure(&mut self, now: Duration, out: &mut dyn Outbox) -> Flow {
+    fn measure(&mut self, now: Duration, out: &mut dyn Transmit) -> Activity {
         if self.running.is_none() {
-            match self.plan.next(self.ledger.distinct()) {
+            match self.plan.next(self.deliveries.distinct()) {
                 Next::Task(task) => self.begin(now, task),
-                Next::Wait => return Flow::Idle,
+                Next::Wait => return Activity::Idle,
                 Next::End => {
-                    self.phase = Phase::Draining;
-                    return Flow::Busy;
+                    self.state = State::Draining;
+                    return Activity::Busy;
                 }
             }
         }
@@ -285,34 +297,34 @@ impl Meter {
         {
             self.close(now);
         }
-        if worked { Flow::Busy } else { Flow::Idle }
+        if worked { Activity::Busy } else { Activity::Idle }
     }
 
     fn begin(&mut self, now: Duration, task: Task) {
         self.started.get_or_insert(now);
         self.population.set_mix(task.mix.unwrap_or(self.scenario_mix));
         self.held = None;
-        self.ledger.begin(self.begun);
+        self.deliveries.begin(self.begun);
         self.begun += 1;
-        self.running = Some(Running { task, began: now, sent: 0 });
+        self.running = Some(RunningStep { task, began: now, sent: 0 });
     }
 
     /// The running step is over; its frames may still be on their way.
     fn close(&mut self, now: Duration) {
-        let Some(Running { task, began, .. }) = self.running.take() else { return };
-        self.ledger.end();
+        let Some(RunningStep { task, began, .. }) = self.running.take() else { return };
+        self.deliveries.end();
         self.ended = now;
-        self.closing.push_back(Closing {
+        self.closing.push_back(EndedStep {
             task,
             at: began.saturating_sub(self.started.unwrap_or(began)),
             lasted: now.saturating_sub(began),
             ended: now,
-            sessions: self.ledger.distinct(),
+            sessions: self.deliveries.distinct(),
             samples: self.counters.as_ref().map_or(0, |(_, samples)| *samples),
         });
     }
 
-    /// Closes the books of steps whose frames have all ended.
+    /// Closes the steps whose frames have all ended.
     fn settle(&mut self, now: Duration) {
         while let Some(closing) = self.closing.front() {
             // A sample that was taken after the step: the one under way at its end may be older.
@@ -320,9 +332,9 @@ impl Meter {
             if !(seen || now.saturating_sub(closing.ended) >= COUNTERS) {
                 return;
             }
-            let Some(book) = self.ledger.settled() else { return };
+            let Some(frames) = self.deliveries.settled() else { return };
             let Some(closing) = self.closing.pop_front() else { return };
-            let mut step = step::of(self.steps.len() as u32, &closing, &book);
+            let mut step = step::new(self.steps.len() as u32, &closing, &frames);
             if let Some((counters, _)) = &self.counters {
                 step.workers = counters.workers_since(&self.counters_before);
                 step.losses.extend(counters.dropped_since(&self.counters_before));
@@ -333,16 +345,16 @@ impl Meter {
             self.plan.done(&mut step);
             if step.phase != result::Phase::Warmup {
                 // Of the same bounds, so nothing can be refused.
-                let _ = self.latency.add(&book.latency);
+                let _ = self.latency.add(&frames.latency);
             }
             self.steps.push(step);
         }
     }
 
-    fn send_due(&mut self, now: Duration, out: &mut dyn Outbox) -> bool {
+    fn send_due(&mut self, now: Duration, out: &mut dyn Transmit) -> bool {
         let Some(running) = &self.running else { return false };
-        let due = running.task.pace.due(now.saturating_sub(running.began));
-        let most = running.task.pace.frames(running.task.duration);
+        let due = running.task.schedule.due(now.saturating_sub(running.began));
+        let most = running.task.schedule.frames(running.task.duration);
         let due = due.min(most).min(running.task.frames.unwrap_or(u64::MAX));
         let (mut sent, mut room) = (running.sent, MOST);
         while room > 0 {
@@ -365,71 +377,71 @@ impl Meter {
     }
 
     /// A node that waits for an answer for too long, and which attempt it makes.
-    fn repeat(&mut self, now: Duration) -> Option<(Draw, u8)> {
+    fn repeat(&mut self, now: Duration) -> Option<(NextNode, u8)> {
         if self.retransmit_after.is_zero() {
             return None;
         }
-        while let Some((node, attempt)) = self.ledger.due(now, self.retransmit_after) {
+        while let Some((node, attempt)) = self.deliveries.due(now, self.retransmit_after) {
             if attempt < self.retransmissions {
-                return Some((Draw { node, kind: Kind::Retransmission }, attempt + 1));
+                return Some((NextNode { node, kind: Kind::Retransmission }, attempt + 1));
             }
         }
         None
     }
 
-    fn send(&mut self, now: Duration, draw: Draw, attempt: u8, out: &mut dyn Outbox) -> bool {
-        let sender = self.senders[draw.node as usize % self.senders.len()];
-        let Some(next_hop) = self.station.hop(sender.next_hop) else { return false };
-        let path = Path { agent: sender.address, source: sender.mac, next_hop };
-        let serial = self.ledger.next_serial();
+    fn send(&mut self, now: Duration, draw: NextNode, attempt: u8, out: &mut dyn Transmit) -> bool {
+        let agent = self.foreign_agents[draw.node as usize % self.foreign_agents.len()];
+        let Some(next_hop) = self.host_stack.hop(agent.next_hop) else { return false };
+        let path = Path { agent: agent.address, source: agent.mac, next_hop };
+        let serial = self.deliveries.next_serial();
         let identification = (self.clock + now.as_secs()) << 32 | u64::from(serial);
-        let probe = Probe { run: self.run, serial, stamp: now.as_nanos() as u64 };
+        let probe = TestPayload { run: self.run, serial, stamp: now.as_nanos() as u64 };
         let frame = self.template.frame_with(path, self.first + draw.node, identification, Some(probe));
         if !out.send(frame) {
             return false;
         }
-        self.ledger.sent(now, draw.node, attempt, draw.kind == Kind::Retransmission);
+        self.deliveries.sent(now, draw.node, attempt, draw.kind == Kind::Retransmission);
         true
     }
 
-    fn drain(&mut self, now: Duration) -> Flow {
+    fn drain(&mut self, now: Duration) -> Activity {
         if !self.closing.is_empty() {
-            return Flow::Idle;
+            return Activity::Idle;
         }
         let samples = self.counters.as_ref().map_or(0, |(_, samples)| *samples);
         let (rested, since) = *self.resting.get_or_insert((now, samples));
         if self.broken.is_none()
             && let Some(broken) = self.plan.rest()
         {
-            // What it counts of others, and of our last frames, has an end at one of the next looks.
-            if samples < since + LOOKS && now.saturating_sub(rested) < REST {
-                return Flow::Idle;
+            // What it counts of others, and of our last frames, has an end at one of the next samples.
+            if samples < since + SAMPLES && now.saturating_sub(rested) < REST {
+                return Activity::Idle;
             }
             // The one under way when the last frame had ended may be older.
             if samples >= since + 2 {
                 self.broken = Some(broken);
             }
         }
-        self.phase = Phase::Done;
-        Flow::Busy
+        self.state = State::Done;
+        Activity::Busy
     }
 
     /// No more is sent; what was is still waited for.
     pub fn stop(&mut self, now: Duration) {
         self.close(now);
-        self.phase = match self.phase {
-            Phase::Resolving | Phase::Done => Phase::Done,
-            Phase::Measuring | Phase::Draining => Phase::Draining,
+        self.state = match self.state {
+            State::Resolving | State::Done => State::Done,
+            State::Measuring | State::Draining => State::Draining,
         };
     }
 
     /// The director said this.
-    pub fn count(&mut self, now: Duration, counters: Counters) {
+    pub fn count(&mut self, now: Duration, counters: DirectorCounters) {
         self.counted = now;
         if let Some((last, samples)) = &mut self.counters {
             self.plan.count(&counters);
             if self.plan.full() {
-                self.ledger.loosen();
+                self.deliveries.let_all_move();
             }
             *last = counters;
             *samples += 1;
@@ -438,11 +450,11 @@ impl Meter {
 
     /// The home agent of that name or address (or `all`) is down, and its nodes may go elsewhere; or it is up again.
     /// False if there is none.
-    pub fn excuse(&mut self, name: &str, excused: bool) -> bool {
+    pub fn set_down(&mut self, name: &str, down: bool) -> bool {
         let mut found = false;
         for index in 0..self.addresses.len() {
             if name == "all" || self.names[index] == name || self.addresses[index].to_string() == name {
-                self.ledger.excuse(index as u16, excused);
+                self.deliveries.set_down(index as u16, down);
                 found = true;
             }
         }
@@ -464,9 +476,9 @@ impl Meter {
         &*self.plan
     }
 
-    /// The ledger.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+    /// What became of the frames.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 
     /// Name and real address of each home agent.
@@ -475,7 +487,7 @@ impl Meter {
     }
 
     /// The director's counters before the first frame and at last.
-    pub fn counters(&self) -> Option<(&Counters, &Counters)> {
+    pub fn counters(&self) -> Option<(&DirectorCounters, &DirectorCounters)> {
         self.counters_first.as_ref().zip(self.counters.as_ref().map(|(last, _)| last))
     }
 
@@ -496,10 +508,10 @@ impl Meter {
 
     /// What is going on, in a few words.
     pub fn doing(&self) -> String {
-        let total = self.ledger.total();
-        let label = match (&self.running, self.phase) {
+        let total = self.deliveries.total();
+        let label = match (&self.running, self.state) {
             (Some(running), _) => running.task.label.as_str(),
-            (None, Phase::Resolving) => "asking for the next hop",
+            (None, State::Resolving) => "asking for the next hop",
             (None, _) => "waiting",
         };
         format!(

@@ -1,13 +1,10 @@
 //! Measurements: throughput, latency, sessions, soak.
 
-pub mod books;
 pub mod config;
-pub mod counters;
-pub mod duo;
+pub mod director_counters;
+pub mod host_info;
 pub mod latency;
-pub mod ledger;
-pub mod machine;
-pub mod meter;
+pub mod measurement;
 pub mod plan;
 pub mod receiver;
 pub mod report;
@@ -18,3 +15,4 @@ pub mod soak;
 pub mod step;
 #[cfg(test)]
 mod tests;
+pub mod two_port_loop;

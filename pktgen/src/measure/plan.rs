@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    config::Mode, counters::Counters, latency::LatencyPlan, search::ThroughputPlan, sessions::SessionsPlan,
-    soak::SoakPlan,
+    config::Mode, director_counters::DirectorCounters, latency::LatencyPlan, search::ThroughputPlan,
+    sessions::SessionsPlan, soak::SoakPlan,
 };
 use crate::{
-    check::Problem,
-    pace::Pace,
-    population::Mix,
+    check::FieldError,
+    population::TrafficMix,
+    rate_schedule::RateSchedule,
     result::{Frames, Outcome, Phase, Step},
     scenario::{Nodes, Traffic},
 };
@@ -22,13 +22,13 @@ pub struct Task {
     /// For people.
     pub label: String,
     /// How fast.
-    pub pace: Pace,
+    pub schedule: RateSchedule,
     /// For how long.
     pub duration: Duration,
     /// How many frames at most.
     pub frames: Option<u64>,
     /// Whose; `None`: as the scenario says.
-    pub mix: Option<Mix>,
+    pub mix: Option<TrafficMix>,
     /// Percent of the reference rate.
     pub load: Option<f64>,
 }
@@ -56,7 +56,7 @@ pub trait Plan: Send {
         None
     }
     /// The director said this; the first time, before any frame was sent.
-    fn count(&mut self, counters: &Counters) {
+    fn count(&mut self, counters: &DirectorCounters) {
         let _ = counters;
     }
     /// The director has no room to remember every node: any may have another home agent.
@@ -68,7 +68,7 @@ pub trait Plan: Send {
         None
     }
     /// How long a frame is waited for.
-    fn patience(&self) -> Duration;
+    fn frame_timeout(&self) -> Duration;
     /// The answer.
     fn outcome(&self) -> Outcome;
     /// About how long it takes in all, if that is known.
@@ -76,7 +76,7 @@ pub trait Plan: Send {
 }
 
 /// The plan of a scenario whose rate is known (`traffic.line` is resolved).
-pub fn of(mode: &Mode, nodes: &Nodes, traffic: &Traffic) -> Result<Box<dyn Plan>, Problem> {
+pub fn new(mode: &Mode, nodes: &Nodes, traffic: &Traffic) -> Result<Box<dyn Plan>, FieldError> {
     Ok(match mode {
         Mode::Throughput(mode) => Box::new(ThroughputPlan::new(mode.clone(), traffic)),
         Mode::Latency(mode) => Box::new(LatencyPlan::new(mode.clone(), traffic)?),
@@ -86,7 +86,7 @@ pub fn of(mode: &Mode, nodes: &Nodes, traffic: &Traffic) -> Result<Box<dyn Plan>
 }
 
 /// Every node in turn: fills the session table.
-pub const ALL_NEW: Mix = Mix { new: Some(1.0), retransmit: 0.0 };
+pub const ALL_NEW: TrafficMix = TrafficMix { new: Some(1.0), retransmit: 0.0 };
 
 /// An answer with nothing but words.
 pub fn outcome(passed: bool, reason: String) -> Outcome {

@@ -7,12 +7,14 @@ use common::{
     wire::{ethernet, ipv4, udp},
 };
 
-use super::ledger::Arrival;
-use crate::{engine::Outbox, probe, scenario::Scenario, station::Station};
+use crate::{
+    accounting::deliveries::Arrival, host_stack::HostStack, port_loop::Transmit, scenario::Scenario,
+    test_payload,
+};
 
 /// What a frame turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum SinkFrame {
     /// One of ours.
     Ours(Arrival),
     /// A request, but beyond reading or of another run.
@@ -24,7 +26,7 @@ pub enum Sight {
 /// The receiving side.
 #[derive(Debug)]
 pub struct Receiver {
-    station: Station,
+    host_stack: HostStack,
     by_mac: HashMap<MacAddr, u16>,
     by_address: HashMap<Ipv4Addr, u16>,
     /// A router in front of all home agents.
@@ -42,17 +44,17 @@ impl Receiver {
         let router = scenario.sink.as_ref().and_then(|sink| sink.router);
         let own = scenario.home_agents.iter().map(|agent| (agent.address, agent.mac()));
         // Behind a router nobody asks for the home agents.
-        let mut station = match router {
-            Some(router) => Station::new([(router, mac)]),
-            None => Station::new(own),
+        let mut host_stack = match router {
+            Some(router) => HostStack::new([(router, mac)]),
+            None => HostStack::new(own),
         };
         let gateway = scenario.sink.as_ref().and_then(|sink| sink.gateway);
         let asker = router.or(scenario.home_agents.first().map(|agent| agent.address));
         if let (Some(gateway), Some(asker)) = (gateway, asker) {
-            station.seek(gateway, asker, None);
+            host_stack.seek(gateway, asker, None);
         }
         Self {
-            station,
+            host_stack,
             by_mac: agents().map(|(agent, index)| (agent.mac(), index)).collect(),
             by_address: agents().map(|(agent, index)| (agent.address, index)).collect(),
             router: router.map(|_| mac),
@@ -63,47 +65,49 @@ impl Receiver {
     }
 
     /// Its manners as a host.
-    pub fn station(&mut self) -> &mut Station {
-        &mut self.station
+    pub fn host_stack(&mut self) -> &mut HostStack {
+        &mut self.host_stack
     }
 
     /// The other side knows where the home agents are, or was waited for long enough.
     pub fn ready(&self, now: Duration) -> bool {
-        now >= self.wait || self.station.all_asked()
+        now >= self.wait || self.host_stack.all_asked()
     }
 
     /// Takes a frame.
-    pub fn receive(&mut self, frame: &[u8], out: &mut dyn Outbox) -> Sight {
-        let Ok(frame) = ethernet::parse(frame) else { return Sight::Stray };
-        if self.station.is_own(frame.source) {
-            return Sight::Other;
+    pub fn receive(&mut self, frame: &[u8], out: &mut dyn Transmit) -> SinkFrame {
+        let Ok(frame) = ethernet::parse(frame) else { return SinkFrame::Stray };
+        if self.host_stack.is_own(frame.source) {
+            return SinkFrame::Other;
         }
         self.request(&frame).unwrap_or_else(|| {
-            self.station.receive(&frame, out);
-            Sight::Other
+            self.host_stack.receive(&frame, out);
+            SinkFrame::Other
         })
     }
 
     /// A request; `None`: it is something else.
-    fn request(&self, frame: &ethernet::Parsed<'_>) -> Option<Sight> {
+    fn request(&self, frame: &ethernet::Parsed<'_>) -> Option<SinkFrame> {
         if frame.ethertype != ethernet::IPV4 {
             return None;
         }
-        let Ok(ip) = ipv4::parse(frame.payload) else { return Some(Sight::Stray) };
+        let Ok(ip) = ipv4::parse(frame.payload) else { return Some(SinkFrame::Stray) };
         if ip.header.protocol != ipv4::UDP {
             return None;
         }
-        let Ok(datagram) = udp::parse(ip.payload) else { return Some(Sight::Stray) };
+        let Ok(datagram) = udp::parse(ip.payload) else { return Some(SinkFrame::Stray) };
         let destination = ip.header.destination();
         if datagram.header.destination() != self.target.1 && destination != self.target.0 {
             return None;
         }
-        let Some((probe, intact)) = probe::read(datagram.payload) else { return Some(Sight::Stray) };
+        let Some((probe, intact)) = test_payload::read(datagram.payload) else {
+            return Some(SinkFrame::Stray);
+        };
         if probe.run != self.run {
-            return Some(Sight::Stray);
+            return Some(SinkFrame::Stray);
         }
         let sums = ip.checksum_ok && datagram.checksum_ok(ip.header.source(), destination);
-        Some(Sight::Ours(Arrival {
+        Some(SinkFrame::Ours(Arrival {
             serial: probe.serial,
             node: None,
             agent: self.agent(frame.destination, destination),

@@ -1,10 +1,10 @@
-//! The report of a measurement: made from the machine's last state, and shown as a table.
+//! The report of a measurement: made from its last state, and shown as a table.
 
 use std::fmt::Write as _;
 
-use super::{meter::Meter, step};
+use super::{measurement::Measurement, step};
 use crate::{
-    engine::PortCount,
+    accounting::port::PortCounters,
     result::{Frames, HomeAgent, Mode, Phase, Port as PortResult, Report, Setting, Step, VERSION},
     scenario::{Choice, Port, Scenario},
     template,
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
     /// Sending, receiving.
-    pub counts: (PortCount, Option<PortCount>),
+    pub counters: (PortCounters, Option<PortCounters>),
     /// Frames that the devices dropped on receipt.
     pub missed: [u64; 2],
 }
@@ -47,24 +47,30 @@ pub fn setting(scenario: &Scenario, port: &Port, line_rate: Option<f64>) -> Sett
 }
 
 /// The report; an error if the measurement could not begin.
-pub fn of(mode: Mode, scenario: Setting, began: u64, meter: &Meter, ports: &Ports) -> Result<Report, String> {
-    if let (Some(failure), true) = (meter.failure(), meter.steps().is_empty()) {
+pub fn new(
+    mode: Mode,
+    scenario: Setting,
+    began: u64,
+    measurement: &Measurement,
+    ports: &Ports,
+) -> Result<Report, String> {
+    if let (Some(failure), true) = (measurement.failure(), measurement.steps().is_empty()) {
         return Err(failure.into());
     }
-    let mut outcome = meter.plan().outcome();
-    let ledger = meter.ledger();
-    let broken = meter.failure().map(Into::into).or_else(|| {
-        (!ledger.adds_up() || ledger.waiting() > 0)
-            .then(|| "the generator's own books do not add up".to_owned())
+    let mut outcome = measurement.plan().outcome();
+    let deliveries = measurement.deliveries();
+    let broken = measurement.failure().map(Into::into).or_else(|| {
+        (!deliveries.adds_up() || deliveries.waiting() > 0)
+            .then(|| "the generator's own counters do not add up".to_owned())
     });
     if let Some(broken) = broken {
         outcome.passed = false;
         outcome.reason = broken;
     }
-    let home_agents = meter.home_agents();
-    // The plan knows how many it sent for, the ledger whose frames arrived.
+    let home_agents = measurement.home_agents();
+    // The plan knows how many it sent for, the deliveries whose frames arrived.
     outcome.sessions = outcome.sessions.map(|_| home_agents.iter().map(|agent| agent.nodes).sum());
-    let port = |role: &str, device: &str, count: PortCount, missed| PortResult {
+    let port = |role: &str, device: &str, count: PortCounters, missed| PortResult {
         role: role.into(),
         device: device.into(),
         received: count.received,
@@ -73,29 +79,29 @@ pub fn of(mode: Mode, scenario: Setting, began: u64, meter: &Meter, ports: &Port
         no_buffer: count.no_buffer,
         missed,
     };
-    let sending = port("port", &scenario.port, ports.counts.0, ports.missed[0]);
-    let sink = scenario.sink.as_deref().zip(ports.counts.1);
+    let sending = port("port", &scenario.port, ports.counters.0, ports.missed[0]);
+    let sink = scenario.sink.as_deref().zip(ports.counters.1);
     let receiving = sink.map(|(device, count)| port("sink", device, count, ports.missed[1]));
     Ok(Report {
         version: VERSION,
         mode,
         began,
-        seconds: meter.elapsed().as_secs_f64(),
+        seconds: measurement.elapsed().as_secs_f64(),
         outcome,
-        steps: meter.steps().to_vec(),
-        total: ledger.total(),
+        steps: measurement.steps().to_vec(),
+        total: deliveries.total(),
         home_agents,
         ports: std::iter::once(sending).chain(receiving).collect(),
-        latency: step::latency(meter.latency()),
+        latency: step::latency(measurement.latency()),
         machine: None,
-        workers: meter.counters().map(|(first, last)| last.workers_since(first)).unwrap_or_default(),
+        workers: measurement.counters().map(|(first, last)| last.workers_since(first)).unwrap_or_default(),
         scenario,
     })
 }
 
-impl Meter {
+impl Measurement {
     fn home_agents(&self) -> Vec<HomeAgent> {
-        let shares = self.names().zip(self.ledger().agents());
+        let shares = self.names().zip(self.deliveries().home_agents());
         shares
             .map(|((name, address), share)| HomeAgent {
                 name: name.into(),

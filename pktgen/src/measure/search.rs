@@ -7,7 +7,7 @@ use super::{
     plan::{ALL_NEW, Next, Plan, Task, outcome, share},
 };
 use crate::{
-    pace::Pace,
+    rate_schedule::RateSchedule,
     result::{Outcome, Phase, Step},
     scenario::Traffic,
 };
@@ -93,7 +93,7 @@ const WARMUP_RATE: f64 = 1000.0;
 impl ThroughputPlan {
     /// Begins at the rate of `traffic`.
     pub fn new(settings: Throughput, traffic: &Traffic) -> Self {
-        let search = Search::new(traffic.pace().rate, settings.loss, settings.resolution);
+        let search = Search::new(traffic.rate_schedule().rate, settings.loss, settings.resolution);
         let warm = settings.warmup.is_zero();
         Self { settings, search, warm, trials: 0, short: 0, waiting: false }
     }
@@ -104,7 +104,7 @@ impl ThroughputPlan {
         Task {
             phase: Phase::Warmup,
             label: "warm-up".into(),
-            pace: Pace::of(rate),
+            schedule: RateSchedule::new(rate),
             duration: self.settings.warmup,
             frames: None,
             mix: Some(ALL_NEW),
@@ -128,7 +128,7 @@ impl Plan for ThroughputPlan {
         Next::Task(Task {
             phase: Phase::Trial,
             label: format!("trial {}", self.trials),
-            pace: Pace { rate, ramp: Duration::ZERO },
+            schedule: RateSchedule { rate, ramp: Duration::ZERO },
             duration: self.settings.trial,
             frames: None,
             mix: None,
@@ -145,7 +145,7 @@ impl Plan for ThroughputPlan {
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn frame_timeout(&self) -> Duration {
         self.settings.settle
     }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{
     config::Sessions,
-    counters::Counters,
+    director_counters::DirectorCounters,
     plan::{ALL_NEW, Next, Plan, Task, outcome, share},
 };
 use crate::{
-    pace::Pace,
-    population::Mix,
+    population::TrafficMix,
+    rate_schedule::RateSchedule,
     result::{Filled, Outcome, Phase, Step},
     scenario::{Nodes, Traffic},
 };
@@ -19,8 +19,8 @@ use crate::{
 pub struct SessionsPlan {
     settings: Sessions,
     capacity: u64,
-    pace: Pace,
-    churn: Mix,
+    schedule: RateSchedule,
+    churn: TrafficMix,
     filling: u32,
     /// Intervals of churn so far.
     churning: u32,
@@ -32,7 +32,7 @@ pub struct SessionsPlan {
     churned: (u64, f64),
     sent: u64,
     /// The director's counters at first and at last.
-    counters: Option<(Counters, Counters)>,
+    counters: Option<(DirectorCounters, DirectorCounters)>,
     /// Its table is full.
     full: bool,
     /// Intervals of the fill that were over when it was not full yet.
@@ -48,8 +48,8 @@ impl SessionsPlan {
         Self {
             settings,
             capacity,
-            pace: traffic.pace(),
-            churn: Mix { new, retransmit: traffic.retransmit },
+            schedule: traffic.rate_schedule(),
+            churn: TrafficMix { new, retransmit: traffic.retransmit },
             filling: 0,
             churning: 0,
             filled: None,
@@ -65,12 +65,12 @@ impl SessionsPlan {
 
     fn task(&self, phase: Phase, label: String) -> Task {
         // The ramp belongs to the first interval.
-        let pace = if self.filling <= 1 && phase == Phase::Fill {
-            self.pace
+        let schedule = if self.filling <= 1 && phase == Phase::Fill {
+            self.schedule
         } else {
-            Pace { ramp: Duration::ZERO, ..self.pace }
+            RateSchedule { ramp: Duration::ZERO, ..self.schedule }
         };
-        Task { phase, label, pace, duration: self.settings.interval, frames: None, mix: None, load: None }
+        Task { phase, label, schedule, duration: self.settings.interval, frames: None, mix: None, load: None }
     }
 
     fn intervals(&self) -> u32 {
@@ -166,7 +166,7 @@ impl Plan for SessionsPlan {
         self.failed = self.failed.take().or(failed);
     }
 
-    fn count(&mut self, counters: &Counters) {
+    fn count(&mut self, counters: &DirectorCounters) {
         let (first, before) = match self.counters.take() {
             Some((first, last)) => (first, last),
             None => (counters.clone(), counters.clone()),
@@ -182,7 +182,7 @@ impl Plan for SessionsPlan {
         self.full
     }
 
-    fn patience(&self) -> Duration {
+    fn frame_timeout(&self) -> Duration {
         self.settings.settle
     }
 
@@ -212,7 +212,11 @@ impl Plan for SessionsPlan {
     }
 
     fn length(&self) -> Option<Duration> {
-        let rate = self.pace.rate?;
-        Some(Duration::from_secs_f64(self.capacity as f64 / rate) + self.pace.ramp / 2 + self.settings.churn)
+        let rate = self.schedule.rate?;
+        Some(
+            Duration::from_secs_f64(self.capacity as f64 / rate)
+                + self.schedule.ramp / 2
+                + self.settings.churn,
+        )
     }
 }

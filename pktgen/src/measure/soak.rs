@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use super::{
     config::Soak,
-    counters::{Books, Counters},
+    director_counters::{DirectorCounters, FrameBalance},
     plan::{Next, Plan, Task, outcome, share},
 };
 use crate::{
-    pace::Pace,
+    rate_schedule::RateSchedule,
     result::{Frames, Outcome, Phase, Step},
     scenario::Traffic,
 };
 
-/// Looks in a row at books that do not balance after which they are broken: one may have been taken in between.
-const LOOKS: u32 = 3;
+/// Samples in a row that do not balance after which an invariant is broken: one may have been taken in between.
+const SAMPLES: u32 = 3;
 
 /// The plan: intervals without a pause.
 #[derive(Debug)]
 pub struct SoakPlan {
     settings: Soak,
-    pace: Pace,
+    schedule: RateSchedule,
     /// `None`: until it is stopped.
     duration: Option<Duration>,
     intervals: u32,
@@ -29,27 +29,27 @@ pub struct SoakPlan {
     lost: u64,
     broken: Option<String>,
     /// The director's, as it said last.
-    books: Option<Books>,
+    balance: Option<FrameBalance>,
     /// How often it said so, and how often in a row they did not balance.
-    looks: u32,
+    samples: u32,
     unbalanced: u32,
 }
 
 impl SoakPlan {
     /// For the duration of `traffic`.
     pub fn new(settings: Soak, traffic: &Traffic) -> Self {
-        let (pace, duration) = (traffic.pace(), traffic.duration);
+        let (schedule, duration) = (traffic.rate_schedule(), traffic.duration);
         Self {
             settings,
-            pace,
+            schedule,
             duration,
             intervals: 0,
             settled: 0,
             sent: 0,
             lost: 0,
             broken: None,
-            books: None,
-            looks: 0,
+            balance: None,
+            samples: 0,
             unbalanced: 0,
         }
     }
@@ -63,11 +63,11 @@ impl Plan for SoakPlan {
             return Next::End;
         }
         self.intervals += 1;
-        let ramp = if self.intervals == 1 { self.pace.ramp } else { Duration::ZERO };
+        let ramp = if self.intervals == 1 { self.schedule.ramp } else { Duration::ZERO };
         Next::Task(Task {
             phase: Phase::Watch,
             label: format!("{} s", (gone + rest.min(self.settings.interval)).as_secs()),
-            pace: self.pace.with_ramp(ramp),
+            schedule: self.schedule.with_ramp(ramp),
             duration: rest.min(self.settings.interval),
             frames: None,
             mix: None,
@@ -103,33 +103,33 @@ impl Plan for SoakPlan {
         ];
         let broken = rules.into_iter().find(|(count, _)| *count > 0);
         let broken = broken.map(|(count, what)| format!("{count} frames {what}"));
-        broken.or_else(|| (self.unbalanced >= LOOKS).then(|| self.books.map(unbalanced)).flatten())
+        broken.or_else(|| (self.unbalanced >= SAMPLES).then(|| self.balance.map(unbalanced)).flatten())
     }
 
-    fn count(&mut self, counters: &Counters) {
-        let Some(books) = counters.books else { return };
-        self.books = Some(books);
-        self.looks += 1;
-        self.unbalanced = if books.balance_in_motion() { 0 } else { self.unbalanced + 1 };
+    fn count(&mut self, counters: &DirectorCounters) {
+        let Some(balance) = counters.balance else { return };
+        self.balance = Some(balance);
+        self.samples += 1;
+        self.unbalanced = if balance.is_near() { 0 } else { self.unbalanced + 1 };
     }
 
     fn rest(&self) -> Option<String> {
-        self.books.filter(|books| !books.balance()).map(unbalanced)
+        self.balance.filter(|balance| !balance.is_exact()).map(unbalanced)
     }
 
-    fn patience(&self) -> Duration {
+    fn frame_timeout(&self) -> Duration {
         self.settings.settle
     }
 
     fn outcome(&self) -> Outcome {
         let passed = self.broken.is_none() && self.settled > 0;
         let reason = self.broken.clone().unwrap_or_else(|| {
-            let books = match self.looks {
+            let counters = match self.samples {
                 0 => String::new(),
-                looks => format!("; the director's books balanced, {looks} looks"),
+                samples => format!("; the director's counters balanced, {samples} samples"),
             };
             let Self { settled, sent, lost, .. } = self;
-            format!("every invariant held in {settled} intervals: {sent} frames, {lost} lost{books}")
+            format!("every invariant held in {settled} intervals: {sent} frames, {lost} lost{counters}")
         });
         outcome(passed, reason)
     }
@@ -139,6 +139,8 @@ impl Plan for SoakPlan {
     }
 }
 
-fn unbalanced(Books { received, verdicts, .. }: Books) -> String {
-    format!("the director's books do not balance: it received {received} frames and gave {verdicts} verdicts")
+fn unbalanced(FrameBalance { received, verdicts, .. }: FrameBalance) -> String {
+    format!(
+        "the director's counters do not balance: it received {received} frames and gave {verdicts} verdicts"
+    )
 }

@@ -1,38 +1,41 @@
-//! A step's books as a result.
+//! A step's counters as a result.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
 
-use super::{books::Book, meter::Closing};
-use crate::result::{Latency, Step};
+use super::measurement::EndedStep;
+use crate::{
+    accounting::steps::StepCounters,
+    result::{Latency, Step},
+};
 
 /// Points of a curve in each half of what remains up to 100 %.
 const TICKS: u32 = 4;
 
 /// The step's result, without what only the plan and the director know.
-pub(super) fn of(index: u32, closing: &Closing, book: &Book) -> Step {
-    let frames = book.frames;
-    let seconds = closing.lasted.as_secs_f64();
+pub(super) fn new(index: u32, ended: &EndedStep, counters: &StepCounters) -> Step {
+    let frames = counters.frames;
+    let seconds = ended.lasted.as_secs_f64();
     let rate = |frames: u64| if seconds > 0.0 { frames as f64 / seconds } else { 0.0 };
     let missed = frames.sent - frames.right;
     let unaccounted = (frames.lost > 0).then(|| ("unaccounted".to_owned(), frames.lost));
     Step {
         index,
-        phase: closing.task.phase,
-        label: closing.task.label.clone(),
-        at: closing.at.as_secs_f64(),
+        phase: ended.task.phase,
+        label: ended.task.label.clone(),
+        at: ended.at.as_secs_f64(),
         seconds,
-        target: closing.task.pace.rate,
+        target: ended.task.schedule.rate,
         offered: rate(frames.sent),
         forwarded: rate(frames.right),
-        load: closing.task.load,
+        load: ended.task.load,
         frames,
         loss: if frames.sent > 0 { missed as f64 / frames.sent as f64 } else { 0.0 },
         losses: unaccounted.into_iter().collect::<BTreeMap<_, _>>(),
-        latency: latency(&book.latency),
-        recovery: latency(&book.recovery),
-        sessions: closing.sessions,
+        latency: latency(&counters.latency),
+        recovery: latency(&counters.recovery),
+        sessions: ended.sessions,
         table: None,
         table_at: None,
         passed: None,
@@ -66,11 +69,11 @@ pub fn latency(histogram: &Histogram<u64>) -> Option<Latency> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::ledger::histogram;
+    use crate::accounting::latency_histogram;
 
     #[test]
     fn percentiles_are_microseconds_and_the_curve_rises_to_all_of_them() {
-        let mut samples = histogram();
+        let mut samples = latency_histogram();
         assert_eq!(latency(&samples), None);
         for micros in 1..=1000u64 {
             samples.record(micros * 1000).unwrap();

@@ -7,7 +7,7 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use crate::{
     measure::{
         config::{Latency, Sessions, Soak, Throughput},
-        counters::{Books, Counters},
+        director_counters::{DirectorCounters, FrameBalance},
         latency::LatencyPlan,
         plan::{Next, Plan, Task},
         search::{Search, ThroughputPlan},
@@ -35,7 +35,7 @@ fn step(task: &Task, offered: f64, frames: Frames) -> Step {
         label: task.label.clone(),
         at: 0.0,
         seconds,
-        target: task.pace.rate,
+        target: task.schedule.rate,
         offered,
         forwarded: frames.right as f64 / seconds,
         load: task.load,
@@ -65,7 +65,7 @@ fn run(plan: &mut dyn Plan, capacity: f64, fastest: f64) -> Vec<Step> {
             Next::Wait => panic!("it waits though everything is settled"),
             Next::Task(task) => {
                 assert_eq!(plan.next(0), Next::Wait, "a trial is judged before the next one");
-                let offered = task.pace.rate.unwrap_or(fastest).min(fastest);
+                let offered = task.schedule.rate.unwrap_or(fastest).min(fastest);
                 let sent = offered * task.duration.as_secs_f64();
                 let right = sent.min(capacity * task.duration.as_secs_f64());
                 let mut step = step(&task, offered, carried(sent as u64, right as u64));
@@ -203,8 +203,8 @@ fn sessions_fill_the_table_exactly_and_then_churn() {
     );
 }
 
-fn told(created: u64, refused: u64) -> Counters {
-    Counters { created: Some(created), refused: Some(refused), ..Counters::default() }
+fn told(created: u64, refused: u64) -> DirectorCounters {
+    DirectorCounters { created: Some(created), refused: Some(refused), ..DirectorCounters::default() }
 }
 
 #[test]
@@ -340,14 +340,14 @@ fn a_soak_that_nobody_gave_a_bound_allows_a_hundredth() {
 }
 
 #[test]
-fn books_of_the_director_that_do_not_balance_at_look_after_look_break_a_soak() {
+fn counters_of_the_director_that_do_not_balance_in_sample_after_sample_break_a_soak() {
     let mut plan = SoakPlan::new(Soak::default(), &traffic(10.0));
     let say = |plan: &mut SoakPlan, received, verdicts| {
-        let books = Some(Books { received, verdicts, workers: 1 });
-        plan.count(&Counters { books, ..Counters::default() });
+        let balance = Some(FrameBalance { received, verdicts, workers: 1 });
+        plan.count(&DirectorCounters { balance, ..DirectorCounters::default() });
     };
     let frames = carried(10, 10);
-    // Bursts in hand, and two looks in between.
+    // Bursts in hand, and two samples in between.
     for (received, verdicts) in [(64, 0), (1000, 900), (2000, 1900), (3000, 2990)] {
         say(&mut plan, received, verdicts);
         assert_eq!(plan.watch(&frames), None);
@@ -358,13 +358,13 @@ fn books_of_the_director_that_do_not_balance_at_look_after_look_break_a_soak() {
     let Next::Task(task) = plan.next(0) else { panic!() };
     plan.done(&mut step(&task, 10.0, frames));
     let outcome = plan.outcome();
-    assert!(outcome.passed && outcome.reason.ends_with("books balanced, 5 looks"), "{}", outcome.reason);
+    assert!(outcome.passed && outcome.reason.ends_with("counters balanced, 5 samples"), "{}", outcome.reason);
     for _ in 0..3 {
         say(&mut plan, 4000, 3900);
     }
     let Next::Task(task) = plan.next(0) else { panic!() };
     let mut bad = step(&task, 10.0, frames);
     plan.done(&mut bad);
-    assert!(plan.watch(&frames).is_some_and(|it| it.contains("books do not balance")));
+    assert!(plan.watch(&frames).is_some_and(|it| it.contains("counters do not balance")));
     assert_eq!((bad.passed, plan.next(0), plan.outcome().passed), (Some(false), Next::End, false));
 }

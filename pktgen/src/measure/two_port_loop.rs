@@ -2,102 +2,79 @@
 
 use std::{sync::mpsc::Receiver, time::Duration};
 
-use dataplane::backend::{Burst, Frame, PortQueue};
+use dataplane::backend::{Burst, PortQueue};
 
-use super::{counters::Counters, meter::Meter};
+use super::{director_counters::DirectorCounters, measurement::Measurement};
 use crate::{
-    control::{Command, Order},
-    engine::{Flow, PortCount, Sender},
+    accounting::port::PortCounters,
+    command::{Command, CommandRequest},
+    port_loop::{Activity, BufferedPort, Transmit},
 };
 
 /// Bursts that are taken from the receiving side before more is sent.
 const BURSTS: usize = 4;
 
-/// Both ports and the machine.
-pub struct Duo<Q: PortQueue> {
-    port: Sender<Q>,
-    sink: Option<Sender<Q>>,
-    /// The machine.
-    pub meter: Meter,
-    orders: Receiver<Order>,
-    counters: Receiver<Counters>,
+/// A measurement on its ports.
+pub struct TwoPortLoop<Q: PortQueue> {
+    port: BufferedPort<Q>,
+    sink: Option<BufferedPort<Q>>,
+    /// The measurement.
+    pub measurement: Measurement,
+    commands: Receiver<CommandRequest>,
+    counters: Receiver<DirectorCounters>,
     burst: Burst<Q::Frame>,
 }
 
-impl<Q: PortQueue> Duo<Q> {
+impl<Q: PortQueue> TwoPortLoop<Q> {
     /// Senders of commands and counters that are gone are as ones that are silent.
     pub fn new(
         port: Q,
         sink: Option<Q>,
-        meter: Meter,
-        orders: Receiver<Order>,
-        counters: Receiver<Counters>,
+        measurement: Measurement,
+        commands: Receiver<CommandRequest>,
+        counters: Receiver<DirectorCounters>,
     ) -> Self {
-        let (port, sink) = (Sender::new(port), sink.map(Sender::new));
-        Self { port, sink, meter, orders, counters, burst: Burst::new() }
+        let (port, sink) = (BufferedPort::new(port), sink.map(BufferedPort::new));
+        Self { port, sink, measurement, commands, counters, burst: Burst::new() }
     }
 
     /// Takes what came, sends what is due.
-    pub fn step(&mut self, clock: &mut dyn FnMut() -> Duration) -> Flow {
-        self.obey(clock());
-        let mut received = 0;
+    pub fn step(&mut self, clock: &mut dyn FnMut() -> Duration) -> Activity {
+        self.handle_commands(clock());
         self.port.flush();
-        received += self.receive_at_port(clock);
-        for _ in 0..BURSTS {
-            let took = self.receive_at_sink(clock);
-            received += took;
-            if took < self.burst.capacity() {
-                break;
+        let Self { port, sink, measurement, burst, .. } = self;
+        let mut received = port.receive(burst, clock, |now, frame, port| {
+            measurement.receive_at_port(now, frame, port);
+        });
+        if let Some(sink) = sink {
+            for _ in 0..BURSTS {
+                let took = sink.receive(burst, clock, |now, frame, sink| {
+                    measurement.receive_at_sink(now, frame, sink);
+                });
+                received += took;
+                if took < burst.capacity() {
+                    break;
+                }
             }
         }
-        let sink = self.sink.as_mut().map(|sink| sink as &mut dyn crate::engine::Outbox);
-        let flow = self.meter.poll(clock(), &mut self.port, sink);
-        self.port.flush();
-        if let Some(sink) = &mut self.sink {
+        let activity = measurement.poll(clock(), port, sink.as_mut().map(|sink| sink as &mut dyn Transmit));
+        port.flush();
+        if let Some(sink) = sink {
             sink.flush();
         }
-        match flow {
-            Flow::Idle if received > 0 || !self.port.waiting.is_empty() => Flow::Busy,
-            flow => flow,
+        match activity {
+            Activity::Idle if received > 0 || !port.is_flushed() => Activity::Busy,
+            activity => activity,
         }
     }
 
-    fn receive_at_port(&mut self, clock: &mut dyn FnMut() -> Duration) -> usize {
-        let received = self.port.queue.receive(&mut self.burst);
-        self.port.count.received += received as u64;
-        if received > 0 {
-            let now = clock();
-            for mut frame in self.burst.drain(..) {
-                if whole(&mut frame) {
-                    self.meter.receive_at_port(now, frame.data(), &mut self.port);
-                }
-            }
-        }
-        received
-    }
-
-    fn receive_at_sink(&mut self, clock: &mut dyn FnMut() -> Duration) -> usize {
-        let Some(sink) = &mut self.sink else { return 0 };
-        let received = sink.queue.receive(&mut self.burst);
-        sink.count.received += received as u64;
-        if received > 0 {
-            let now = clock();
-            for mut frame in self.burst.drain(..) {
-                if whole(&mut frame) {
-                    self.meter.receive_at_sink(now, frame.data(), sink);
-                }
-            }
-        }
-        received
-    }
-
-    fn obey(&mut self, now: Duration) {
-        while let Ok(order) = self.orders.try_recv() {
-            let text = self.command(now, &order.command);
-            order.answer(text);
+    fn handle_commands(&mut self, now: Duration) {
+        while let Ok(request) = self.commands.try_recv() {
+            let text = self.command(now, &request.command);
+            request.answer(text);
         }
         while let Ok(counters) = self.counters.try_recv() {
-            self.meter.count(now, counters);
+            self.measurement.count(now, counters);
         }
     }
 
@@ -106,28 +83,23 @@ impl<Q: PortQueue> Duo<Q> {
             if found { "ok".into() } else { format!("error: there is no home agent {name}") }
         };
         match command {
-            Command::Deaf(name) => known(self.meter.excuse(name, true), name),
-            Command::Hear(name) => known(self.meter.excuse(name, false), name),
+            Command::Deaf(name) => known(self.measurement.set_down(name, true), name),
+            Command::Hear(name) => known(self.measurement.set_down(name, false), name),
             Command::Status => {
-                let steps = self.meter.steps();
-                serde_json::json!({ "doing": self.meter.doing(), "total": self.meter.ledger().total(),
+                let steps = self.measurement.steps();
+                serde_json::json!({ "doing": self.measurement.doing(), "total": self.measurement.deliveries().total(),
                     "steps": steps.len(), "last": steps.last() })
                 .to_string()
             }
             Command::Stop => {
-                self.meter.stop(now);
+                self.measurement.stop(now);
                 "ok".into()
             }
         }
     }
 
     /// What the ports saw: the sending one, the receiving one.
-    pub fn counts(&self) -> (PortCount, Option<PortCount>) {
-        (self.port.count, self.sink.as_ref().map(|sink| sink.count))
+    pub fn port_counters(&self) -> (PortCounters, Option<PortCounters>) {
+        (self.port.counters, self.sink.as_ref().map(|sink| sink.counters))
     }
-}
-
-/// A frame in several segments that cannot be made one is no frame of ours.
-fn whole(frame: &mut impl Frame) -> bool {
-    frame.data().len() == frame.total_len() || frame.linearize()
 }

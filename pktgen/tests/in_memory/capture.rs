@@ -155,6 +155,6 @@ fn a_padded_request_is_still_authentic_to_the_home_agent() {
     assert!(
         network.sent.iter().filter(|frame| frame[12] == 8 && frame[13] == 0).all(|frame| frame.len() == 200)
     );
-    assert_eq!(network.generator.account().codes.get(&0), Some(&20));
+    assert_eq!(network.generator.registrations().codes.get(&0), Some(&20));
     assert!(load(&text).association().is_some());
 }

@@ -10,16 +10,16 @@ use common::{
     },
 };
 use pktgen::{
-    account::Wrong,
-    control::Command,
-    engine::{Flow, Machine, Outbox, PortCount},
-    report::{self, Generated},
+    accounting::{port::PortCounters, registrations::ReplyError},
+    command::Command,
+    port_loop::{Activity, Endpoint, Transmit},
+    report::{self, GenerateReport},
 };
 
 use crate::network::{CLOCK, Network, PORT, SMALL, datagram, load};
 
-fn result(network: &Network) -> Generated {
-    Generated::of("test", &network.generator, PortCount::default())
+fn result(network: &Network) -> GenerateReport {
+    GenerateReport::new("test", &network.generator, PortCounters::default())
 }
 
 fn requests(frames: &[Vec<u8>]) -> Vec<(Ipv4Addr, Request)> {
@@ -104,7 +104,7 @@ fn who_is_never_answered_is_given_up_after_the_last_retransmission() {
     assert_eq!((result.requests.sent, result.requests.given_up), (60, 20));
     assert_eq!((result.nodes.unanswered, result.nodes.registered), (20, 0));
     assert!(!result.is_clean());
-    assert_eq!(network.responder.status(network.now)[0].count.unheard, 60);
+    assert_eq!(network.responder.status(network.now)[0].counters.unheard, 60);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn without_a_next_hop_the_run_fails_by_name() {
 /// A port that takes nothing.
 struct Full;
 
-impl Outbox for Full {
+impl Transmit for Full {
     fn send(&mut self, _frame: &[u8]) -> bool {
         false
     }
@@ -148,7 +148,7 @@ fn a_retransmission_that_the_port_does_not_take_is_made_up_for() {
     }
     network.now += Duration::from_secs(1);
     for _ in 0..5 {
-        assert_ne!(network.generator.poll(network.now, &mut Full), Flow::Done);
+        assert_ne!(network.generator.poll(network.now, &mut Full), Activity::Done);
     }
     network.run();
     let result = result(&network);
@@ -177,7 +177,7 @@ fn a_port_that_takes_nothing_loses_no_request() {
     let mut network = Network::new(&SMALL.replace("[nodes]", "[traffic]\nrate = 0\n[nodes]"));
     network.step();
     for _ in 0..5 {
-        assert_ne!(network.generator.poll(network.now, &mut Full), Flow::Done);
+        assert_ne!(network.generator.poll(network.now, &mut Full), Activity::Done);
     }
     network.run();
     let names: Vec<_> =
@@ -230,7 +230,12 @@ fn answers_that_do_not_fit_are_wrong_each_in_its_way() {
     let wrong: Vec<_> = result.wrong.into_iter().collect();
     assert_eq!(
         wrong,
-        [(Wrong::Checksum, 1), (Wrong::Authenticator, 1), (Wrong::Identification, 1), (Wrong::Nai, 2)]
+        [
+            (ReplyError::Checksum, 1),
+            (ReplyError::Authenticator, 1),
+            (ReplyError::Identification, 1),
+            (ReplyError::Nai, 2)
+        ]
     );
     assert_eq!(result.codes.into_iter().collect::<Vec<_>>(), [(130, 1)]);
     assert_eq!((result.requests.answered, result.requests.duplicates), (1, 1));
@@ -256,7 +261,7 @@ fn a_node_that_another_home_agent_accepts_has_moved_and_the_ledger_says_so() {
     let result = result(&network);
     assert_eq!((result.nodes.moved, result.requests.answered), (1, 40));
     let mut ledger = Vec::new();
-    report::ledger(&network.generator, &mut ledger).unwrap();
+    report::write_nodes(&network.generator, &mut ledger).unwrap();
     let lines: Vec<serde_json::Value> =
         String::from_utf8(ledger).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 20);

@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod account;
 mod capture;
-mod engine;
 mod generator;
 mod html;
 mod measure;
 mod network;
+mod port_loop;
+mod registrations;
 mod responder;
 mod scenario;

@@ -10,14 +10,15 @@ use common::{
 };
 use dataplane::backend::sim::{Sizes, Wire, open};
 use pktgen::{
-    control,
-    engine::{Flow, PortCount},
+    accounting::port::PortCounters,
+    command,
     measure::{
-        duo::Duo,
-        meter::{Macs, Meter},
+        measurement::{Macs, Measurement},
         plan,
         report::{self, Ports},
+        two_port_loop::TwoPortLoop,
     },
+    port_loop::Activity,
     result::{Report, Step},
     scenario::{Port, Scenario},
 };
@@ -73,19 +74,19 @@ fn measure(text: &str, fate: Fate, delay: u64) -> Report {
     let scenario: Scenario = load(&format!("{BASE}{text}"));
     let mode = scenario.mode.as_ref().unwrap();
     let nodes = scenario.nodes.as_ref().unwrap();
-    let plan = plan::of(mode, nodes, &scenario.traffic).unwrap();
+    let plan = plan::new(mode, nodes, &scenario.traffic).unwrap();
     let macs = Macs { port: PORT, sink: Some(MacAddr([2, 0, 0, 0, 0, 8])) };
-    let meter = Meter::new(&scenario, plan, macs, CLOCK, 77).unwrap();
-    let port = Port::of("sim0".into());
+    let measurement = Measurement::new(&scenario, plan, macs, CLOCK, 77).unwrap();
+    let port = Port::new("sim0".into());
     let config = scenario.dataplane(&port, scenario.sink.as_ref());
     let (mut ports, wire) = open(&config, Sizes::default()).unwrap();
     let mut queues = ports.queues.remove(0).into_iter();
-    let (_here, orders) = control::pair();
+    let (_here, commands) = command::channel();
     let (_there, counters) = std::sync::mpsc::channel();
-    let mut duo = Duo::new(queues.next().unwrap(), queues.next(), meter, orders, counters);
+    let mut ports = TwoPortLoop::new(queues.next().unwrap(), queues.next(), measurement, commands, counters);
     let (mut now, mut ticks, mut number) = (Duration::ZERO, 0, 0);
     let mut held: Vec<(u64, MacAddr, Vec<u8>)> = Vec::new();
-    while duo.step(&mut || now) != Flow::Done {
+    while ports.step(&mut || now) != Activity::Done {
         for frame in wire.sent(PortId(0)) {
             number += 1;
             held.extend(fate(number, frame).into_iter().map(|(to, frame)| (ticks + delay, to, frame)));
@@ -96,12 +97,12 @@ fn measure(text: &str, fate: Fate, delay: u64) -> Report {
             deliver(&wire, to, frame);
         }
         (now, ticks) = (now + TICK, ticks + 1);
-        assert!(ticks < 1_000_000, "no end: {}", duo.meter.doing());
+        assert!(ticks < 1_000_000, "no end: {}", ports.measurement.doing());
     }
-    let ports = Ports { counts: duo.counts(), missed: [0; 2] };
-    assert_ne!(ports.counts.0, PortCount::default());
+    let seen = Ports { counters: ports.port_counters(), missed: [0; 2] };
+    assert_ne!(seen.counters.0, PortCounters::default());
     let setting = report::setting(&scenario, &port, None);
-    report::of(mode.kind(), setting, 0, &duo.meter, &ports).unwrap()
+    report::new(mode.kind(), setting, 0, &ports.measurement, &seen).unwrap()
 }
 
 fn deliver(wire: &Wire, to: MacAddr, mut frame: Vec<u8>) {

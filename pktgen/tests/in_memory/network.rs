@@ -7,8 +7,8 @@ use common::{
     wire::{ethernet, ipv4, mobile_ip::Reply, udp},
 };
 use pktgen::{
-    engine::{Flow, Machine},
     generate::Generator,
+    port_loop::{Activity, Endpoint},
     respond::Responder,
     scenario::{Scenario, ScenarioError},
 };
@@ -82,7 +82,7 @@ impl Network {
         let flow = self.generator.poll(self.now, &mut there);
         self.carry(there);
         self.now += STEP;
-        flow != Flow::Done
+        flow != Activity::Done
     }
 
     pub fn carry(&mut self, there: Vec<Vec<u8>>) {

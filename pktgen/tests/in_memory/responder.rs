@@ -13,7 +13,7 @@ use common::{
         udp::{self, Udp},
     },
 };
-use pktgen::{control::Command, engine::Machine, respond::Responder, scenario::Scenario};
+use pktgen::{command::Command, port_loop::Endpoint, respond::Responder, scenario::Scenario};
 use zerocopy::IntoBytes;
 
 use crate::network::{PORT, SMALL, STEP, datagram, load, replies};
@@ -23,12 +23,12 @@ const VIP: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 10);
 const HA: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 1, 1, 51), Ipv4Addr::new(10, 1, 1, 52)];
 const MAC: [MacAddr; 2] = [MacAddr([2, 0, 10, 1, 1, 51]), MacAddr([2, 0, 10, 1, 1, 52])];
 
-struct Rig {
+struct Harness {
     scenario: Scenario,
     responder: Responder,
 }
 
-impl Rig {
+impl Harness {
     fn new(text: &str) -> Self {
         let scenario = load(text);
         let responder = Responder::new(&scenario).unwrap();
@@ -59,7 +59,7 @@ impl Rig {
         out
     }
 
-    fn count(&self, agent: usize) -> pktgen::respond::Status {
+    fn status(&self, agent: usize) -> pktgen::respond::Status {
         self.responder.status(STEP).remove(agent)
     }
 }
@@ -74,83 +74,88 @@ fn wrap(to: MacAddr, address: Ipv4Addr, message: &[u8]) -> Vec<u8> {
 
 #[test]
 fn dispatched_and_directed_requests_are_answered_from_the_real_address() {
-    let mut rig = Rig::new(SMALL);
+    let mut harness = Harness::new(SMALL);
     for (agent, to) in [(0, VIP), (1, VIP), (0, HA[0]), (1, HA[1])] {
-        let out = rig.give(&rig.frame(MAC[agent], to, |_| ()));
+        let out = harness.give(&harness.frame(MAC[agent], to, |_| ()));
         assert_eq!(out.len(), 1);
         let (mac, ip, reply) = datagram(&out[0]).unwrap();
         assert_eq!((mac, ip.header.source(), ip.header.destination()), (PORT, HA[agent], AGENT));
         assert_eq!((reply.header.source(), reply.header.destination()), (434, 5000));
-        rig.scenario.association().unwrap().verify(AuthKind::MobileHome, reply.payload, RRP_FIXED).unwrap();
+        harness
+            .scenario
+            .association()
+            .unwrap()
+            .verify(AuthKind::MobileHome, reply.payload, RRP_FIXED)
+            .unwrap();
         let reply = replies(&out).remove(0);
         assert_eq!((reply.code, reply.lifetime, reply.home_agent), (Code::ACCEPTED, 600, HA[agent]));
         assert_eq!(reply.nai(), Some(&b"user1@r"[..]));
         assert_eq!(reply.identification, 0xc2b9_f5a0_0000_0007);
     }
     for agent in [0, 1] {
-        let status = rig.count(agent);
-        assert_eq!((status.count.dispatched, status.count.directed, status.bindings), (1, 1, 1));
+        let status = harness.status(agent);
+        assert_eq!((status.counters.dispatched, status.counters.directed, status.bindings), (1, 1, 1));
     }
 }
 
 #[test]
 fn what_is_for_others_is_not_answered() {
-    let mut rig = Rig::new(SMALL);
+    let mut harness = Harness::new(SMALL);
     let frames = [
-        rig.frame(MAC[0], HA[1], |_| ()),
-        rig.frame(MAC[0], Ipv4Addr::new(10, 1, 1, 99), |_| ()),
-        rig.frame(MacAddr([2, 0, 0, 0, 0, 77]), VIP, |_| ()),
+        harness.frame(MAC[0], HA[1], |_| ()),
+        harness.frame(MAC[0], Ipv4Addr::new(10, 1, 1, 99), |_| ()),
+        harness.frame(MacAddr([2, 0, 0, 0, 0, 77]), VIP, |_| ()),
     ];
     for frame in frames {
-        assert!(rig.give(&frame).is_empty());
+        assert!(harness.give(&frame).is_empty());
     }
-    assert_eq!(rig.count(0).count, rig.count(1).count);
-    assert_eq!(rig.count(0).count.dispatched, 0);
+    assert_eq!(harness.status(0).counters, harness.status(1).counters);
+    assert_eq!(harness.status(0).counters.dispatched, 0);
 }
 
 #[test]
 fn a_deaf_home_agent_answers_arp_and_nothing_else_until_it_hears_again() {
-    let mut rig = Rig::new(SMALL);
-    let frame = rig.frame(MAC[0], VIP, |_| ());
-    assert_eq!(rig.responder.command(STEP, &Command::Deaf("ha1".into())), "ok");
+    let mut harness = Harness::new(SMALL);
+    let frame = harness.frame(MAC[0], VIP, |_| ());
+    assert_eq!(harness.responder.command(STEP, &Command::Deaf("ha1".into())), "ok");
     assert_eq!(
-        rig.responder.command(STEP, &Command::Deaf("ha9".into())),
+        harness.responder.command(STEP, &Command::Deaf("ha9".into())),
         "error: there is no home agent ha9"
     );
-    assert!(rig.give(&frame).is_empty());
-    assert_eq!(rig.give(&rig.frame(MAC[1], VIP, |_| ())).len(), 1);
-    assert_eq!(rig.give(&arp(HA[0])).len(), 1);
+    assert!(harness.give(&frame).is_empty());
+    assert_eq!(harness.give(&harness.frame(MAC[1], VIP, |_| ())).len(), 1);
+    assert_eq!(harness.give(&arp(HA[0])).len(), 1);
     let status: serde_json::Value =
-        serde_json::from_str(&rig.responder.command(STEP, &Command::Status)).unwrap();
+        serde_json::from_str(&harness.responder.command(STEP, &Command::Status)).unwrap();
     let agents = &status["home_agents"];
     assert_eq!(
         (&agents[0]["name"], &agents[0]["deaf"], &agents[0]["unheard"]),
         (&"ha1".into(), &true.into(), &1.into())
     );
     assert_eq!((&agents[1]["deaf"], &agents[1]["bindings"]), (&false.into(), &1.into()));
-    assert_eq!(rig.responder.command(STEP, &Command::Hear("all".into())), "ok");
-    assert_eq!(rig.give(&frame).len(), 1);
+    assert_eq!(harness.responder.command(STEP, &Command::Hear("all".into())), "ok");
+    assert_eq!(harness.give(&frame).len(), 1);
 }
 
 #[test]
 fn denied_and_discarded_requests_are_told_apart() {
-    let mut rig = Rig::new(SMALL);
-    let mut spoilt = rig.frame(MAC[0], VIP, |_| ());
+    let mut harness = Harness::new(SMALL);
+    let mut spoilt = harness.frame(MAC[0], VIP, |_| ());
     // A byte of the NAI, and the checksum with it.
     spoilt[14 + 28 + RRQ_FIXED + 4] ^= 1;
-    assert!(rig.give(&spoilt).is_empty());
+    assert!(harness.give(&spoilt).is_empty());
     let message = spoilt[42..].to_vec();
-    let out = rig.give(&wrap(MAC[0], VIP, &message));
+    let out = harness.give(&wrap(MAC[0], VIP, &message));
     assert_eq!(replies(&out)[0].code, Code::MN_AUTHENTICATION);
     for (message, reason) in [
         (&message[..message.len() - 22], "no_authentication"),
         (&message[..20], "malformed"),
         (&[3; 40], "malformed"),
     ] {
-        assert!(rig.give(&wrap(MAC[0], VIP, message)).is_empty(), "{reason}");
+        assert!(harness.give(&wrap(MAC[0], VIP, message)).is_empty(), "{reason}");
     }
-    assert!(rig.give(&rig.frame(MAC[0], VIP, |request| request.extensions.clear())).is_empty());
-    let count = rig.count(0).count;
+    assert!(harness.give(&harness.frame(MAC[0], VIP, |request| request.extensions.clear())).is_empty());
+    let count = harness.status(0).counters;
     assert_eq!((count.denied, count.accepted), (1, 0));
     let discarded: Vec<_> = count.discarded.into_iter().collect();
     assert_eq!(
@@ -161,14 +166,14 @@ fn denied_and_discarded_requests_are_told_apart() {
 
 #[test]
 fn addresses_are_given_kept_and_used_up() {
-    let mut rig = Rig::new(SMALL);
+    let mut harness = Harness::new(SMALL);
     let mut ask = |number: u32, lifetime| {
-        let frame = rig.frame(MAC[1], VIP, |request| {
+        let frame = harness.frame(MAC[1], VIP, |request| {
             request.extensions[0] = Extension::Nai(format!("user{number}@r").into_bytes());
             request.lifetime = lifetime;
         });
-        let reply = replies(&rig.give(&frame)).remove(0);
-        (reply.code, reply.home_address, rig.responder.status(STEP)[1].bindings)
+        let reply = replies(&harness.give(&frame)).remove(0);
+        (reply.code, reply.home_address, harness.responder.status(STEP)[1].bindings)
     };
     // A pool of eight: six are given.
     for number in 1..=6 {
@@ -180,15 +185,15 @@ fn addresses_are_given_kept_and_used_up() {
     assert_eq!(ask(3, 0), (Code::ACCEPTED, Ipv4Addr::new(10, 8, 0, 3), 5));
     assert_eq!(ask(3, 600), (Code::ACCEPTED, Ipv4Addr::new(10, 8, 0, 3), 6));
     let later = STEP + std::time::Duration::from_mins(10);
-    assert_eq!(rig.responder.status(later)[1].bindings, 0);
+    assert_eq!(harness.responder.status(later)[1].bindings, 0);
 }
 
 #[test]
 fn a_challenge_comes_back_behind_the_authenticator() {
-    let mut rig = Rig::new(SMALL);
+    let mut harness = Harness::new(SMALL);
     let challenge = Extension::Challenge(vec![1, 2, 3]);
-    let frame = rig.frame(MAC[0], VIP, |request| request.extensions.push(challenge.clone()));
-    let reply = replies(&rig.give(&frame)).remove(0);
+    let frame = harness.frame(MAC[0], VIP, |request| request.extensions.push(challenge.clone()));
+    let reply = replies(&harness.give(&frame)).remove(0);
     assert!(matches!(reply.extensions[1], Extension::Auth { kind: AuthKind::MobileHome, .. }));
     assert_eq!(reply.extensions[2], challenge);
 }
@@ -196,19 +201,19 @@ fn a_challenge_comes_back_behind_the_authenticator() {
 #[test]
 fn replies_take_the_gateway_once_it_is_known() {
     let text = SMALL.replace("[respond]", "[respond]\ngateway = \"10.1.1.1\"");
-    let mut rig = Rig::new(&text);
-    let frame = rig.frame(MAC[0], VIP, |_| ());
-    assert!(rig.give(&frame).is_empty());
-    assert_eq!(rig.count(0).count.unsent, 1);
+    let mut harness = Harness::new(&text);
+    let frame = harness.frame(MAC[0], VIP, |_| ());
+    assert!(harness.give(&frame).is_empty());
+    assert_eq!(harness.status(0).counters.unsent, 1);
     let mut out = Vec::new();
-    rig.responder.poll(STEP, &mut out);
+    harness.responder.poll(STEP, &mut out);
     let question = *Arp::parse(ethernet::parse(&out[0]).unwrap().payload).unwrap();
     assert_eq!((question.operation(), question.target().1), (arp::REQUEST, Ipv4Addr::new(10, 1, 1, 1)));
     let gateway = MacAddr([2, 0, 0, 0, 0, 0x11]);
     let reply = Arp::reply((gateway, question.target().1), question.sender());
     let answer = [Ethernet::new(MAC[0], gateway, ethernet::ARP).as_bytes(), reply.as_bytes()].concat();
-    rig.give(&answer);
-    let out = rig.give(&frame);
+    harness.give(&answer);
+    let out = harness.give(&frame);
     assert_eq!(datagram(&out[0]).unwrap().0, gateway);
 }
 
@@ -219,20 +224,20 @@ fn arp(target: Ipv4Addr) -> Vec<u8> {
 
 #[test]
 fn arp_and_ping_are_answered_for_real_addresses_and_never_for_virtual_ones() {
-    let mut rig = Rig::new(SMALL);
-    let out = rig.give(&arp(HA[1]));
+    let mut harness = Harness::new(SMALL);
+    let out = harness.give(&arp(HA[1]));
     let frame = ethernet::parse(&out[0]).unwrap();
     let reply = Arp::parse(frame.payload).unwrap();
     assert_eq!((frame.destination, reply.operation()), (PORT, arp::REPLY));
     assert_eq!((reply.sender(), reply.target()), ((MAC[1], HA[1]), (PORT, AGENT)));
-    assert!(rig.give(&arp(VIP)).is_empty());
+    assert!(harness.give(&arp(VIP)).is_empty());
     let ping = |to: Ipv4Addr| {
         let echo = Icmp::new(icmp::ECHO_REQUEST, 0, [0, 1, 0, 2], b"abc");
         let ip = Ipv4::new(AGENT, to, 1, 11, 0);
         [Ethernet::new(MAC[0], PORT, ethernet::IPV4).as_bytes(), ip.as_bytes(), echo.as_bytes(), b"abc"]
             .concat()
     };
-    let out = rig.give(&ping(HA[0]));
+    let out = harness.give(&ping(HA[0]));
     let ip = common::wire::ipv4::parse(ethernet::parse(&out[0]).unwrap().payload).unwrap();
     let echo = icmp::parse(ip.payload).unwrap();
     assert!(ip.checksum_ok && echo.checksum_ok);
@@ -240,39 +245,39 @@ fn arp_and_ping_are_answered_for_real_addresses_and_never_for_virtual_ones() {
         (echo.header.kind, echo.header.rest, echo.payload),
         (icmp::ECHO_REPLY, [0, 1, 0, 2], &b"abc"[..])
     );
-    assert!(rig.give(&ping(VIP)).is_empty());
+    assert!(harness.give(&ping(VIP)).is_empty());
 }
 
 #[test]
 fn any_bytes_are_taken() {
-    let mut rig = Rig::new(SMALL);
-    let whole = rig.frame(MAC[0], VIP, |_| ());
+    let mut harness = Harness::new(SMALL);
+    let whole = harness.frame(MAC[0], VIP, |_| ());
     for length in 0..whole.len() {
-        assert!(rig.give(&whole[..length]).is_empty());
+        assert!(harness.give(&whole[..length]).is_empty());
         for bit in 0..8 {
             let mut spoilt = whole.clone();
             spoilt[length] ^= 1 << bit;
-            rig.give(&spoilt);
+            harness.give(&spoilt);
         }
     }
 }
 
 #[test]
 fn no_more_lifetime_is_granted_than_the_scenario_allows() {
-    let mut rig = Rig::new(&SMALL.replace("[respond]", "[respond]\nlifetime = 300"));
+    let mut harness = Harness::new(&SMALL.replace("[respond]", "[respond]\nlifetime = 300"));
     for (asked, granted) in [(200, 200), (600, 300), (u16::MAX, 300), (0, 0)] {
-        let frame = rig.frame(MAC[0], VIP, |request| request.lifetime = asked);
-        assert_eq!(replies(&rig.give(&frame))[0].lifetime, granted);
+        let frame = harness.frame(MAC[0], VIP, |request| request.lifetime = asked);
+        assert_eq!(replies(&harness.give(&frame))[0].lifetime, granted);
     }
 }
 
 #[test]
 fn an_own_frame_that_comes_back_is_ignored() {
-    let mut rig = Rig::new(SMALL);
-    let mut frame = rig.frame(MAC[0], VIP, |_| ());
+    let mut harness = Harness::new(SMALL);
+    let mut frame = harness.frame(MAC[0], VIP, |_| ());
     frame[6..12].copy_from_slice(&MAC[1].0);
-    assert!(rig.give(&frame).is_empty());
+    assert!(harness.give(&frame).is_empty());
     let mut question = arp(HA[0]);
     question[6..12].copy_from_slice(&MAC[1].0);
-    assert!(rig.give(&question).is_empty());
+    assert!(harness.give(&question).is_empty());
 }
