@@ -1,6 +1,6 @@
 """Mobile IPv4 messages as bytes: RFC 5944 sections 3.3 and 3.4, RFC 2794. Written from the RFCs, shared with no Rust code.
 
-Used by the actors that play foreign agents and home agents around a director.
+Used by the peers that play foreign agents and home agents around a director.
 """
 
 import hashlib

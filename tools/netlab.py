@@ -132,11 +132,11 @@ class Host:
 
 
 class Peer:
-    """An actor in its own process in a host's namespace, spoken to in JSON lines."""
+    """A peer in its own process in a host's namespace, spoken to in JSON lines."""
 
     def __init__(self, lab, host, kind, iface, address, *more):
         self.host, self.address, self.iface = host, address, iface
-        words = [sys.executable, str(HERE / "actors.py"), kind, "--iface", iface, "--address", address, *more]
+        words = [sys.executable, str(HERE / "peers.py"), kind, "--iface", iface, "--address", address, *more]
         self.process = host.spawn(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         lab.processes.append(self.process)
 
@@ -298,7 +298,7 @@ class Lab:
     bypass:     pdsn has a second wire to the switch (10.1.1.61), and replies take it.
     one_arm:    pdsn is 10.1.1.51's neighbour: everything hangs on the switch, the director by one port.
     vlans:      (outside, inside) VLAN numbers: the director has one wire, `inside`, and finds both networks on it, tagged.
-    relay:      options of the actor `relay`, which then stands between pdsn and director and spoils the wire.
+    relay:      options of the peer `relay`, which then stands between pdsn and director and spoils the wire.
     """
 
     def __init__(self, mode="dispatched", homes=2, *, bypass=False, one_arm=False, vlans=None, relay=None, vip=VIP):

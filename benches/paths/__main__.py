@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tools")]
 from netlab import LabError, ROOT, raise_on_sigterm, sweep  # noqa: E402
 from generator import latency, search, single  # noqa: E402
 from lab import Path, measure  # noqa: E402
-from machine import quiet  # noqa: E402
+from cpu_watch import wait_until_idle  # noqa: E402
 from report import markdown  # noqa: E402
 
 # A frame in a million may be lost.
@@ -53,7 +53,7 @@ class Run:
         for _ in range(self.attempts):
             if tries and (tries[0] in self.kept or not tries[-1]["machine"]["disturbed"]):
                 break
-            quiet(self.patience)
+            wait_until_idle(self.patience)
             with open(self.log, "a") as log:
                 log.write(f"\n{path.wires}: {path.name}, {question}\n")
             try:

@@ -5,7 +5,7 @@ import subprocess
 
 from netlab import Director, LabError, wait_until
 from generator import AGENTS, HOMES, INSIDE, OUTSIDE, VIP
-from machine import FORWARDER_CPU, prefer
+from cpu_watch import FORWARDER_CPU, raise_priority
 
 # Of its two ports.
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
@@ -44,16 +44,16 @@ dataplane
                  " idle ipmobile request 3600\n inservice\n!\nmanagement\n socket @SOCKET@\n!\n")
         self.director = Director(lab, text).launch()
         self.process = self.director.process
-        prefer(self.process.pid)
+        raise_priority(self.process.pid)
         wait_until(lambda: self.director.said("READY=1") or self.process.poll() is not None, 60, "READY=1")
         if self.process.poll() is not None:
             raise LabError(f"homeward ended:\n{self.director.log()[-2000:]}")
 
     def counters(self):
         """Every counter that a lost frame can be in, by name; and what passed each port."""
-        books = self.director.show_json("show dataplane")
-        found = {f"director.{row['verdict']}": row["packets"] for row in books["verdicts"] if row["class"] == "dropped"}
-        passed = {"received": books["received"], "verdict_sum": books["verdict_sum"]}
+        view = self.director.show_json("show dataplane")
+        found = {f"director.{row['verdict']}": row["packets"] for row in view["verdicts"] if row["class"] == "dropped"}
+        passed = {"received": view["received"], "verdict_sum": view["verdict_sum"]}
         for row in self.director.show_json("show interfaces")["interfaces"]:
             counted = row["port"]["counters"]
             for key in ("rx_missed", "rx_errors", "rx_no_mbuf", "tx_errors"):
@@ -91,7 +91,7 @@ class Testpmd:
         with open(self.log, "wb") as log:
             self.process = host.spawn(*words, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True)
         lab.processes.append(self.process)
-        prefer(self.process.pid)
+        raise_priority(self.process.pid)
         self.say("start")
         wait_until(lambda: "packet forwarding - ports=2" in self.said() or self.process.poll() is not None, 30, "testpmd to forward")
         if self.process.poll() is not None:

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from netlab import LabError, locate, wait_until
-from machine import GENERATOR_CPU, prefer
+from cpu_watch import GENERATOR_CPU, raise_priority
 
 VIP, OUTSIDE, INSIDE = "10.1.1.10", "15.1.1.1", "10.1.1.1"
 AGENTS = {f"15.1.1.{host}": f"02:00:0f:01:01:{host:02x}" for host in range(51, 59)}
@@ -84,7 +84,7 @@ class Generator:
             self.process = host.spawn(str(locate("PKTGEN", "pktgen")), "measure", str(path), "--json", str(self.output),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
         lab.processes.append(self.process)
-        prefer(self.process.pid)
+        raise_priority(self.process.pid)
 
     def sockets(self, *paths):
         """Waits until it listens there."""

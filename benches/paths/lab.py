@@ -7,8 +7,8 @@ from netlab import Host, Lab, run
 from forwarders import MACS, Homeward, Kernel, Testpmd, Wire
 from generator import HOMES, Generator, scenario
 from losses import attribute
-from machine import Watch
-from pages import reserved
+from cpu_watch import CpuWatch
+from hugepages import reserved
 
 # Descriptors, so many that a CPU may be away for a few milliseconds.
 RING = 4096
@@ -20,7 +20,7 @@ PAGES = 512
 
 
 class PathLab(Lab):
-    """Two hosts; no actor listens on any wire."""
+    """Two hosts; no peer listens on any wire."""
 
     def build(self, homes, bypass, one_arm):
         """Only the hosts: wires come with the path."""
@@ -126,7 +126,7 @@ def measure(path, rate, mode, seconds, log):
         pids = {"generator": generator.process.pid}
         if forwarder.process is not None:
             pids["forwarder"] = forwarder.process.pid
-        watch = Watch(pids, forwarder.effort)
+        watch = CpuWatch(pids, forwarder.effort)
         report = generator.result(seconds + 60)
         machine = watch.stop()
         found, passed = forwarder.counters()

@@ -10,10 +10,10 @@ def attribute(report, forwarder, passed):
         named["generator.late"] = report["total"]["late"]
     named.update(forwarder)
     rest = lost - sum(named.values())
-    return {"lost": lost, "named": named, "unattributed": max(0, rest), "books": books(report, passed)}
+    return {"lost": lost, "named": named, "unattributed": max(0, rest), "counters": counters(report, passed)}
 
 
-def books(report, passed):
+def counters(report, passed):
     """Frames of all protocols at each counter along the path."""
     ports = {port["role"]: port for port in report["ports"]}
     seen = {"generator.port.sent": ports["port"]["sent"]}

@@ -8,8 +8,8 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[2] / "tools"), str(pathlib.Path(__file__).parent)]
 
 import netlab
-import scenario
-from pages import reserved
+from director import check_invariants
+from hugepages import reserved
 
 
 def pytest_configure(config):
@@ -43,14 +43,14 @@ class Labs:
 
 @pytest.fixture
 def labs():
-    """Laboratories; at the end every living director's books must balance."""
+    """Laboratories; at the end every living director's counters must balance."""
     made = Labs()
     yield made
     try:
         for lab in made.opened:
             for director in lab.directors:
                 if director.alive():
-                    scenario.check_invariants(director)
+                    check_invariants(director)
     finally:
         for lab in made.opened:
             lab.last_words = lab.logs()

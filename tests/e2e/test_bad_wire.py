@@ -1,7 +1,7 @@
-"""Requests that are lost, doubled and overtake each other: the ledger of an independent client must come out right."""
+"""Requests that are lost, doubled and overtake each other: the counts of an independent client must come out right."""
 
 from netlab import wait_until
-from scenario import reals, start, stats, user, verdicts
+from director import reals, start, stats, user, verdicts
 
 
 def test_every_node_ends_at_exactly_one_home_agent(labs):

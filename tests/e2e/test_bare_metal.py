@@ -1,4 +1,4 @@
-"""The scripts for Pktgen-DPDK and TRex, run against stand-ins: no NIC, and neither tool, is at hand here."""
+"""The scripts for Pktgen-DPDK and TRex, run against stubs: no NIC, and neither tool, is at hand here."""
 
 import contextlib
 import importlib.util
@@ -8,14 +8,14 @@ import subprocess
 import sys
 import tomllib
 
-import judge
+import frame_checks
 import pytest
-import trex_stand_in
+import trex_stub
 from netlab import PDSN, locate, wait_until
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapReader
-from scenario import arrivals, start, stats, verdicts
+from director import arrivals, start, stats, verdicts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "pktgen" / "bare-metal"
@@ -24,8 +24,8 @@ MACS = ["--director-mac", "02:00:00:00:00:01", "--agent-mac", "02:00:00:00:00:02
 
 @contextlib.contextmanager
 def trex():
-    """TRex's library is the stand-in while this lasts."""
-    api = trex_stand_in.module()
+    """TRex's library is the stub while this lasts."""
+    api = trex_stub.module()
     package = type(api)("trex_stl_lib")
     package.api = api
     sys.modules.update({"trex_stl_lib": package, "trex_stl_lib.api": api})
@@ -87,14 +87,14 @@ def test_trex_with_udp_checksums_and_other_nodes_is_still_our_generator(tmp_path
 def test_scapy_and_tshark_find_trex_requests_whole(tmp_path):
     sent = stream(*MACS, "--udp-checksum", "--agents", "4", "--nodes", "200").frames(400, 2)
     for serial, frame in enumerate(sent):
-        packet = judge.decode(frame)
-        assert judge.checksums_right(packet) and packet[UDP].chksum != 0
+        packet = frame_checks.decode(frame)
+        assert frame_checks.checksums_right(packet) and packet[UDP].chksum != 0
         assert len(frame) == 118 == packet[IP].len + 14 and packet[UDP].len == packet[IP].len - 20
-        request = judge.mobile_ip(packet)
+        request = frame_checks.mobile_ip(packet)
         assert (request.coaddr, request.id) == (packet[IP].src, 0xc2b9f5a0 << 32 | serial)
     fields = ["ip.checksum.status", "udp.checksum.status", "mip.type", "mip.nai", "mip.coa", "mip.life", "ip.src", "ip.id",
               "mip.auth.spi", "_ws.malformed"]
-    for serial, seen in enumerate(judge.tshark(sent, tmp_path, *fields)):
+    for serial, seen in enumerate(frame_checks.tshark(sent, tmp_path, *fields)):
         agent = f"15.1.1.{51 + serial % 4}"
         assert seen["mip.nai"] == [f"mip-user{serial % 200:09}@ispxyz.com"]
         assert (seen["mip.coa"], seen["ip.src"]) == ([agent], [agent])
@@ -106,7 +106,7 @@ def test_scapy_and_tshark_find_trex_requests_whole(tmp_path):
 def test_a_director_balances_trex_requests(labs):
     lab = labs()
     director = start(lab)
-    ethernet = judge.to_director(lab)
+    ethernet = frame_checks.to_director(lab)
     sent = stream("--director-mac", ethernet.dst, "--agent-mac", ethernet.src, "--agents", "1", "--nodes", "100",
                   "--agent", PDSN, "--virtual", lab.vip).frames(200, 2)
     lab.pdsn.send(*sent)
@@ -171,8 +171,8 @@ def lua(folder, stats="curr", **settings):
     """Runs the script for Pktgen-DPDK; the finished process and the lines of its result file."""
     file = folder / "results.csv"
     environment = {name: word for name, word in os.environ.items() if not name.startswith("HOMEWARD_")}
-    environment |= {"HOMEWARD_RESULTS": str(file), "STAND_IN_STATS": stats, **settings}
-    done = subprocess.run(["lua5.4", "-e", f"dofile('{pathlib.Path(__file__).with_name('pktgen_stand_in.lua')}')",
+    environment |= {"HOMEWARD_RESULTS": str(file), "STUB_STATS": stats, **settings}
+    done = subprocess.run(["lua5.4", "-e", f"dofile('{pathlib.Path(__file__).with_name('pktgen_stub.lua')}')",
                            str(SCRIPTS / "homeward.lua")], capture_output=True, text=True, env=environment, check=False)
     rows = file.read_text().splitlines() if file.exists() else []
     return done, rows
@@ -186,7 +186,7 @@ def calls(done):
 @pytest.mark.parametrize("stats", ["flat", "curr"])
 def test_pktgen_dpdk_plays_the_capture_once_and_then_a_trial_a_rate(tmp_path, stats):
     done, rows = lua(tmp_path, stats, HOMEWARD_REQUESTS="2500", HOMEWARD_WARMUP="10", HOMEWARD_RATES="10,50",
-                     HOMEWARD_SECONDS="3", STAND_IN_LOSS="100")
+                     HOMEWARD_SECONDS="3", STUB_LOSS="100")
     assert done.returncode == 0, done.stderr
     assert rows == ["trial,rate_percent,sent,arrived,lost,not_taken_by_the_nic,missed_by_the_sink",
                     "new,10,2500,2475,25,0,0", "repeat,10,3000,2970,30,0,0", "repeat,50,15000,14850,150,0,0"]

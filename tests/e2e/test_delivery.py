@@ -5,12 +5,12 @@ import pathlib
 
 import mobileip
 import pytest
-from judge import IP, UDP, Ether, checksums_right, decode, mobile_ip, payload, request_frame, requests, tshark
+from frame_checks import IP, UDP, Ether, checksums_right, decode, mobile_ip, payload, request_frame, requests, tshark
 from netlab import PDSN, wait_until
 from scapy.layers.inet import IPOption_RR
 from scapy.layers.l2 import Dot1Q
-from scenario import (arrivals, farm, machine, management, reals, register, start, still, user, verdicts,
-                      vserver)
+from director import (arrivals, farm, management, reals, register, stable_verdicts, start, system_config, user,
+                      verdicts, vserver)
 
 VECTORS = json.loads((pathlib.Path(__file__).parent / "vectors" / "mobile-ip.json").read_text())
 PACKETS = {packet["id"]: bytes.fromhex(packet["ip_packet_hex"]) for packet in VECTORS["packets"]}
@@ -113,7 +113,7 @@ def test_at17_directed_reaches_a_home_agent_behind_a_router(directed):
 
 
 def test_at17_dispatched_in_the_same_topology_warns(directed):
-    text = (machine(directed) + farm({address: [] for address in directed.reals}) + vserver(directed.vip)
+    text = (system_config(directed) + farm({address: [] for address in directed.reals}) + vserver(directed.vip)
             + management())
     director = directed.director(text)
     wait_until(lambda: "10.1.1.51 is not directly connected; dispatched mode needs layer 2 adjacency" in director.log(),
@@ -127,7 +127,7 @@ def test_at14_the_reply_bypasses_the_director(labs):
     director = start(lab)
     answers = register(lab, [user(number) for number in range(1, 5)])
     assert set(answers) == set(lab.reals)
-    totals = still(director)
+    totals = stable_verdicts(director)
     assert totals["slb_dispatched"] == 4 and totals["routed"] == 0
     replies = [packet for packet in map(decode, lab.pdsn.frames()) if UDP in packet]
     assert not replies, "a reply came by way of the director"
@@ -148,9 +148,9 @@ def test_a_reply_that_passes_the_director_is_routed_unchanged(lab):
 def test_at18_a_deregistration_goes_to_the_home_agent_itself(lab):
     director = start(lab)
     register(lab, [user(1)])
-    before = still(director)
+    before = stable_verdicts(director)
     assert register(lab, [user(1)], to="10.1.1.51", lifetime=0) == ["10.1.1.51"]
-    after = still(director)
+    after = stable_verdicts(director)
     assert after["slb_dispatched"] == before["slb_dispatched"] == 1
     assert after["routed"] == before["routed"] + 2
     assert [real["conns"] for real in reals(director).values()] == [1, 0]

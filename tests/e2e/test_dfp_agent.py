@@ -6,8 +6,8 @@ import time
 import dfp
 import pytest
 from netlab import inside, resident, wait_until
-from scenario import machine, management, one_by_one, start, user
-from storm import Storm
+from director import management, one_by_one, start, system_config, user
+from connection_flood import ConnectionFlood
 
 PORT = 666
 ADDRESS = "10.1.1.1"
@@ -225,7 +225,7 @@ def test_debug_and_log_name_manager_and_message(lab, listening):
 
 
 def test_an_agent_whose_subsystem_has_nothing_to_report_does_not_listen(lab):
-    director = lab.director(machine(lab) + agent(name="mobileip", port=2221) + management())
+    director = lab.director(system_config(lab) + agent(name="mobileip", port=2221) + management())
     text = director.show("show ip dfp agent mobileip")
     assert "DFP Agent for service: MOBILEIP" in text and "Inservice: yes AppActive: no" in text
     with pytest.raises(ConnectionRefusedError):
@@ -291,16 +291,16 @@ def test_a_storm_of_connections_leaves_forwarding_managers_and_memory(lab, liste
     attacker.ip(*(f"addr add {source}/24 dev eth0" for source in sources))
     before = resident(director.process.pid)
     most = before
-    with Storm(attacker.spawn, ADDRESS, PORT, sources, 10_000) as storm:
+    with ConnectionFlood(attacker.spawn, ADDRESS, PORT, sources, 10_000) as flood:
         # Meanwhile a manager is answered and nodes are registered.
         for first in range(0, 50, 10):
             asks(good)
             assert len(one_by_one(lab, [user(first + number) for number in range(10)])) == 10
             most = max(most, resident(director.process.pid))
-        told = storm.over()
+        told = flood.over()
     asks(good)
     found, grown = counted(director), most - before
-    record_property("storm", {**told, "bytes": grown, **found})
+    record_property("flood", {**told, "bytes": grown, **found})
     print(f"resident: {before} bytes, at most {grown} more; counted {found}")
     assert told["attempts"] >= 40_000 and told["opened"] > 10_000
     assert set(found) == {"evicted_connections"} and found["evicted_connections"] > told["opened"] / 10

@@ -3,9 +3,9 @@ elsewhere. `homeward dfp-agent` on each home agent's host, the director's manage
 
 import subprocess
 
-from figures import Figures
+from host_load import HostLoad
 from netlab import locate, wait_until
-from scenario import reals, register, start, user
+from director import reals, register, start, user
 
 A, B = "10.1.1.51", "10.1.1.52"
 MAX_BINDING = 2000
@@ -13,16 +13,16 @@ MANAGER = f"ip slb dfp\n agent {A} 500\n agent {B} 500\n!\n"
 
 
 def agents(lab):
-    """A DFP agent on each home agent's host, which asks the home agent for its bindings; the hosts' figures."""
+    """A DFP agent on each home agent's host, which asks the home agent for its bindings; the hosts' loads."""
     made = []
     for number, home in enumerate(lab.homes, 1):
-        figures = Figures(lab.folder / f"ha{number}.figures")
+        host_load = HostLoad(lab.folder / f"ha{number}.load")
         words = [str(locate("HOMEWARD", "homeward")), "dfp-agent", "--listen", f"{home.address}:500", "--interval", "5",
                  "--weight-from", "bindings", f"cat {lab.folder}/ha{number}.bindings",
                  "--max-binding", str(MAX_BINDING)]
         with open(lab.folder / f"ha{number}.agent.log", "w", encoding="utf-8") as log:
-            lab.processes.append(home.host.spawn(*figures.words(*words), stdin=subprocess.DEVNULL, stderr=log))
-        made.append(figures)
+            lab.processes.append(home.host.spawn(*host_load.words(*words), stdin=subprocess.DEVNULL, stderr=log))
+        made.append(host_load)
     return made
 
 
@@ -54,7 +54,7 @@ def direct(lab, users, bindings, **options):
 
 def test_bindings_rise_the_weight_falls_and_new_nodes_go_elsewhere(labs):
     lab = labs()
-    figures = agents(lab)
+    host_load = agents(lab)
     director = start(lab, each=(), extra=MANAGER)
     until_weights(director, 25, 25)
 
@@ -68,10 +68,10 @@ def test_bindings_rise_the_weight_falls_and_new_nodes_go_elsewhere(labs):
     share = register(lab, map(user, range(100, 174))).count(A)
     assert abs(share - 74 * 13 / 37) <= 3, share
 
-    figures[0].available(0.0)
+    host_load[0].available(0.0)
     assert equation(lab, 1, mem=0) == 6
     until_weights(director, 6, equation(lab, 2))
-    figures[0].available(0.9)
+    host_load[0].available(0.9)
 
     direct(lab, others[900:], MAX_BINDING + 50 + share)
     assert equation(lab, 1) == 0, "it is full"

@@ -7,7 +7,7 @@ import time
 import dfp
 import pytest
 from netlab import inside, wait_until
-from scenario import arrivals, one_by_one, push, reals, register, start, state, user
+from director import arrivals, one_by_one, push, reals, register, start, state, user
 
 A, B = "10.1.1.51", "10.1.1.52"
 PORT = 500

@@ -9,8 +9,8 @@ import time
 
 import pytest
 from netlab import locate, wait_until
-from scenario import (arrivals, farm, interface, machine, management, reals, start, state, usable,
-                      user, vserver)
+from director import (arrivals, farm, interface, management, reals, start, state, system_config, user, vserver,
+                      wait_operational)
 
 UPPER_VIP, LOWER = "10.1.1.11", "10.1.1.2"
 PORT = 666
@@ -35,10 +35,10 @@ class Pair:
                    "the lower director's reals")
         head = "ip slb dfp" + (f" password {password}" if password else "")
         self.upper = lab.director(
-            machine(lab) + farm({lab.vip: [], self.far: []}, lines=["nat server"], each=["weight 2"])
+            system_config(lab) + farm({lab.vip: [], self.far: []}, lines=["nat server"], each=["weight 2"])
             + vserver(UPPER_VIP, idle=300)
             + f"{head}\n agent {LOWER} {PORT} {timeout} 0 1\n!\n" + management())
-        usable(self.upper)
+        wait_operational(self.upper)
         self.follows(FULL)
 
     def weight(self):

@@ -11,7 +11,7 @@ import time
 import dfp
 import pytest
 from netlab import locate, resident, wait_until
-from storm import Storm
+from connection_flood import ConnectionFlood
 
 OWN = f"127.{os.getpid() >> 16 & 0x7F | 0x40}.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
 HELLO = {"type": "preference_information", "loads": []}
@@ -252,7 +252,7 @@ def test_a_storm_of_connections_leaves_the_manager_that_speaks_and_the_memory(re
         assert manager.receive() == dfp.END
         before = resident(agent.process.pid)
         most, answers = before, 0
-        with Storm(spawn, agent.address, agent.port, [f"127.9.{number}.1" for number in range(1, 5)], 10_000) as storm:
+        with ConnectionFlood(spawn, agent.address, agent.port, [f"127.9.{number}.1" for number in range(1, 5)], 10_000) as flood:
             end = time.monotonic() + 30
             while answers < 5 and time.monotonic() < end:
                 manager.send({"type": "bindid_request"})
@@ -261,10 +261,10 @@ def test_a_storm_of_connections_leaves_the_manager_that_speaks_and_the_memory(re
                     assert manager.receive(0.2) == dfp.END
                     answers += 1
                 most = max(most, resident(agent.process.pid))
-            told = storm.over()
+            told = flood.over()
         grown = most - before
         counted = agent.counted()
-        record_property("storm", {**told, "bytes": grown, **counted})
+        record_property("flood", {**told, "bytes": grown, **counted})
         print(f"resident: {before} bytes, at most {grown} more; counted {counted}")
         assert answers == 5, "the manager is answered meanwhile"
         assert told["attempts"] >= 40_000 and told["opened"] > 10_000

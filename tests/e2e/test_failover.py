@@ -3,7 +3,7 @@
 import time
 
 from netlab import wait_until
-from scenario import (arrivals, detail, one_by_one, push, reals, register, sessions, start, state, stats, user)
+from director import arrivals, detail, one_by_one, push, reals, register, sessions, start, state, stats, user
 
 A, B = "10.1.1.51", "10.1.1.52"
 

@@ -6,9 +6,10 @@ import signal
 import subprocess
 
 import pytest
-from groups import memory_limit
+from cgroups import memory_limit
 from netlab import locate, wait_until
-from scenario import arrivals, farm, interface, management, one_by_one, start, still, usable, user, verdicts, vserver
+from director import (arrivals, farm, interface, management, one_by_one, stable_verdicts, start, user, verdicts,
+                      vserver, wait_operational)
 from test_pktgen import begin
 from test_virtio import HOME, HOME_AGENTS
 
@@ -74,7 +75,7 @@ def drops(director, before, count):
         now = dropped(director)
         return {name: now[name] - before.get(name, 0) for name in now if now[name] > before.get(name, 0)}
     wait_until(lambda: sum(since().values()) >= count, 10, f"{count} drops with a name")
-    still(director)
+    stable_verdicts(director)
     assert sum(since().values()) == count, since()
     return since()
 
@@ -112,7 +113,7 @@ def test_the_home_agents_wire_goes_down_and_comes_back(lab):
     assert arrivals(lab) == arrived and director.alive()
     lab.hosts["switch"].ip("link set port1 up")
     wait_until(lambda: line_is(director, "Ethernet1", True), 10, "Ethernet1 with link")
-    usable(director)
+    wait_operational(director)
     # Each home agent's own account, of requests whose bytes it has checked.
     assert one_by_one(lab, nodes) == homes
     assert sum(arrivals(lab)) == sum(arrived) + len(nodes)
@@ -140,7 +141,7 @@ dataplane
             + farm({real: [] for real in lab.reals}, each=("weight 1", "no faildetect inband", "no reassign")) \
             + vserver(lab.vip, idle=300) + management()
         self.director = lab.director(text)
-        usable(self.director)
+        wait_operational(self.director)
 
     def play(self):
         """Starts the home agents."""
@@ -174,7 +175,7 @@ def test_a_transmit_ring_that_stays_full_is_counted_sheds_new_nodes_and_drains(l
             first += 500
             return verdicts(director)["overload"] > 0
         wait_until(overloaded, 30, "the verdict overload")
-        totals = still(director)
+        totals = stable_verdicts(director)
         assert totals["tx_full"] > 0
         assert metric(director, "homeward_packets_total", verdict="tx_full") == totals["tx_full"]
         assert metric(director, "homeward_packets_total", verdict="overload") == totals["overload"]
@@ -206,5 +207,5 @@ def test_a_vhost_peer_that_is_killed_and_started_again_is_found_again(labs):
     assert set(lost) <= UNREACHABLE
     wires.homes = wires.play()
     wait_until(lambda: line_is(director, "Ethernet1", True), 30, "Ethernet1 with link")
-    usable(director)
+    wait_operational(director)
     assert one_by_one(lab, nodes) == homes

@@ -6,10 +6,10 @@ import random
 
 import mobileip
 import pytest
-from judge import IP, UDP, Ether, Raw, decode, payload, request_frame, requests, to_director, who_has
+from frame_checks import IP, UDP, Ether, Raw, decode, payload, request_frame, requests, to_director, who_has
 from netlab import PDSN, wait_until
 from scapy.layers.inet import ICMP, TCP
-from scenario import arrivals, reals, register, sessions, start, stats, still, user, verdicts
+from director import arrivals, reals, register, sessions, stable_verdicts, start, stats, user, verdicts
 
 VECTORS = json.loads((pathlib.Path(__file__).parent / "vectors" / "mobile-ip.json").read_text())["requests"]
 
@@ -26,7 +26,7 @@ def test_at33_every_vector_ends_as_the_specification_says(labs, mode):
     director = start(lab, each=["weight 1", "reassign 255"])
     forwarded = []
     for number, vector in enumerate(VECTORS):
-        before = still(director)
+        before = stable_verdicts(director)
         lab.pdsn.send(vector_frame(lab, vector, number))
         expected = vector["expect_lb"]
         if expected["action"] == "forward":
@@ -78,14 +78,14 @@ def test_at33_lengths_that_lie(lab):
              (ip_longer, {"truncated", "bad_ip_header"}), (header_too_short, {"bad_ip_header"}),
              (version_six, {"bad_ip_header"}), (bad_checksum, {"bad_ip_header"})]
     for change, names in cases:
-        before = still(director)
+        before = stable_verdicts(director)
         lab.pdsn.send(changed(change))
         wait_until(lambda: sum(verdicts(director)[name] - before[name] for name in names) == 1, 3,
                    f"{change.__name__} counted as {names}")
     assert arrivals(lab) == [0, 0]
     # Every cut of a good frame, with lengths as they were: none is forwarded.
     whole = bytes(base)
-    before = still(director)["received"]
+    before = stable_verdicts(director)["received"]
     lab.pdsn.send(*(whole[:cut] for cut in range(14, len(whole))))
     wait_until(lambda: verdicts(director)["received"] >= before + len(whole) - 14, 5, "every cut counted")
     assert arrivals(lab) == [0, 0] and sessions(director) == []
@@ -112,13 +112,13 @@ def test_at33_mutations_of_every_vector_add_up(lab):
                 if changed:
                     changed[dice.randrange(len(changed))] = dice.randrange(256)
             frames.append(request_frame(lab, bytes(changed[:dice.randrange(len(changed) + 1)] or b"\0")))
-    before = still(director)
+    before = stable_verdicts(director)
     # No more at once than the port's ring holds while another program has the worker's CPU.
     for at in range(0, len(frames), 200):
         lab.pdsn.send(*frames[at:at + 200])
         sent = min(at + 200, len(frames))
         wait_until(lambda: verdicts(director)["received"] >= before["received"] + sent, 10, f"{sent} received")
-    after = still(director)
+    after = stable_verdicts(director)
     names = ["slb_dispatched", "too_short", "not_rrq", "ext_truncated", "ext_overrun", "nai_empty", "nai_duplicate",
              "no_identity", "no_real", "no_adjacency"]
     assert sum(after[name] - before[name] for name in names) == len(frames)
@@ -134,7 +134,7 @@ def memory(director):
 def test_at32_a_million_random_and_malformed_frames(lab):
     director = start(lab, workers=2, sessions=65536, idle=4, each=["weight 1", "no reassign", "no faildetect inband"])
     register(lab, [user(number) for number in range(100)])
-    still(director)
+    stable_verdicts(director)
     free = memory(director)
     assert free
     dice = random.Random(434)
@@ -152,10 +152,10 @@ def test_at32_a_million_random_and_malformed_frames(lab):
         sent += lab.pdsn.ask("flood", frames=hexed, count=100_000, seed=sent, mutate=500)
         assert director.alive(), director.log()
         assert sent <= 8_000_000, "most frames are lost before the director sees them"
-    totals = still(director, 30)
+    totals = stable_verdicts(director, 30)
     assert totals["received"] == totals["sum"]
     assert totals["slb_dispatched"] > 10_000
-    # Two shows are two moments, and sessions end between them: the books are compared once all have ended.
+    # Two shows are two moments, and sessions end between them: the counters are compared once all have ended.
     wait_until(lambda: sessions(director) == [], 30, "the sessions' end")
     counted = stats(director)
     assert counted["Connections Created"] == counted["Connections Destroyed"] > 10_000

@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 from netlab import ROOT, Director, Lab, locate, wait_until
-from scenario import (arrivals, configuration, farm, machine, management, one_by_one, reals, register, sessions, start,
-                      state, usable, user, verdicts, vserver, vservers)
-from stopped import stopped_thread
+from director import (arrivals, configuration, farm, management, one_by_one, reals, register, sessions, start, state,
+                      system_config, user, verdicts, vserver, vservers, wait_operational)
+from stopped_thread import stopped_thread
 
 A, B = "10.1.1.51", "10.1.1.52"
 DEFAULTS = {"", "workers 1", "idle ipmobile request 10"}
@@ -36,7 +36,7 @@ def test_every_configuration_that_we_ship_runs_and_prints_itself(labs, file):
     text = file.read_text()
     lab = labs("directed" if "directed" in file.stem else "dispatched")
     director = lab.director(text.replace("/run/homeward/homeward.sock", "@SOCKET@"))
-    usable(director)
+    wait_operational(director)
     answers = one_by_one(lab, [user(number) for number in range(1, 17)])
     assert set(answers) == {A, B}
     printed = director.show("show running-config")
@@ -153,7 +153,7 @@ def test_live_configuration_adds_a_real_and_takes_it_away(labs):
     director = start(lab, reals={A: [], B: []})
     assert one_by_one(lab, [user(number) for number in range(1, 5)]) == [A, B, A, B]
     director.configure("ip slb serverfarm HAFARM", "real 10.1.1.53", "weight 1", "inservice")
-    usable(director)
+    wait_operational(director)
     assert set(one_by_one(lab, [user(number) for number in range(10, 13)])) == {A, B, "10.1.1.53"}
     director.configure("ip slb serverfarm HAFARM", "no real 10.1.1.53")
     assert "10.1.1.53" not in reals(director)
@@ -207,7 +207,7 @@ def test_write_memory_saves_and_keeps_the_file_before(lab):
     assert homeward("check", str(director.file)).returncode == 0
     assert director.stop()[0] == 0
     director.start()
-    usable(director)
+    wait_operational(director)
     assert reals(director)[A]["weight"] == 9
 
 
@@ -254,7 +254,7 @@ def test_drain_ends_with_0_within_two_seconds_and_leaves_nothing(lab):
     assert "Et0" not in links and "Et1" not in links
     assert "15.1.1.1" not in lab.hosts["director"].command("ip", "-o", "addr").stdout
     director.start()
-    usable(director)
+    wait_operational(director)
     register(lab, [user(1)])
 
 
@@ -275,7 +275,7 @@ def test_a_missing_device_stops_the_start_and_names_it(lab):
 
 def test_the_service_manager_hears_ready_watchdog_and_stopping(lab):
     director = Director(lab, configuration(lab)).start(environment={"WATCHDOG_USEC": "1000000"})
-    usable(director)
+    wait_operational(director)
     wait_until(lambda: director.said("WATCHDOG=1"), 3, "WATCHDOG=1")
     assert director.stop()[0] == 0
     assert director.said("STOPPING=1")
@@ -334,10 +334,10 @@ def test_farms_in_use_and_servers_in_service_are_protected(lab):
 def test_two_virtual_servers_have_sessions_of_their_own(labs):
     lab = labs(homes=2)
     lab.hosts["ha2"].ip("addr add 10.1.1.11/32 dev lo")
-    text = (machine(lab) + farm({A: []}) + farm({B: []}, name="OTHER") + vserver(lab.vip)
+    text = (system_config(lab) + farm({A: []}) + farm({B: []}, name="OTHER") + vserver(lab.vip)
             + vserver("10.1.1.11", name="SECOND", farms="OTHER") + management())
     director = lab.director(text)
-    usable(director)
+    wait_operational(director)
     assert register(lab, [user(1)]) == [A]
     lab.pdsn.ask("register", to="10.1.1.11", users=[user(1)])
     wait_until(lambda: len(sessions(director)) == 2, 5, "a session in each")

@@ -9,7 +9,8 @@ import time
 
 import pytest
 from netlab import Host, wait_until
-from scenario import reals, start, stats, still, user, verdicts
+from director import reals, stable_verdicts, start, stats, user, verdicts
+from pktgen_scenarios import FOREIGN_AGENT
 from test_limits import metric
 from test_pktgen import begin
 
@@ -47,13 +48,7 @@ device = "net_af_packet0,iface=eth0"
 hugepages = "off"
 busy = true
 core = 0
-[[agent]]
-address = "15.1.1.61"
-mac = "02:00:0f:01:01:3d"
-[target]
-address = "10.1.1.10"
-gateway = "15.1.1.1"
-[nodes]
+{FOREIGN_AGENT}[nodes]
 nai = "new{{n}}@ispxyz.com"
 count = 40_000_000
 [request]
@@ -122,13 +117,13 @@ def test_known_nodes_lose_far_less_once_new_ones_are_refused(labs):
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, usual)
     try:
-        judge(lab, director, arrived, nodes, samples)
+        check(lab, director, arrived, nodes, samples)
     finally:
         # So many sessions are not listed one by one at the end.
         director.stop()
 
 
-def judge(lab, director, arrived, nodes, samples):
+def check(lab, director, arrived, nodes, samples):
     """What the samples show, if the flood was one."""
     report = "\n".join(f"{at - samples[0][0]:5.1f} s: {lost:4.0%} lost, {share:4.0%} refused, {rate:7.0f}/s"
                        for at, lost, share, rate in samples)
@@ -149,7 +144,7 @@ def judge(lab, director, arrived, nodes, samples):
     if after >= before / 2 and waited(director.process) > 0.05:
         pytest.skip(f"the worker lost {waited(director.process):.0%} of its CPU to others\n{report}")
     assert after < before / 2, report
-    totals = still(director)
+    totals = stable_verdicts(director)
     assert totals["received"] == totals["sum"] and totals["overload"] > 0
     wait_until(lambda: "every new session is begun" in director.show("show health"), 15, "the end of the overload")
     assert sample(lab, director, arrived, nodes)[1] == 0

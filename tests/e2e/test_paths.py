@@ -32,7 +32,7 @@ def test_every_lost_frame_has_a_name_or_is_said_to_have_none():
     all_named = losses.attribute(report(late=1), {"director.tx_full": 6}, {"Ethernet0.rx": 1000})
     assert all_named["named"] == {"generator.sink.missed": 3, "generator.late": 1, "director.tx_full": 6}
     assert all_named["unattributed"] == 0
-    assert all_named["books"] == {"generator.port.sent": 1001, "forwarder.Ethernet0.rx": 1000, "generator.sink.received": 991}
+    assert all_named["counters"] == {"generator.port.sent": 1001, "forwarder.Ethernet0.rx": 1000, "generator.sink.received": 991}
     assert losses.attribute(report(), {"director.tx_full": 6}, {})["unattributed"] == 1
 
 
@@ -81,9 +81,9 @@ print(json.dumps(done))
                           capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
-    total, books = run["report"]["total"], run["losses"]["books"]
+    total, counters = run["report"]["total"], run["losses"]["counters"]
     assert total["sent"] == total["right"] + total["lost"] > 10_000 and total["stray"] == 0
     assert run["losses"]["unattributed"] == 0, run["losses"]
     # Requests and the ARP of a director that comes up.
-    assert books["forwarder.received"] == books["forwarder.verdict_sum"] >= total["right"]
+    assert counters["forwarder.received"] == counters["forwarder.verdict_sum"] >= total["right"]
     assert set(run["machine"]["waits"]) == {"generator", "forwarder"}

@@ -7,39 +7,18 @@ import subprocess
 
 import pytest
 from netlab import Host, locate, wait_until
-from scenario import reals, start, state
+from director import reals, start, state
+from pktgen_scenarios import AUTHENTICATION, FOREIGN_AGENT, home_agents
 
 A, B = "10.1.1.51", "10.1.1.52"
 
-HOME_AGENTS = """
-[port]
-device = "net_af_packet0,iface=eth0"
-hugepages = "off"
-[[home_agent]]
-name = "ha1"
-address = "10.1.1.51"
-[[home_agent]]
-name = "ha2"
-address = "10.1.1.52"
-pool = "10.8.0.0/16"
-[respond]
-virtual = ["10.1.1.10"]
-[authentication]
-spi = 0x100
-key_ascii = "1234567812345678"
-"""
+HOME_AGENTS = home_agents("eth0")
 
 AGENTS = """
 [port]
 device = "net_af_packet0,iface=eth0"
 hugepages = "off"
-[[agent]]
-address = "15.1.1.61"
-mac = "02:00:0f:01:01:3d"
-[target]
-address = "10.1.1.10"
-gateway = "15.1.1.1"
-[nodes]
+""" + FOREIGN_AGENT + """[nodes]
 nai = "mwts-mip-np-user{n}@ispxyz.com"
 count = 40
 [traffic]
@@ -47,10 +26,7 @@ rate = 200
 retransmit_after = 0.2
 retransmissions = 20
 drain = 20
-[authentication]
-spi = 0x100
-key_ascii = "1234567812345678"
-"""
+""" + AUTHENTICATION
 
 
 def begin(lab, host, mode, text, *words):
@@ -96,7 +72,7 @@ def homes(lab):
 
 @pytest.fixture
 def dispatched(labs):
-    """A laboratory without actors as home agents."""
+    """A laboratory without peers as home agents."""
     return labs(homes=0)
 
 

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from netlab import locate, wait_until
-from scenario import configuration, reals, stats, verdicts
+from director import configuration, reals, stats, verdicts
+from pktgen_scenarios import AUTHENTICATION, home_agents
 
 A, B = "10.1.1.51", "10.1.1.52"
 
@@ -39,29 +40,9 @@ name = "ha2"
 address = "10.1.1.52"
 """
 
-REPLIES = SCENARIO.replace('[sink]\ndevice = "net_af_packet1,iface=eth1"\n', "") + """
-[authentication]
-spi = 0x100
-key_ascii = "1234567812345678"
-"""
+REPLIES = SCENARIO.replace('[sink]\ndevice = "net_af_packet1,iface=eth1"\n', "") + AUTHENTICATION
 
-HOME_AGENTS = """
-[port]
-device = "net_af_packet1,iface=eth1"
-hugepages = "off"
-[[home_agent]]
-name = "ha1"
-address = "10.1.1.51"
-[[home_agent]]
-name = "ha2"
-address = "10.1.1.52"
-pool = "10.8.0.0/16"
-[respond]
-virtual = ["10.1.1.10"]
-[authentication]
-spi = 0x100
-key_ascii = "1234567812345678"
-"""
+HOME_AGENTS = home_agents("eth1")
 
 STICKY = ["weight 1", "no reassign", "no faildetect inband"]
 
@@ -75,7 +56,7 @@ def prepare(lab, **options):
 
 @pytest.fixture
 def lab(labs):
-    """A laboratory without actors as home agents."""
+    """A laboratory without peers as home agents."""
     return labs(homes=0)
 
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from netlab import wait_until
-from scenario import acquaint, check_invariants, one_by_one, reals, start, usable, user, verdicts
+from director import check_invariants, one_by_one, reals, resolve_neighbor, start, user, verdicts, wait_operational
 from test_virtio import Wires
 
 
@@ -35,7 +35,7 @@ def test_a_wire_that_goes_down_and_comes_back(lab, wire):
     far.ip(f"link set {port} up")
     wait_until(lambda: line_protocol(director, name), 5, f"{name} up")
     wait_until(lambda: all(real["state"] == "OPERATIONAL" for real in reals(director).values()), 20, "reals")
-    acquaint(lab, director)
+    resolve_neighbor(lab, director)
     assert one_by_one(lab, map(user, range(10))) == before, "each node has its home agent again"
     check_invariants(director)
 
@@ -50,7 +50,7 @@ def test_a_link_that_comes_while_the_kernel_has_news(lab):
         lab.hosts["director"].ip(f"route add 198.51.100.{number}/32 via 15.1.1.60")
         director.show("show ip route")
     wait_until(lambda: line_protocol(director, "Ethernet1"), 5, "Ethernet1 up")
-    usable(director, 20)
+    wait_operational(director, 20)
     assert len(one_by_one(lab, map(user, range(10)))) == 10
     check_invariants(director)
 
@@ -66,9 +66,9 @@ def test_a_peer_that_takes_nothing_fills_the_ring_and_is_served_again(labs):
         seen.update(verdicts(wires.director))
         wires.homes.send_signal(signal.SIGCONT)
 
-    done, ledger = wires.register(2000, rate=1000, during=stall)
+    done, nodes = wires.register(2000, rate=1000, during=stall)
     assert seen["tx_full"] > 0 and wires.director.alive()
     # Every node was answered in the end, by one home agent; what was lost has its name, and was asked for again.
-    assert len(ledger) == 2000 and all(node["answered"] >= 1 and node["moved"] == 0 for node in ledger)
+    assert len(nodes) == 2000 and all(node["answered"] >= 1 and node["moved"] == 0 for node in nodes)
     totals = verdicts(wires.director)
     assert totals["received"] == totals["sum"] and done["requests"]["lost"] >= totals["tx_full"] >= seen["tx_full"]

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from scenario import start, user, register
+from director import register, start, user
 
 NET_BIND_SERVICE, NET_ADMIN, NET_RAW, CHOWN = 10, 12, 13, 0
 

@@ -1,8 +1,8 @@
 """Which home agent: weighted round robin in turns, stickiness, limits, backup."""
 
 from netlab import wait_until
-from scenario import (arrivals, configuration, farm, machine, management, one_by_one, push, reals, register, sessions,
-                      start, state, stats, usable, user, verdicts, vserver)
+from director import (arrivals, configuration, farm, management, one_by_one, push, reals, register, sessions, start,
+                      state, stats, system_config, user, verdicts, vserver, wait_operational)
 
 A, B, C = "10.1.1.51", "10.1.1.52", "10.1.1.53"
 
@@ -82,10 +82,10 @@ def test_at35_the_limit_holds_from_the_very_next_packet(lab):
 
 def test_at29_backup_farm(labs):
     lab = labs(homes=3)
-    text = (machine(lab) + farm({A: [], B: []}, each=["reassign 1", "faildetect numconns 1 numclients 1", "retry 2"])
+    text = (system_config(lab) + farm({A: [], B: []}, each=["reassign 1", "faildetect numconns 1 numclients 1", "retry 2"])
             + farm({C: []}, name="BACKUP") + vserver(lab.vip, farms="HAFARM backup BACKUP", idle=4) + management())
     director = lab.director(text)
-    usable(director)
+    wait_operational(director)
     for home in lab.homes[:2]:
         home.ask("deaf", deaf=True)
     # Each real fails after one node had to be moved away from it: three requests a real, for two nodes.

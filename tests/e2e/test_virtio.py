@@ -6,7 +6,8 @@ import signal
 
 import pytest
 from netlab import wait_until
-from scenario import detail, farm, interface, management, reals, state, stats, verdicts, vserver
+from director import detail, farm, interface, management, reals, state, stats, verdicts, vserver
+from pktgen_scenarios import FOREIGN_AGENT
 from test_pktgen import begin, result, tell
 
 A, B, C = "10.1.1.51", "10.1.1.52", "10.1.1.53"
@@ -39,13 +40,7 @@ AGENTS = """
 device = "net_vhost0,iface=@FOLDER@/out.sock"
 hugepages = "required"
 memory_mb = 128
-[[agent]]
-address = "15.1.1.61"
-mac = "02:00:0f:01:01:3d"
-[target]
-address = "10.1.1.10"
-gateway = "15.1.1.1"
-[nodes]
+""" + FOREIGN_AGENT + """[nodes]
 nai = "mwts-mip-np-user{n}@ispxyz.com"
 count = @COUNT@
 [traffic]
@@ -94,10 +89,10 @@ dataplane
 
     def register(self, nodes, *, requests=None, rate=200, during=None):
         """Registers every node from 1 on; the foreign agents' result, and each node's account. `during` runs meanwhile."""
-        lab, ledger = self.lab, self.lab.folder / "ledger"
+        lab, told = self.lab, self.lab.folder / "ledger"
         text = AGENTS.replace("@FOLDER@", str(lab.folder)).replace("@COUNT@", str(nodes)) \
             .replace("@REQUESTS@", str(requests or nodes)).replace("@RATE@", str(rate))
-        agents = begin(lab, lab.hosts["pdsn"], "generate", text, "--expect-all", "--ledger", str(ledger))
+        agents = begin(lab, lab.hosts["pdsn"], "generate", text, "--expect-all", "--ledger", str(told))
         # virtio-user connects to its peers, so they come first.
         wait_until((lab.folder / "out.sock").exists, 20, "the foreign agents' socket")
         self.director = lab.director(self.text)
@@ -108,7 +103,7 @@ dataplane
         if during:
             during()
         done = result(agents)
-        return done, [json.loads(line) for line in ledger.read_text().splitlines()]
+        return done, [json.loads(line) for line in told.read_text().splitlines()]
 
     def finish(self):
         """The home agents' own account, by address."""
@@ -118,10 +113,10 @@ dataplane
 
 def test_each_node_has_one_home_agent_in_the_order_of_weights_and_keeps_it(labs):
     wires = Wires(labs, 3, weights={A: 3, B: 1, C: 2}, each=["reassign 4"])
-    done, ledger = wires.register(24, requests=72)
+    done, nodes = wires.register(24, requests=72)
     assert done["requests"]["answered"] == done["requests"]["sent"] == 72 and done["requests"]["lost"] == 0
-    assert [node["home_agent"] for node in ledger] == [A, A, A, B, C, C] * 4
-    assert all(node["moved"] == 0 and node["answered"] == 3 and node["wrong"] == 0 for node in ledger)
+    assert [node["home_agent"] for node in nodes] == [A, A, A, B, C, C] * 4
+    assert all(node["moved"] == 0 and node["answered"] == 3 and node["wrong"] == 0 for node in nodes)
     assert {address: real["conns"] for address, real in reals(wires.director).items()} == {A: 12, B: 4, C: 8}
     assert verdicts(wires.director)["slb_dispatched"] == 72
     homes = wires.finish()
@@ -132,8 +127,8 @@ def test_each_node_has_one_home_agent_in_the_order_of_weights_and_keeps_it(labs)
 
 def test_equal_weights_take_turns(labs):
     wires = Wires(labs, 2)
-    _, ledger = wires.register(4)
-    assert [node["home_agent"] for node in ledger] == [A, B, A, B]
+    _, nodes = wires.register(4)
+    assert [node["home_agent"] for node in nodes] == [A, B, A, B]
     assert {address: real["conns"] for address, real in reals(wires.director).items()} == {A: 2, B: 2}
     homes = wires.finish()
     assert [homes[address]["dispatched"] for address in (A, B)] == [2, 2]
@@ -141,8 +136,8 @@ def test_equal_weights_take_turns(labs):
 
 def test_the_fifth_request_of_a_node_goes_elsewhere_and_the_first_home_agent_is_charged(labs):
     wires = Wires(labs, 2, deaf=[1], each=["reassign 3"])
-    done, ledger = wires.register(1)
-    assert [(node["home_agent"], node["answered"]) for node in ledger] == [(B, 1)]
+    done, nodes = wires.register(1)
+    assert [(node["home_agent"], node["answered"]) for node in nodes] == [(B, 1)]
     assert done["requests"]["sent"] == 5 and done["requests"]["answered"] == 1
     director = wires.director
     assert [int(detail(director, address)["failconn count"]) for address in (A, B)] == [1, 0]
@@ -154,9 +149,9 @@ def test_the_fifth_request_of_a_node_goes_elsewhere_and_the_first_home_agent_is_
 
 def test_directed_requests_reach_the_reals_own_address(labs):
     wires = Wires(labs, 2, nat=True)
-    done, ledger = wires.register(20)
+    done, nodes = wires.register(20)
     assert done["requests"]["answered"] == 20
-    assert [node["home_agent"] for node in ledger] == [A, B] * 10
+    assert [node["home_agent"] for node in nodes] == [A, B] * 10
     assert verdicts(wires.director)["slb_directed"] == 20
     homes = wires.finish()
     assert all(home["directed"] == 10 and home["dispatched"] == 0 and home["discarded"] == {}
@@ -165,8 +160,8 @@ def test_directed_requests_reach_the_reals_own_address(labs):
 
 def test_nodes_leave_a_home_agent_that_does_not_answer_and_it_fails(labs):
     wires = Wires(labs, 2, deaf=[1], each=["reassign 1", "faildetect numconns 2 numclients 2", "retry 3600"])
-    done, ledger = wires.register(30, rate=20)
-    assert {node["home_agent"] for node in ledger} == {B} and done["requests"]["lost"] > 0
+    done, nodes = wires.register(30, rate=20)
+    assert {node["home_agent"] for node in nodes} == {B} and done["requests"]["lost"] > 0
     director = wires.director
     assert (state(director, A), state(director, B)) == ("FAILED", "OPERATIONAL")
     assert {address: real["conns"] for address, real in reals(director).items()} == {A: 0, B: 30}
@@ -184,6 +179,6 @@ def test_a_home_agent_that_hears_again_is_tried_by_one_node_and_returns(labs):
         assert tell(wires.control, "hear ha1") == "ok"
         wait_until(lambda: state(wires.director, A) == "OPERATIONAL", 20, "OPERATIONAL")
     wires = Wires(labs, 2, deaf=[1], idle=4, each=["reassign 1", "faildetect numconns 2 numclients 2", "retry 2"])
-    _, ledger = wires.register(200, rate=15, during=recover)
-    assert len(ledger) == 200 and all(node["answered"] for node in ledger)
+    _, nodes = wires.register(200, rate=15, during=recover)
+    assert len(nodes) == 200 and all(node["answered"] for node in nodes)
     assert wires.finish()[A]["dispatched"] > 0

@@ -6,11 +6,11 @@ import subprocess
 
 import mobileip
 import pytest
-from judge import IP, UDP, Ether, checksums_right, decode, payload, requests, tshark
+from frame_checks import IP, UDP, Ether, checksums_right, decode, payload, requests, tshark
 from netlab import PDSN, VIP, wait_until
 from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
-from scenario import farm, interface, management, reals, still, user, verdicts, vserver
+from director import farm, interface, management, reals, stable_verdicts, user, verdicts, vserver
 
 REALS = {"10.1.1.51": "02:00:0a:01:01:51", "10.1.1.52": "02:00:0a:01:01:52"}
 OUTSIDE, INSIDE, AGENT = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:0f:01:01:33"
@@ -87,7 +87,7 @@ def balanced(labs, frames, *, directed):
     far.say("start")
     verdict = "slb_directed" if directed else "slb_dispatched"
     wait_until(lambda: verdicts(director)[verdict] == len(frames), 10, f"{len(frames)} {verdict}")
-    still(director)
+    stable_verdicts(director)
     wait_until(lambda: far.taken() >= sent(director, "Ethernet1") >= len(frames), 10, "testpmd to have taken every frame")
     return [bytes(packet) for packet in requests(far.delivered())]
 

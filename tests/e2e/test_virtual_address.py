@@ -3,11 +3,11 @@
 import socket
 
 import mobileip
-from judge import (ICMP, IP, UDP, Ether, Raw, arps, decode, echo_replies, echo_request, payload, request_frame, requests,
+from frame_checks import (ICMP, IP, UDP, Ether, Raw, arps, decode, echo_replies, echo_request, payload, request_frame, requests,
                    to_director, who_has)
 from netlab import OUTSIDE, PDSN, Director, inside, wait_until
 from scapy.layers.inet import TCP, fragment
-from scenario import arrivals, configuration, register, start, still, usable, user, verdicts
+from director import arrivals, configuration, register, stable_verdicts, start, user, verdicts, wait_operational
 
 
 def fenced_echo(lab, destination, number, **options):
@@ -62,7 +62,7 @@ def test_one_request_arrives_once(lab):
     register(lab, [user(number) for number in range(1, 51)])
     assert sum(arrivals(lab)) == 50
     assert sum(len(requests(home.frames())) for home in lab.homes) == 50
-    totals = still(director)
+    totals = stable_verdicts(director)
     assert totals["slb_dispatched"] == 50 and totals["own_frame"] == 0
 
 
@@ -143,7 +143,7 @@ def test_fragments_to_a_virtual_address_are_dropped_by_name(lab):
     """On net_pcap: the packet sockets of net_af_packet hand over reassembled datagrams only."""
     text = configuration(lab).replace("net_af_packet0,iface=outside", "net_pcap0,iface=outside,phy_mac=1")
     director = lab.director(text)
-    usable(director)
+    wait_operational(director)
     lab.pdsn.send(*fragments(lab))
     wait_until(lambda: verdicts(director)["fragment"] == 5, 5, "fragments counted")
     register(lab, [user(1)])
@@ -176,7 +176,7 @@ def test_transit_is_routed_with_the_ttl_rules(lab):
     error = wait_until(exceeded, 5, "time exceeded")[0]
     assert (error[ICMP].code, error[IP].src, error[IP].dst) == (0, OUTSIDE, PDSN)
     assert len([packet for packet in map(decode, home.frames()) if ICMP in packet]) == 1
-    totals = still(director)
+    totals = stable_verdicts(director)
     assert totals["routed"] == 2 and totals["icmp_error"] == 1
 
 

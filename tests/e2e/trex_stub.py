@@ -1,4 +1,4 @@
-"""A stand-in for trex_stl_lib.api: the packet builder's checks, and a field engine that says which frames a core would send.
+"""A stub of trex_stl_lib.api: the packet builder's checks, and a field engine that says which frames a core would send.
 
 What it does is written after TRex's documentation: variables advance before each frame, so that the first has the first value;
 a stream on several cores advances its variables by their number, each core from a place of its own; a variable with `next_var`

@@ -16,7 +16,7 @@ exec "$@"
 """
 
 
-class Figures:
+class HostLoad:
     """An idle host: a tenth of its memory in use, and no CPU time at all."""
 
     def __init__(self, folder):

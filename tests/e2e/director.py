@@ -2,13 +2,13 @@
 
 import re
 
-from judge import who_has
+from frame_checks import who_has
 from netlab import PDSN, wait_until
 
 FARM, SERVER = "HAFARM", "MIPSLB"
 
 
-def machine(lab, *, workers=1, sessions=16384, poll="adaptive"):
+def system_config(lab, *, workers=1, sessions=16384, poll="adaptive"):
     """The part of the configuration below the load balancer, for this laboratory's wires."""
     text = f"""hostname director
 !
@@ -70,7 +70,7 @@ def configuration(lab, *, reals=None, each=("weight 1",), farm_lines=(), server_
     if reals is None:
         reals = {address: [] for address in lab.reals}
     nat = ("nat server",) if lab.mode == "directed" else ()
-    return (machine(lab, **options) + farm(reals, lines=(*nat, *farm_lines), each=each)
+    return (system_config(lab, **options) + farm(reals, lines=(*nat, *farm_lines), each=each)
             + vserver(lab.vip, idle=idle, lines=server_lines, inservice=inservice) + extra + management())
 
 
@@ -78,20 +78,20 @@ def start(lab, *, ready=True, **options):
     """Starts a director with `configuration` and waits until every real can take sessions."""
     director = lab.director(configuration(lab, **options))
     if ready:
-        usable(director)
+        wait_operational(director)
     return director
 
 
-def acquaint(lab, director):
+def resolve_neighbor(lab, director):
     """Lets the director know the pdsn's hardware address: like any router it drops a packet that has to wait for ARP."""
     gateway, known = ("10.1.1.1", "10.1.1.61") if lab.pdsn.address == "10.1.1.61" else ("15.1.1.1", PDSN)
     lab.pdsn.send(who_has(lab, gateway, source=known))
     wait_until(lambda: known in director.show("show ip arp"), 5, f"{known} in show ip arp")
 
 
-def usable(director, deadline=10):
+def wait_operational(director, deadline=10):
     """Waits until every real is OPERATIONAL and the pdsn known."""
-    acquaint(director.lab, director)
+    resolve_neighbor(director.lab, director)
     wait_until(lambda: all(real["state"] == "OPERATIONAL" for real in reals(director).values()), deadline,
                f"every real OPERATIONAL\n{director.show('show ip slb reals')}")
 
@@ -155,7 +155,7 @@ class Totals(dict):
         return 0
 
 
-def still(director, deadline=10):
+def stable_verdicts(director, deadline=10):
     """Verdicts once nothing moves: two readings alike."""
     last = verdicts(director)
     now = None
@@ -179,7 +179,7 @@ def check_invariants(director):
     try:
         wait_until(balanced, 5)
     except AssertionError:
-        raise AssertionError("the books do not balance:\n" + "".join(
+        raise AssertionError("the counters do not balance:\n" + "".join(
             director.show(f"show {what}") for what in ("dataplane", "ip slb stats", "ip slb reals",
                                                        "ip slb sessions ipmobile"))) from None
 

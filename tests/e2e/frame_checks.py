@@ -58,7 +58,7 @@ def mobile_ip(packet):
 
 def tshark(frames, folder, *fields):
     """What tshark reads in the given fields, with checksum verification on; one list of values a frame."""
-    file = folder / "judge.pcap"
+    file = folder / "frames.pcap"
     wrpcap(str(file), [Ether(frame) for frame in frames])
     done = subprocess.run(["tshark", "-r", str(file), "-T", "json", "-o", "ip.check_checksum:TRUE", "-o",
                            "udp.check_checksum:TRUE", *(word for field in fields for word in ("-e", field))],

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Peers of a director, for tests and the demo: a foreign agent (pdsn) and a home agent (ha).
 
-Runs inside a network namespace: `actors.py pdsn --iface eth0 --address 15.1.1.51`. Takes one JSON object a line on
+Runs inside a network namespace: `peers.py pdsn --iface eth0 --address 15.1.1.51`. Takes one JSON object a line on
 standard input (`{"do": "frames", ...}`) and answers each with one JSON line. Ends when standard input ends.
 Every frame that arrives is kept as it was on the wire. Needs nothing but Python.
 """
@@ -62,7 +62,7 @@ def udp_payload(frame):
     return (socket.inet_ntoa(frame[26:30]), sport, socket.inet_ntoa(frame[30:34]), dport, frame[at + 8:at + length])
 
 
-class Actor:
+class Peer:
     """What both kinds have: recorded frames, sending of frames as given, floods."""
 
     def __init__(self, iface, address):
@@ -156,7 +156,7 @@ class Actor:
         return count
 
 
-class Pdsn(Actor):
+class Pdsn(Peer):
     """A foreign agent: registers mobile nodes at a virtual address and notes who answered."""
 
     def __init__(self, iface, address):
@@ -199,7 +199,7 @@ class Pdsn(Actor):
             self.replies.clear()
 
 
-class HomeAgent(Actor):
+class HomeAgent(Peer):
     """A home agent that accepts everybody, until it is told to go deaf."""
 
     def __init__(self, iface, address, vip, status=None):
@@ -370,15 +370,15 @@ def main():
     arguments = parser.parse_args()
     if arguments.kind == "trunk":
         ports = dict(port.split("=") for port in arguments.port)
-        actor = Trunk(arguments.iface, {int(vlan): device for vlan, device in ports.items()})
+        peer = Trunk(arguments.iface, {int(vlan): device for vlan, device in ports.items()})
     elif arguments.kind == "relay":
-        actor = Relay(arguments.iface, arguments.other, arguments.seed, arguments.loss, arguments.duplicate,
-                      arguments.reorder)
+        peer = Relay(arguments.iface, arguments.other, arguments.seed, arguments.loss, arguments.duplicate,
+                     arguments.reorder)
     elif arguments.kind == "pdsn":
-        actor = Pdsn(arguments.iface, arguments.address)
+        peer = Pdsn(arguments.iface, arguments.address)
     else:
-        actor = HomeAgent(arguments.iface, arguments.address, arguments.vip, arguments.status)
-    actor.run()
+        peer = HomeAgent(arguments.iface, arguments.address, arguments.vip, arguments.status)
+    peer.run()
     os._exit(0)
 
 

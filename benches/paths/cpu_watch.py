@@ -57,7 +57,7 @@ def ticks():
     return sum(line), line[3] + line[4], line[7]
 
 
-def quiet(patience):
+def wait_until_idle(patience):
     """Waits until others leave the CPUs alone for two seconds; false if they do not."""
     end = time.monotonic() + patience
     calm, (total, idle, _) = 0, ticks()
@@ -71,7 +71,7 @@ def quiet(patience):
     return False
 
 
-def prefer(pid):
+def raise_priority(pid):
     """Runs a process that has just begun, and the threads it will have, rather than those of others. The kernel may group
     processes by session and weigh the groups."""
     os.setpriority(os.PRIO_PROCESS, pid, NICE)
@@ -80,7 +80,7 @@ def prefer(pid):
         group.write_text(f"{NICE}\n")
 
 
-def relax(pid, worker_tid):
+def restore_priority(pid, worker_tid):
     """All threads but this one are as those of others again."""
     for tid in threads(pid):
         if tid != worker_tid:
@@ -88,14 +88,14 @@ def relax(pid, worker_tid):
                 os.setpriority(os.PRIO_PROCESS, tid, 0)
 
 
-class Watch:
+class CpuWatch:
     """Follows the polling thread of processes, by name, until stopped: how long each was kept from its CPU. `ask` is called
     once, amid the first trial or load."""
 
     def __init__(self, pids, ask):
         self.workers = {name: (pid, worker(pid, CPUS[name])) for name, pid in pids.items()}
         for pid, tid in self.workers.values():
-            relax(pid, tid)
+            restore_priority(pid, tid)
         self.began, self.load, self.steal = time.monotonic(), [os.getloadavg()[0]], ticks()[2]
         self.first, self.last = self.read(), {}
         self.ask, self.answer = ask, None

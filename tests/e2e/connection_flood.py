@@ -1,7 +1,7 @@
 """Connections in masses: a process for each source address, each with many attempts under way at once.
 
-As a program, `storm.py ADDRESS PORT SOURCE COUNT` makes at least COUNT and goes on until its standard input ends; then it
-prints what became of them. `Storm` runs several.
+As a program, `connection_flood.py ADDRESS PORT SOURCE COUNT` makes at least COUNT and goes on until its standard input
+ends; then it prints what became of them. `ConnectionFlood` runs several.
 An attempt is `opened` when the other side's kernel has answered, `refused` when it said no, `unanswered` when it has
 said nothing for half a second, as a kernel does whose queue is full.
 """
@@ -19,7 +19,7 @@ import time
 
 # Attempts under way and connections held open, in each process.
 WAITING, HELD = 256, 200
-PATIENCE = 0.5
+UNANSWERED_AFTER = 0.5
 STOP = 0
 RESET = struct.pack("ii", 1, 0)
 
@@ -65,7 +65,7 @@ def attempts(address, port, source, count):
         while len(held) > HELD:
             abort(held.popleft())
         # In the order of their beginning.
-        patient = time.monotonic() - PATIENCE
+        patient = time.monotonic() - UNANSWERED_AFTER
         for number, (connection, since) in list(waiting.items()):
             if since > patient:
                 break
@@ -79,8 +79,8 @@ def attempts(address, port, source, count):
     return {**tally, "began": began, "ended": ended}
 
 
-class Storm:
-    """A storm that rages. `spawn` starts a program, as `Host.spawn` does."""
+class ConnectionFlood:
+    """A flood under way. `spawn` starts a program, as `Host.spawn` does."""
 
     def __init__(self, spawn, address, port, sources, count):
         words = [sys.executable, os.path.abspath(__file__), address, str(port)]
@@ -96,13 +96,13 @@ class Storm:
         for process in self.processes:
             process.stdin = None
             out, _ = process.communicate(timeout=120)
-            assert process.returncode == 0, "the storm has failed"
+            assert process.returncode == 0, "the flood has failed"
             parts.append(json.loads(out))
         whole = {key: sum(part[key] for part in parts) for key in ("attempts", "opened", "refused", "unanswered")}
         whole["seconds"] = max(part["ended"] for part in parts) - min(part["began"] for part in parts)
         for key in ("attempts", "opened"):
             whole[f"{key}_a_second"] = round(whole[key] / whole["seconds"])
-        print(f"storm: {json.dumps(whole)}")
+        print(f"flood: {json.dumps(whole)}")
         return whole
 
     def __enter__(self):

@@ -1,7 +1,7 @@
--- A stand-in for the `pktgen` table of Pktgen-DPDK: refuses what the tool does not have, prints each call, and counts packets
--- while a clock runs. STAND_IN_STATS: `flat` (older versions) or `curr` (recent ones); STAND_IN_LOSS: one in so many is lost.
+-- A stub of the `pktgen` table of Pktgen-DPDK: refuses what the tool does not have, prints each call, and counts packets
+-- while a clock runs. STUB_STATS: `flat` (older versions) or `curr` (recent ones); STUB_LOSS: one in so many is lost.
 
-local flavour, loss = os.getenv("STAND_IN_STATS"), tonumber(os.getenv("STAND_IN_LOSS") or "0")
+local flavour, loss = os.getenv("STUB_STATS"), tonumber(os.getenv("STUB_LOSS") or "0")
 local LINE = 10000 -- packets a second at 100 percent
 local ports = {}
 for port = 0, 1 do
