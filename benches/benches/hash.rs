@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use benches::throughput::{case::Mode, director::snapshot};
+use benches::throughput::{case::Mode, homeward::snapshot};
 use common::{
     id::VserverId,
     slb::{KeySpace, SessionKey, display_hash},

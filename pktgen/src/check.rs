@@ -13,7 +13,6 @@ use crate::{
 pub struct FieldError {
     /// Such as `agent[1].address`.
     pub field: String,
-    /// For people.
     pub reason: String,
 }
 

@@ -21,7 +21,6 @@ pub enum Command {
     Deaf(String),
     /// It hears again.
     Hear(String),
-    /// How things stand.
     Status,
     /// Come to an end.
     Stop,
@@ -50,7 +49,6 @@ impl FromStr for Command {
 /// A command and who waits for its answer.
 #[derive(Debug)]
 pub struct CommandRequest {
-    /// The command.
     pub command: Command,
     reply_to: SyncSender<String>,
 }

@@ -16,11 +16,11 @@ use crate::{
     check::{FieldError, Sending, sending},
     command::Command,
     host_stack::HostStack,
-    nai::Pattern,
+    nai::NaiPattern,
     population::Population,
     port_loop::{Activity, Endpoint, MOST, Transmit},
     scenario::{Agent, Scenario, Traffic},
-    template::{Path, Template},
+    template::{FrameAddresses, Template},
 };
 
 /// A foreign agent as the generator uses it.
@@ -34,7 +34,7 @@ pub(crate) struct ForeignAgent {
     pub next_hop: Ipv4Addr,
 }
 
-/// The foreign agents on a port with the address `mac`, and the host_stack that speaks for them.
+/// The foreign agents on a port with the address `mac`, and the host stack that speaks for them.
 pub(crate) fn foreign_agents(parts: &Sending<'_>, mac: MacAddr) -> (Vec<ForeignAgent>, HostStack) {
     let target = parts.target;
     let agent = |agent: &Agent| ForeignAgent {
@@ -45,21 +45,21 @@ pub(crate) fn foreign_agents(parts: &Sending<'_>, mac: MacAddr) -> (Vec<ForeignA
     let foreign_agents: Vec<ForeignAgent> = parts.agents.iter().map(agent).collect();
     let mut host_stack = HostStack::new(foreign_agents.iter().map(|agent| (agent.address, agent.mac)));
     for agent in &foreign_agents {
-        host_stack.seek(agent.next_hop, agent.address, target.mac);
+        host_stack.resolve(agent.next_hop, agent.address, target.mac);
     }
     (foreign_agents, host_stack)
 }
 
 /// How replies are read.
 #[derive(Clone, Debug)]
-pub(crate) struct ReplyReader {
-    pattern: Pattern,
+pub(crate) struct ReplyParser {
+    pattern: NaiPattern,
     first: u32,
     source_port: u16,
     association: Option<Association>,
 }
 
-impl ReplyReader {
+impl ReplyParser {
     /// For replies to the requests of `scenario`.
     pub fn new(scenario: &Scenario, parts: &Sending<'_>) -> Self {
         Self {
@@ -123,7 +123,6 @@ enum State {
     Sending(Duration),
     /// Since then, only answers are waited for.
     Draining(Duration),
-    /// The end.
     Done,
 }
 
@@ -132,9 +131,9 @@ pub struct Generator {
     foreign_agents: Vec<ForeignAgent>,
     host_stack: HostStack,
     template: Template,
-    pattern: Pattern,
+    pattern: NaiPattern,
     first: u32,
-    reader: ReplyReader,
+    reader: ReplyParser,
     traffic: Traffic,
     /// Requests to send, retransmissions not counted.
     wanted: Option<u64>,
@@ -169,7 +168,7 @@ impl Generator {
             template: Template::new(scenario, parts.nodes.nai.clone(), (target.address, target.port)),
             pattern: parts.nodes.nai.clone(),
             first: parts.nodes.first,
-            reader: ReplyReader::new(scenario, &parts),
+            reader: ReplyParser::new(scenario, &parts),
             wanted,
             population: Population::new(parts.nodes, &traffic, scenario.seed),
             clock: clock.into(),
@@ -206,11 +205,11 @@ impl Generator {
 
     fn send(&mut self, now: Duration, node: u32, attempt: u8, out: &mut dyn Transmit) -> bool {
         let agent = self.foreign_agents[node as usize % self.foreign_agents.len()];
-        let Some(next_hop) = self.host_stack.hop(agent.next_hop) else { return false };
-        let path = Path { agent: agent.address, source: agent.mac, next_hop };
+        let Some(next_hop) = self.host_stack.mac_of(agent.next_hop) else { return false };
+        let addresses = FrameAddresses { agent: agent.address, source: agent.mac, next_hop };
         let seconds = self.clock + now.as_secs();
         let identification = seconds << 32 | u64::from(self.registrations.next_serial());
-        let frame = self.template.frame(path, self.first + node, identification);
+        let frame = self.template.frame(addresses, self.first + node, identification);
         if !out.send(frame) {
             return false;
         }
@@ -282,7 +281,7 @@ impl Endpoint for Generator {
         self.host_stack.poll(now, out);
         match self.state {
             State::Resolving => {
-                let Some(hop) = self.host_stack.unknown() else {
+                let Some(hop) = self.host_stack.unresolved() else {
                     self.started = Some(now);
                     self.state = State::Sending(now);
                     return Activity::Busy;

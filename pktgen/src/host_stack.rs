@@ -1,4 +1,4 @@
-//! The manners of a host on the wire: answers ARP and ping for its addresses, finds out next hops.
+//! A host on the wire: answers ARP and ping for its addresses, finds out next hops.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,27 +46,27 @@ impl HostStack {
         Self { unasked: addresses.keys().copied().collect(), addresses, hops: BTreeMap::new() }
     }
 
-    /// Has `hop` found out by `asker`, one of the host_stack's addresses; or knows it already.
-    pub fn seek(&mut self, hop: Ipv4Addr, asker: Ipv4Addr, mac: Option<MacAddr>) {
+    /// Has `hop` found out by `asker`, one of its own addresses; or knows it already.
+    pub fn resolve(&mut self, hop: Ipv4Addr, asker: Ipv4Addr, mac: Option<MacAddr>) {
         self.hops.entry(hop).or_insert(Hop { asker, mac, asked: None });
     }
 
     /// The next hop's address on the wire, if it is known.
-    pub fn hop(&self, hop: Ipv4Addr) -> Option<MacAddr> {
+    pub fn mac_of(&self, hop: Ipv4Addr) -> Option<MacAddr> {
         self.hops.get(&hop)?.mac
     }
 
     /// The first next hop that is not known.
-    pub fn unknown(&self) -> Option<Ipv4Addr> {
+    pub fn unresolved(&self) -> Option<Ipv4Addr> {
         self.hops.iter().find(|(_, hop)| hop.mac.is_none()).map(|(address, _)| *address)
     }
 
-    /// Somebody has asked for each of the host_stack's addresses by ARP.
+    /// Somebody has asked for each of its addresses by ARP.
     pub fn all_asked(&self) -> bool {
         self.unasked.is_empty()
     }
 
-    /// True for the host_stack's own frames.
+    /// True for its own frames.
     pub fn is_own(&self, source: MacAddr) -> bool {
         self.addresses.values().any(|mac| *mac == source)
     }
@@ -83,7 +83,7 @@ impl HostStack {
         }
     }
 
-    /// Takes ARP, and ping for the host_stack's addresses; true if the frame was one of these.
+    /// Takes ARP, and ping for its addresses; true if the frame was one of these.
     pub fn receive(&mut self, frame: &ethernet::Parsed<'_>, out: &mut dyn Transmit) -> bool {
         match frame.ethertype {
             ethernet::ARP => {

@@ -36,11 +36,11 @@ const NTP: u64 = 2_208_988_800;
 #[command(version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
-    mode: Mode,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum Mode {
+enum Action {
     /// Plays foreign agents: sends registration requests for a population of mobile nodes, accounts for the replies.
     ///
     /// Answers ARP and ping for the foreign agents' addresses and finds out the next hop by ARP. Ends when all is sent
@@ -179,14 +179,16 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
-    let done = match Cli::parse().mode {
-        Mode::Generate(arguments) => generate(&arguments),
-        Mode::Respond(arguments) => respond(&arguments),
-        Mode::Measure(arguments) => measure(&arguments),
-        Mode::Report { result, html, quiet } => again(&result, html.as_deref(), quiet),
-        Mode::WritePcap(arguments) => write_pcap(&arguments),
-        Mode::Check { scenario } => Scenario::load(&scenario).map(|_| ExitCode::SUCCESS).map_err(Into::into),
-        Mode::Scenarios { name } => scenarios(name.as_deref()),
+    let done = match Cli::parse().action {
+        Action::Generate(arguments) => generate(&arguments),
+        Action::Respond(arguments) => respond(&arguments),
+        Action::Measure(arguments) => measure(&arguments),
+        Action::Report { result, html, quiet } => show_again(&result, html.as_deref(), quiet),
+        Action::WritePcap(arguments) => write_pcap(&arguments),
+        Action::Check { scenario } => {
+            Scenario::load(&scenario).map(|_| ExitCode::SUCCESS).map_err(Into::into)
+        }
+        Action::Scenarios { name } => scenarios(name.as_deref()),
     };
     done.unwrap_or_else(|error| {
         eprintln!("pktgen: {error:#}");
@@ -315,7 +317,7 @@ fn write_html(result: &Report, mut file: File, path: &Path) -> anyhow::Result<()
 }
 
 /// A kept result, as it would have been shown.
-fn again(kept: &Path, html: Option<&Path>, quiet: bool) -> anyhow::Result<ExitCode> {
+fn show_again(kept: &Path, html: Option<&Path>, quiet: bool) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(kept).with_context(|| kept.display().to_string())?;
     let result: Report = serde_json::from_str(&text)
         .with_context(|| format!("{}: not a result of pktgen measure", kept.display()))?;

@@ -4,7 +4,7 @@ use std::{io::Write, str::FromStr};
 
 /// `mwts-mip-np-user{n}@ispxyz.com`, or `{n:08}` for a number of eight digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub struct NaiPattern {
     before: String,
     after: String,
     digits: usize,
@@ -12,7 +12,7 @@ pub struct Pattern {
 
 /// The text is not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
+pub enum NaiPatternError {
     /// No place for the number.
     #[error("expected one {{n}} or {{n:0WIDTH}} in the NAI")]
     Place,
@@ -24,28 +24,28 @@ pub enum PatternError {
 const MOST_DIGITS: usize = 10;
 const LONGEST: usize = 255;
 
-impl FromStr for Pattern {
-    type Err = PatternError;
+impl FromStr for NaiPattern {
+    type Err = NaiPatternError;
 
-    fn from_str(text: &str) -> Result<Self, PatternError> {
-        let (before, rest) = text.split_once("{n").ok_or(PatternError::Place)?;
-        let (width, after) = rest.split_once('}').ok_or(PatternError::Place)?;
+    fn from_str(text: &str) -> Result<Self, NaiPatternError> {
+        let (before, rest) = text.split_once("{n").ok_or(NaiPatternError::Place)?;
+        let (width, after) = rest.split_once('}').ok_or(NaiPatternError::Place)?;
         let digits = match width.strip_prefix(":0") {
             None if width.is_empty() => 1,
-            None => return Err(PatternError::Place),
-            Some(width) => width.parse().map_err(|_| PatternError::Place)?,
+            None => return Err(NaiPatternError::Place),
+            Some(width) => width.parse().map_err(|_| NaiPatternError::Place)?,
         };
         if !(1..=MOST_DIGITS).contains(&digits) || after.contains(['{', '}']) || before.contains('}') {
-            return Err(PatternError::Place);
+            return Err(NaiPatternError::Place);
         }
         if before.len() + after.len() + MOST_DIGITS > LONGEST {
-            return Err(PatternError::Length);
+            return Err(NaiPatternError::Length);
         }
         Ok(Self { before: before.into(), after: after.into(), digits })
     }
 }
 
-impl Pattern {
+impl NaiPattern {
     /// Appends the NAI of node `number`.
     pub fn write(&self, number: u32, out: &mut Vec<u8>) {
         out.extend_from_slice(self.before.as_bytes());
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn a_number_becomes_a_nai_and_back() {
-        let plain: Pattern = "mwts-mip-np-user{n}@ispxyz.com".parse().unwrap();
-        let wide: Pattern = "user{n:08}@r".parse().unwrap();
+        let plain: NaiPattern = "mwts-mip-np-user{n}@ispxyz.com".parse().unwrap();
+        let wide: NaiPattern = "user{n:08}@r".parse().unwrap();
         assert_eq!(plain.nai(1), "mwts-mip-np-user1@ispxyz.com");
         assert_eq!(wide.nai(42), "user00000042@r");
         for pattern in [plain, wide] {
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused() {
         for bad in ["", "user", "user{n", "user{n:8}", "user{n:0}", "user{n:011}", "user{n}{n}", "u{x}{n}"] {
-            assert_eq!(bad.parse::<Pattern>(), Err(PatternError::Place), "{bad}");
+            assert_eq!(bad.parse::<NaiPattern>(), Err(NaiPatternError::Place), "{bad}");
         }
-        assert_eq!(format!("{}{{n}}", "u".repeat(250)).parse::<Pattern>(), Err(PatternError::Length));
+        assert_eq!(format!("{}{{n}}", "u".repeat(250)).parse::<NaiPattern>(), Err(NaiPatternError::Length));
     }
 }

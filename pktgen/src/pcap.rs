@@ -8,7 +8,7 @@ use crate::{
     check::{FieldError, sending},
     population::Population,
     scenario::Scenario,
-    template::{Path, Template},
+    template::{FrameAddresses, Template},
 };
 
 /// Why there is no file.
@@ -57,11 +57,11 @@ pub fn write(
     for serial in 0..requests {
         let node = population.draw().node;
         let agent = &parts.agents[node as usize % parts.agents.len()];
-        let path = Path { agent: agent.address, source: agent.mac.unwrap_or(port), next_hop };
+        let addresses = FrameAddresses { agent: agent.address, source: agent.mac.unwrap_or(port), next_hop };
         let micros = (serial as f64 * 1e6 / rate) as u64;
         let (seconds, part) = (micros / 1_000_000, micros % 1_000_000);
         let identification = (CLOCK + seconds) << 32 | (serial & 0xffff_ffff);
-        let frame = template.frame(path, parts.nodes.first + node, identification);
+        let frame = template.frame(addresses, parts.nodes.first + node, identification);
         let length = frame.len() as u32;
         words(out, &[seconds as u32, part as u32, length, length])?;
         out.write_all(frame)?;

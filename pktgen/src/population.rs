@@ -28,7 +28,6 @@ pub enum Kind {
 pub struct NextNode {
     /// From 0.
     pub node: u32,
-    /// Why it is.
     pub kind: Kind,
 }
 
@@ -85,12 +84,10 @@ impl Population {
         self.mix = mix;
     }
 
-    /// The shares.
     pub fn mix(&self) -> TrafficMix {
         self.mix
     }
 
-    /// The next node.
     pub fn draw(&mut self) -> NextNode {
         let draw = self.decide();
         if self.mix.retransmit > 0.0 && draw.kind != Kind::Retransmission {

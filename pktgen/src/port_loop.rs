@@ -125,7 +125,6 @@ impl<Q: PortQueue> Transmit for BufferedPort<Q> {
 /// An endpoint on a port.
 pub struct PortLoop<Q: PortQueue, E> {
     port: BufferedPort<Q>,
-    /// The endpoint.
     pub endpoint: E,
     commands: Receiver<CommandRequest>,
     burst: Burst<Q::Frame>,

@@ -25,24 +25,18 @@ use crate::{
 pub struct Latency {
     /// Half of the answers came within.
     pub p50: f64,
-    /// 99 of 100.
     pub p99: f64,
-    /// 999 of 1000.
     pub p999: f64,
-    /// All.
     pub max: f64,
 }
 
 /// What the foreign agents saw.
 #[derive(Clone, Debug, Serialize)]
 pub struct GenerateReport {
-    /// The scenario.
     pub scenario: String,
     /// Seconds from the first request to the last thing that happened.
     pub seconds: f64,
-    /// Mobile nodes.
     pub nodes: Nodes,
-    /// Requests.
     pub requests: RequestCounters,
     /// Answers by code.
     pub codes: BTreeMap<u8, u64>,
@@ -52,13 +46,11 @@ pub struct GenerateReport {
     pub home_agents: Vec<ReplyCounters>,
     /// Absent without answers.
     pub latency_ms: Option<Latency>,
-    /// The port.
     pub port: PortCounters,
     /// Why nothing could be sent.
     pub failure: Option<String>,
 }
 
-/// Mobile nodes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Nodes {
     /// Of the scenario.
@@ -113,7 +105,6 @@ impl GenerateReport {
         self.failure.is_none() && self.nodes.registered == self.nodes.count && self.wrong.is_empty()
     }
 
-    /// For people.
     pub fn table(&self) -> String {
         let (nodes, requests) = (&self.nodes, &self.requests);
         let rate = if self.seconds > 0.0 { requests.sent as f64 / self.seconds } else { 0.0 };
@@ -166,13 +157,10 @@ fn port_line(port: &PortCounters) -> String {
 /// What the home agents saw.
 #[derive(Clone, Debug, Serialize)]
 pub struct RespondReport {
-    /// The scenario.
     pub scenario: String,
     /// Seconds that they lived.
     pub seconds: f64,
-    /// Each.
     pub home_agents: Vec<Status>,
-    /// The port.
     pub port: PortCounters,
 }
 
@@ -183,7 +171,6 @@ impl RespondReport {
         Self { scenario: scenario.into(), seconds: now.as_secs_f64(), home_agents, port }
     }
 
-    /// For people.
     pub fn table(&self) -> String {
         let mut text = format!("{}: {:.1} s\n", self.scenario, self.seconds);
         let columns =

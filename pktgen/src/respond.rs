@@ -37,7 +37,6 @@ struct Node {
     until: Option<Duration>,
 }
 
-/// A home agent.
 struct HomeAgent {
     name: String,
     address: Ipv4Addr,
@@ -61,17 +60,13 @@ struct Arrival<'a> {
 /// What a home agent reports.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
-    /// Its name.
     pub name: String,
-    /// Its real address.
     pub address: Ipv4Addr,
     /// Its address on the wire.
     pub mac: MacAddr,
     /// Told to hear nothing.
     pub deaf: bool,
-    /// Nodes registered.
     pub bindings: usize,
-    /// What it counted.
     #[serde(flatten)]
     pub counters: HomeAgentCounters,
 }
@@ -111,7 +106,7 @@ impl Responder {
             .collect();
         let mut host_stack = HostStack::new(agents.iter().map(|agent| (agent.address, agent.mac)));
         if let (Some(gateway), Some(agent)) = (scenario.respond.gateway, agents.first()) {
-            host_stack.seek(gateway, agent.address, None);
+            host_stack.resolve(gateway, agent.address, None);
         }
         Ok(Self {
             agents,
@@ -177,7 +172,7 @@ impl Responder {
         };
         let next_hop = match self.gateway {
             None => Some(arrival.from),
-            Some(gateway) => self.host_stack.hop(gateway),
+            Some(gateway) => self.host_stack.mac_of(gateway),
         };
         let sent = next_hop.is_some_and(|hop| out.send(&agent.frame(hop, &arrival, &reply)));
         self.agents[index].counters.unsent += u64::from(!sent);

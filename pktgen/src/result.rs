@@ -24,20 +24,17 @@ pub enum Mode {
     Soak,
 }
 
-/// A measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`VERSION`].
     pub version: u32,
-    /// The question.
     pub mode: Mode,
     /// What was sent where.
-    pub scenario: Setting,
+    pub scenario: ScenarioSummary,
     /// Seconds since 1970 at the beginning.
     pub began: u64,
     /// From the first frame to the last thing that happened.
     pub seconds: f64,
-    /// The answer.
     pub outcome: Outcome,
     /// In order of time.
     pub steps: Vec<Step>,
@@ -61,7 +58,6 @@ pub struct Report {
 /// What the generator ran on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostInfo {
-    /// Host name.
     pub host: String,
     /// Model of the first processor.
     pub cpu: String,
@@ -71,7 +67,6 @@ pub struct HostInfo {
     pub memory: u64,
     /// Release of the kernel.
     pub kernel: String,
-    /// Version of DPDK.
     pub dpdk: String,
     /// Version of this program.
     pub pktgen: String,
@@ -79,7 +74,7 @@ pub struct HostInfo {
 
 /// What was sent where.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct ScenarioSummary {
     /// Name of the scenario.
     pub name: String,
     /// Of all that is random.
@@ -96,7 +91,6 @@ pub struct Setting {
     pub new: Option<f64>,
     /// Share of requests that repeat one just sent.
     pub retransmit: f64,
-    /// Foreign agents.
     pub agents: u32,
     /// Address and UDP port that requests are sent to.
     pub target: String,
@@ -108,7 +102,6 @@ pub struct Setting {
     pub sink: Option<String>,
 }
 
-/// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The question could be answered and no invariant broke.
@@ -166,7 +159,6 @@ pub enum Phase {
 pub struct Step {
     /// From 0.
     pub index: u32,
-    /// What for.
     pub phase: Phase,
     /// For people: `trial 3`, `50 %`, `minute 12`.
     pub label: String,
@@ -219,7 +211,6 @@ impl Step {
 /// Every frame has exactly one end: `sent = right + wrong + corrupted + lost`. What came twice is counted besides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frames {
-    /// Frames sent.
     pub sent: u64,
     /// Of nodes that had not sent before, among them.
     pub new: u64,
@@ -249,32 +240,23 @@ pub struct Frames {
 /// Microseconds from sending to arrival (to the reply, without a receiving port).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Frames measured.
     pub count: u64,
-    /// Fastest.
     pub min: f64,
-    /// Average.
     pub mean: f64,
     /// Half were at most this slow.
     pub p50: f64,
-    /// 90 of 100.
     pub p90: f64,
-    /// 99 of 100.
     pub p99: f64,
-    /// 999 of 1000.
     pub p999: f64,
-    /// Slowest.
     pub max: f64,
     /// Percentile (0 to 100) and latency, ever denser towards 100: for a curve over 1 / (1 - percentile / 100).
     pub curve: Vec<(f64, f64)>,
 }
 
-/// A home agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HomeAgent {
     /// Its name, or its address if it has none.
     pub name: String,
-    /// Its real address.
     pub address: String,
     /// Frames that arrived right.
     pub right: u64,
@@ -289,7 +271,6 @@ pub struct HomeAgent {
 pub struct Port {
     /// `port` or `sink`.
     pub role: String,
-    /// DPDK device.
     pub device: String,
     /// Frames received, all protocols.
     pub received: u64,
@@ -308,7 +289,6 @@ pub struct Port {
 pub struct Worker {
     /// From 0.
     pub worker: u32,
-    /// Frames received.
     pub frames: u64,
 }
 

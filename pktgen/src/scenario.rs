@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::{
     check,
     measure::config::{Director, Mode, Sink},
-    nai::Pattern,
+    nai::NaiPattern,
     rate_schedule::RateSchedule,
 };
 
@@ -31,28 +31,16 @@ use crate::{
 pub enum ScenarioError {
     /// The file cannot be read.
     #[error("{file}: {reason}")]
-    Read {
-        /// Which file.
-        file: PathBuf,
-        /// Why.
-        reason: std::io::Error,
-    },
+    Read { file: PathBuf, reason: std::io::Error },
     /// It is not a scenario: the text has line, column and the line itself.
     #[error("{file}: {reason}")]
-    Syntax {
-        /// Which file.
-        file: PathBuf,
-        /// Where and why.
-        reason: Box<toml::de::Error>,
-    },
+    Syntax { file: PathBuf, reason: Box<toml::de::Error> },
     /// A value that cannot be, or one that is missing.
     #[error("{file}: {field}: {reason}")]
     Field {
-        /// Which file.
         file: PathBuf,
         /// Which field, such as `agent[1].address`.
         field: String,
-        /// What is wrong.
         reason: String,
     },
 }
@@ -67,7 +55,6 @@ pub struct Scenario {
     /// Of everything that is drawn at random.
     #[serde(default = "one")]
     pub seed: u64,
-    /// Where.
     pub port: Option<Port>,
     /// The foreign agents that send requests.
     #[serde(default, rename = "agent")]
@@ -93,14 +80,11 @@ pub struct Scenario {
     pub respond: Respond,
     /// The port on the home agents' side, for measurements that see both ends.
     pub sink: Option<Sink>,
-    /// What is measured.
     #[serde(default)]
     pub director: Director,
-    /// How.
     pub mode: Option<Mode>,
 }
 
-/// The DPDK port.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
@@ -166,7 +150,6 @@ impl FromStr for Pages {
     }
 }
 
-/// A foreign agent.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agent {
@@ -185,7 +168,6 @@ pub struct Agent {
 pub struct Target {
     /// A virtual server, or a home agent.
     pub address: Ipv4Addr,
-    /// UDP port.
     #[serde(default = "mobile_ip")]
     pub port: u16,
     /// Next hop; absent: the target is on the wire itself.
@@ -195,14 +177,12 @@ pub struct Target {
     pub mac: Option<MacAddr>,
 }
 
-/// The mobile nodes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nodes {
     /// Their NAIs; `{n}` is the node's number, `{n:08}` with leading zeros.
     #[serde(deserialize_with = "from_text")]
-    pub nai: Pattern,
-    /// How many.
+    pub nai: NaiPattern,
     pub count: u32,
     /// Number of the first.
     #[serde(default = "first")]
@@ -232,16 +212,13 @@ pub enum Choice {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
-    /// Home Agent field.
     pub home_agent: Ipv4Addr,
-    /// Home Address field.
     pub home_address: Ipv4Addr,
     /// Seconds; 0 deregisters.
     pub lifetime: u16,
     /// Letters out of S B D M G T.
     #[serde(deserialize_with = "flags")]
     pub flags: Flags,
-    /// UDP source port.
     pub source_port: u16,
     /// Bytes of a frame without FCS, filled up with extensions that a receiver skips; absent: as it comes.
     pub frame_size: Option<u16>,
@@ -291,7 +268,7 @@ pub struct Traffic {
     pub retransmit_after: Duration,
     /// How often at most.
     pub retransmissions: u8,
-    /// New nodes in random request instead of by number.
+    /// New nodes in random order instead of by number.
     pub shuffle: bool,
     /// Seconds to wait for the last answers.
     #[serde(deserialize_with = "seconds")]
@@ -382,7 +359,6 @@ impl TryFrom<RawAuthentication> for Authentication {
 pub struct HomeAgent {
     /// Its name in commands and reports.
     pub name: String,
-    /// Its real address.
     pub address: Ipv4Addr,
     /// Its address on the wire, by which dispatched requests tell home agents apart; absent: 02:00 and the real
     /// address.

@@ -17,12 +17,11 @@ use common::{
 use zerocopy::IntoBytes;
 
 use crate::{
-    nai::Pattern,
+    nai::NaiPattern,
     scenario::{Request, Scenario},
     test_payload::{self, TestPayload},
 };
 
-/// NAI extension.
 const NAI: u8 = 131;
 /// Skippable experimental extension.
 const EXPERIMENTAL: u8 = 255;
@@ -32,18 +31,16 @@ const AUTHENTICATION: usize = 2 + 4 + auth::LENGTH;
 /// Bytes of a request's frame with a NAI of `nai` bytes, before it is filled up.
 pub fn frame_length(scenario: &Scenario, nai: usize) -> usize {
     let authentication = if scenario.authentication.is_some() { AUTHENTICATION } else { 0 };
-    let probe = if scenario.mode.is_some() { test_payload::LENGTH } else { 0 };
-    HEADERS + RRQ_FIXED + 2 + nai + probe + authentication
+    let payload = if scenario.mode.is_some() { test_payload::LENGTH } else { 0 };
+    HEADERS + RRQ_FIXED + 2 + nai + payload + authentication
 }
 
 /// Who sends a request, and where its frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Path {
+pub struct FrameAddresses {
     /// IPv4 source and care-of address.
     pub agent: Ipv4Addr,
-    /// Ethernet source.
     pub source: MacAddr,
-    /// Ethernet destination.
     pub next_hop: MacAddr,
 }
 
@@ -51,7 +48,7 @@ pub struct Path {
 #[derive(Clone, Debug)]
 pub struct Template {
     request: Request,
-    nai: Pattern,
+    nai: NaiPattern,
     target: (Ipv4Addr, u16),
     association: Option<Association>,
     message: Vec<u8>,
@@ -60,7 +57,7 @@ pub struct Template {
 
 impl Template {
     /// For the requests of `scenario` with these NAIs to that address and port.
-    pub fn new(scenario: &Scenario, nai: Pattern, target: (Ipv4Addr, u16)) -> Self {
+    pub fn new(scenario: &Scenario, nai: NaiPattern, target: (Ipv4Addr, u16)) -> Self {
         Self {
             request: scenario.request.clone(),
             nai,
@@ -72,39 +69,40 @@ impl Template {
     }
 
     /// Makes the frame of a request of node `number`. The IPv4 identification is the lower half of the lower half.
-    pub fn frame(&mut self, path: Path, number: u32, identification: u64) -> &[u8] {
-        self.frame_with(path, number, identification, None)
+    pub fn frame(&mut self, addresses: FrameAddresses, number: u32, identification: u64) -> &[u8] {
+        self.frame_with(addresses, number, identification, None)
     }
 
-    /// Likewise, with a probe in it.
+    /// Makes the frame with a test payload in it.
     pub fn frame_with(
         &mut self,
-        path: Path,
+        addresses: FrameAddresses,
         number: u32,
         identification: u64,
-        probe: Option<TestPayload>,
+        payload: Option<TestPayload>,
     ) -> &[u8] {
-        self.compose(path.agent, number, identification, probe);
+        self.compose(addresses.agent, number, identification, payload);
         let frame = &mut self.frame;
         frame.clear();
         frame.resize(HEADERS, 0);
         frame.extend_from_slice(&self.message);
         let (ethernet, rest) = frame.split_at_mut(ethernet::LENGTH);
         let (ip, datagram) = rest.split_at_mut(ipv4::LENGTH);
-        ethernet.copy_from_slice(Ethernet::new(path.next_hop, path.source, ethernet::IPV4).as_bytes());
+        ethernet
+            .copy_from_slice(Ethernet::new(addresses.next_hop, addresses.source, ethernet::IPV4).as_bytes());
         let udp = Udp::new(self.request.source_port, self.target.1, self.message.len() as u16);
         datagram[..udp::LENGTH].copy_from_slice(udp.as_bytes());
         if self.request.udp_checksum {
-            udp::fill_checksum(datagram, path.agent, self.target.0);
+            udp::fill_checksum(datagram, addresses.agent, self.target.0);
         }
         let length = datagram.len() as u16;
-        let header = Ipv4::new(path.agent, self.target.0, ipv4::UDP, length, identification as u16);
+        let header = Ipv4::new(addresses.agent, self.target.0, ipv4::UDP, length, identification as u16);
         ip.copy_from_slice(header.as_bytes());
         frame
     }
 
     /// Makes the message. An authenticator covers it from its first byte, so it has a buffer of its own.
-    fn compose(&mut self, agent: Ipv4Addr, number: u32, identification: u64, probe: Option<TestPayload>) {
+    fn compose(&mut self, agent: Ipv4Addr, number: u32, identification: u64, payload: Option<TestPayload>) {
         let (request, message) = (&self.request, &mut self.message);
         message.clear();
         message.extend([RRQ, request.flags.0]);
@@ -115,11 +113,11 @@ impl Template {
         message.extend(identification.to_be_bytes());
         message.extend([NAI, self.nai.length(number) as u8]);
         self.nai.write(number, message);
-        let probe = probe.map(|probe| probe.write(message));
+        let payload = payload.map(|payload| payload.write(message));
         let authentication = if self.association.is_some() { AUTHENTICATION } else { 0 };
         let least = HEADERS + message.len() + authentication;
         fill(message, usize::from(request.frame_size.unwrap_or(0)).saturating_sub(least));
-        if let Some(at) = probe {
+        if let Some(at) = payload {
             test_payload::seal(message, at);
         }
         if let Some(association) = &self.association {

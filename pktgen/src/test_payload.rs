@@ -12,7 +12,6 @@ use common::wire::mobile_ip::RRQ_FIXED;
 
 /// Skippable experimental extension.
 const EXPERIMENTAL: u8 = 255;
-/// NAI extension.
 const NAI: u8 = 131;
 /// Mobile-Home authentication extension.
 const MOBILE_HOME: u8 = 32;

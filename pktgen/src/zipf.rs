@@ -36,7 +36,6 @@ impl Zipf {
         self.ranks
     }
 
-    /// A rank.
     pub fn draw(&self, random: &mut Rng) -> u32 {
         loop {
             let area = self.highest + random.f64() * (self.lowest - self.highest);

@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 
 const PKTGEN: &str = env!("CARGO_BIN_EXE_pktgen");
-const PATIENCE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(1);
 const SCENARIO: &str = r#"
 [port]
 device = "set on the command line"
@@ -130,7 +130,7 @@ fn ask(path: &Path, line: &str) -> String {
             BufReader::new(stream).read_line(&mut answer).unwrap();
             return answer;
         }
-        assert!(from.elapsed() < PATIENCE, "{} does not answer", path.display());
+        assert!(from.elapsed() < DEADLINE, "{} does not answer", path.display());
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -170,7 +170,7 @@ fn nodes_register_with_a_home_agent_that_was_deaf_and_hears_again() {
         answer["home_agents"][0].clone()
     };
     while home_agent()["unheard"].as_u64().unwrap() < 80 {
-        assert!(from.elapsed() < PATIENCE, "no requests come");
+        assert!(from.elapsed() < DEADLINE, "no requests come");
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(home_agent()["bindings"], 0);

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 use benches::throughput::{
     case::Case,
-    chart, director,
+    chart, homeward,
     plan::{Run, groups},
     report::{Results, json, table},
     rounds::{Settings, measure},
@@ -28,7 +28,7 @@ struct Arguments {
     /// Only rows of at most this many sessions
     #[arg(long, default_value_t = u32::MAX)]
     sessions: u32,
-    /// Only rows with this in their name, such as "new only", and their yardsticks
+    /// Only rows with this in their name, such as "new only", and their baselines
     #[arg(long, default_value = "")]
     only: String,
     /// Print the names of the rows and measure nothing
@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
     if let Some(case) = &arguments.child {
         let case: Case = serde_json::from_str(case)?;
         let capture = arguments.capture.context("--capture")?;
-        println!("{}", serde_json::to_string(&director::run(case, &capture, arguments.seconds)?)?);
+        println!("{}", serde_json::to_string(&homeward::run(case, &capture, arguments.seconds)?)?);
         return Ok(());
     }
     let wanted =

@@ -14,7 +14,7 @@ const BURST: usize = 64;
 
 /// A buffer of its own; one segment, never shared.
 #[derive(Debug)]
-pub struct FlatFrame(Box<Buffer>);
+pub struct MemoryFrame(Box<Buffer>);
 
 #[derive(Debug)]
 struct Buffer {
@@ -23,13 +23,13 @@ struct Buffer {
     end: usize,
 }
 
-impl FlatFrame {
+impl MemoryFrame {
     fn new() -> Self {
         Self(Box::new(Buffer { bytes: [0; ROOM], start: HEADROOM, end: HEADROOM }))
     }
 }
 
-impl Frame for FlatFrame {
+impl Frame for MemoryFrame {
     #[inline]
     fn data(&self) -> &[u8] {
         &self.0.bytes[self.0.start..self.0.end]
@@ -95,33 +95,33 @@ impl Frame for FlatFrame {
 
 /// The one queue of port 0.
 #[derive(Debug)]
-pub struct FlatQueue {
+pub struct MemoryQueue {
     capture: Arc<[Vec<u8>]>,
     next: usize,
-    free: Vec<FlatFrame>,
+    free: Vec<MemoryFrame>,
     /// Frames that it took.
     pub sent: Arc<std::sync::atomic::AtomicU64>,
 }
 
-impl FlatQueue {
+impl MemoryQueue {
     /// Receives `capture` in a circle.
     pub fn new(capture: Arc<[Vec<u8>]>) -> Self {
-        let free = (0..2 * BURST).map(|_| FlatFrame::new()).collect();
+        let free = (0..2 * BURST).map(|_| MemoryFrame::new()).collect();
         Self { capture, next: 0, free, sent: Arc::default() }
     }
 }
 
-impl PortQueue for FlatQueue {
-    type Frame = FlatFrame;
+impl PortQueue for MemoryQueue {
+    type Frame = MemoryFrame;
 
     fn port(&self) -> PortId {
         PortId(0)
     }
 
-    fn receive(&mut self, out: &mut Burst<FlatFrame>) -> usize {
+    fn receive(&mut self, out: &mut Burst<MemoryFrame>) -> usize {
         let room = BURST.min(out.remaining_capacity());
         for _ in 0..room {
-            let mut frame = self.free.pop().unwrap_or_else(FlatFrame::new);
+            let mut frame = self.free.pop().unwrap_or_else(MemoryFrame::new);
             let bytes = &self.capture[self.next];
             self.next = (self.next + 1) % self.capture.len();
             (frame.0.start, frame.0.end) = (HEADROOM, HEADROOM + bytes.len());
@@ -131,14 +131,14 @@ impl PortQueue for FlatQueue {
         room
     }
 
-    fn transmit(&mut self, out: &mut Burst<FlatFrame>) -> usize {
+    fn transmit(&mut self, out: &mut Burst<MemoryFrame>) -> usize {
         let count = out.len();
         self.free.extend(out.drain(..));
         self.sent.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed);
         count
     }
 
-    fn allocate(&mut self) -> Option<FlatFrame> {
-        Some(self.free.pop().unwrap_or_else(FlatFrame::new))
+    fn allocate(&mut self) -> Option<MemoryFrame> {
+        Some(self.free.pop().unwrap_or_else(MemoryFrame::new))
     }
 }

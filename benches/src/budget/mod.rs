@@ -4,5 +4,5 @@
 //! does not depend on the machine's load, so a change that exceeds the kept budget is seen at once.
 
 pub mod count;
-pub mod flat;
+pub mod memory_port;
 pub mod run;

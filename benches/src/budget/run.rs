@@ -12,11 +12,11 @@ use common::{
 use dataplane::{clock::FakeClock, worker::Worker};
 use serde::{Deserialize, Serialize};
 
-use super::flat::FlatQueue;
+use super::memory_port::MemoryQueue;
 use crate::throughput::{
     capture,
     case::Mode,
-    director::{acquaint, snapshot},
+    homeward::{create_sessions, snapshot},
     source::Source,
 };
 
@@ -39,7 +39,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All.
     pub const ALL: [Self; 4] = [Self::Dispatched, Self::Directed, Self::New, Self::Mixed];
 }
 
@@ -60,9 +59,9 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
     let director = Director::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
     let (ends, control) = link(1, 1, director);
     let snapshot = snapshot(mode, 1);
-    acquaint(&control.director, &snapshot, source.known(), FakeClock::default().now().tick());
+    create_sessions(&control.director, &snapshot, source.known(), FakeClock::default().now().tick());
     control.snapshot.store(Arc::new(snapshot));
-    let queue = FlatQueue::new(frames);
+    let queue = MemoryQueue::new(frames);
     let sent = Arc::clone(&queue.sent);
     let mut ends = ends.into_iter();
     let mut worker = Worker::new(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::Source;
 
-/// A row of the table beside its yardstick.
+/// A row of the table beside its baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// What the frames of the capture ask for.
@@ -14,13 +14,12 @@ pub struct Case {
     pub sessions: u32,
     /// How RRQs are sent on.
     pub mode: Mode,
-    /// Workers, each with a source and a share of the nodes of its own; the yardstick has as many cores.
+    /// Workers, each with a source and a share of the nodes of its own; the baseline has as many cores.
     pub workers: u8,
     /// Snapshots published a second meanwhile.
     pub publications: u32,
 }
 
-/// Kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Traffic {
@@ -32,7 +31,6 @@ pub enum Traffic {
     Mixed,
 }
 
-/// Forwarding mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -48,14 +46,14 @@ pub const MILLION: u32 = 1_000_000;
 /// What a figure is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Target {
+pub enum Threshold {
     /// It must not be less.
     AtLeast(f64),
     /// It must not be more.
     AtMost(f64),
 }
 
-impl Target {
+impl Threshold {
     /// Whether a figure reaches it.
     pub fn met(self, figure: f64) -> bool {
         match self {
@@ -65,7 +63,7 @@ impl Target {
     }
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for Threshold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::AtLeast(least) => write!(f, "at least {least}"),
@@ -75,13 +73,12 @@ impl std::fmt::Display for Target {
 }
 
 impl Case {
-    /// Its capture.
     pub fn source(&self) -> Source {
         Source { mixed: self.traffic == Traffic::Mixed, sessions: self.sessions, workers: self.workers }
     }
 
     /// The ratio to macswap that it is held against.
-    pub fn target(&self) -> Option<Target> {
+    pub fn target(&self) -> Option<Threshold> {
         if self.workers != 1 || self.publications != 0 {
             return None;
         }
@@ -93,7 +90,7 @@ impl Case {
             (Traffic::Mixed, Mode::Dispatched, 10_000_000) => 0.35,
             _ => return None,
         };
-        Some(Target::AtLeast(least))
+        Some(Threshold::AtLeast(least))
     }
 }
 

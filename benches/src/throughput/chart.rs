@@ -6,7 +6,7 @@ use plotters::{
 };
 
 use super::{
-    case::{Mode, Target},
+    case::{Mode, Threshold},
     plan::{Program, Run},
     row::Row,
 };
@@ -59,8 +59,8 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 /// The ratio that a row must reach.
 fn goal(row: &Row) -> Option<f64> {
     match row.run.case()?.target()? {
-        Target::AtLeast(least) => Some(least),
-        Target::AtMost(_) => None,
+        Threshold::AtLeast(least) => Some(least),
+        Threshold::AtMost(_) => None,
     }
 }
 
@@ -84,8 +84,8 @@ fn line(area: &Area<'_>, from: (i32, i32), to: (i32, i32), style: ShapeStyle) ->
 fn grid(area: &Area<'_>, x: &impl Fn(f64) -> i32, most: f64, foot: i32) -> Result<(), ChartError> {
     let step = [0.1, 0.2, 0.5, 1.0].into_iter().find(|step| most / step <= 12.0).unwrap_or(5.0);
     for mark in (0..=(most / step) as u32).map(|count| f64::from(count) * step) {
-        let yardstick = (mark - 1.0).abs() < 1e-9;
-        let style = if yardstick { TEXT.stroke_width(1) } else { GRID.stroke_width(1) };
+        let baseline = (mark - 1.0).abs() < 1e-9;
+        let style = if baseline { TEXT.stroke_width(1) } else { GRID.stroke_width(1) };
         line(area, (x(mark), HEAD - 4), (x(mark), foot + 4), style)?;
         words(area, &format!("{mark:.1}"), (x(mark), foot + 14), HPos::Center, 12)?;
     }
@@ -142,7 +142,7 @@ mod tests {
             .map(|run| Row {
                 run: *run,
                 rounds: [10.0, 14.0, 12.0].map(measured).to_vec(),
-                yardstick: [20.0; 3].map(measured).to_vec(),
+                baseline: [20.0; 3].map(measured).to_vec(),
             })
             .collect();
         let svg = svg(&rows).unwrap();

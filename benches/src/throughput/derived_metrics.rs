@@ -5,23 +5,23 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{
-    case::{Case, MILLION, Target, Traffic},
+    case::{Case, MILLION, Threshold, Traffic},
     measure::{Spread, Table},
-    row::{Row, over},
+    row::{Row, ratios},
 };
 
 /// A second worker must gain this much of what a second core gains testpmd.
-const GAIN: Target = Target::AtLeast(0.95);
+const GAIN: Threshold = Threshold::AtLeast(0.95);
 /// Publications may cost so many in a hundred.
-const LOSS: Target = Target::AtMost(3.0);
+const LOSS: Threshold = Threshold::AtMost(3.0);
 /// Bytes of the table a session of its capacity.
-const BYTES: Target = Target::AtMost(48.0);
+const BYTES: Threshold = Threshold::AtMost(48.0);
 /// Nodes in a hundred that find no room in a table at its capacity.
-const REFUSED: Target = Target::AtMost(0.1);
+const REFUSED: Threshold = Threshold::AtMost(0.1);
 
 /// A figure beside what it should be.
 #[derive(Clone, Debug, Serialize)]
-pub struct Finding {
+pub struct DerivedMetric {
     /// Of which rows.
     pub of: String,
     /// What the figure is.
@@ -29,30 +29,35 @@ pub struct Finding {
     /// The figure, over the rounds.
     pub figure: Spread,
     /// What is asked, of its median; nothing of a figure that is only shown.
-    pub target: Option<Target>,
+    pub target: Option<Threshold>,
     /// Whether it is reached.
     pub met: Option<bool>,
 }
 
-impl Finding {
-    fn new(of: String, what: &'static str, figure: Spread, target: Option<Target>) -> Self {
+impl DerivedMetric {
+    fn new(of: String, what: &'static str, figure: Spread, target: Option<Threshold>) -> Self {
         Self { of, what, figure, target, met: target.map(|target| target.met(figure.median)) }
     }
 }
 
 /// All that the rows show.
-pub fn all(rows: &[Row]) -> Vec<Finding> {
+pub fn all(rows: &[Row]) -> Vec<DerivedMetric> {
     let ours: Vec<(&Row, Case)> = rows.iter().filter_map(|row| Some((row, row.run.case()?))).collect();
-    let ratios = ours.iter().filter_map(|(row, case)| {
+    let to_macswap = ours.iter().filter_map(|(row, case)| {
         let target = Some(case.target()?);
-        Some(Finding::new(row.run.to_string(), "ratio to macswap", row.ratio(), target))
+        Some(DerivedMetric::new(row.run.to_string(), "ratio to macswap", row.ratio(), target))
     });
     let losses = ours.iter().filter(|(_, case)| case.publications > 0).filter_map(|(row, case)| {
         let without = find(&ours, &Case { publications: 0, ..*case })?;
-        let loss = over(&row.rounds, &without.rounds).map(|ratio| (1.0 - ratio) * 100.0);
-        Some(Finding::new(row.run.to_string(), "% slower than without", Spread::of(loss), Some(LOSS)))
+        let loss = ratios(&row.rounds, &without.rounds).map(|ratio| (1.0 - ratio) * 100.0);
+        Some(DerivedMetric::new(
+            row.run.to_string(),
+            "% slower than without",
+            Spread::from_values(loss),
+            Some(LOSS),
+        ))
     });
-    ratios.chain(gains(&ours)).chain(losses).chain(memory(&ours)).collect()
+    to_macswap.chain(gains(&ours)).chain(losses).chain(memory(&ours)).collect()
 }
 
 fn find<'a>(rows: &[(&'a Row, Case)], case: &Case) -> Option<&'a Row> {
@@ -60,54 +65,54 @@ fn find<'a>(rows: &[(&'a Row, Case)], case: &Case) -> Option<&'a Row> {
 }
 
 /// (Homeward with several workers / with one) / (testpmd with as many cores / with one), round by round.
-fn gains(rows: &[(&Row, Case)]) -> Vec<Finding> {
+fn gains(rows: &[(&Row, Case)]) -> Vec<DerivedMetric> {
     let several = rows.iter().filter(|(_, case)| case.workers > 1);
     several
         .filter_map(|(row, case)| {
             let one = find(rows, &Case { workers: 1, ..*case })?;
-            let gain = over(&row.rounds, &one.rounds);
-            let yardstick = over(&row.yardstick, &one.yardstick);
-            let ratio = Spread::of(gain.zip(yardstick).map(|(ours, theirs)| ours / theirs));
+            let gain = ratios(&row.rounds, &one.rounds);
+            let baseline = ratios(&row.baseline, &one.baseline);
+            let ratio = Spread::from_values(gain.zip(baseline).map(|(ours, theirs)| ours / theirs));
             // The retransmissions of a million nodes are what is asked about.
             let asked = case.traffic == Traffic::Repeats && case.sessions == MILLION;
-            let shown = |what, figure| Finding::new(row.run.to_string(), what, figure, None);
+            let shown = |what, figure| DerivedMetric::new(row.run.to_string(), what, figure, None);
             Some([
-                shown("times one worker", Spread::of(over(&row.rounds, &one.rounds))),
-                shown("times one core, testpmd", Spread::of(over(&row.yardstick, &one.yardstick))),
-                Finding::new(row.run.to_string(), "ratio of the gains", ratio, asked.then_some(GAIN)),
+                shown("times one worker", Spread::from_values(ratios(&row.rounds, &one.rounds))),
+                shown("times one core, testpmd", Spread::from_values(ratios(&row.baseline, &one.baseline))),
+                DerivedMetric::new(row.run.to_string(), "ratio of the gains", ratio, asked.then_some(GAIN)),
             ])
         })
         .flatten()
         .collect()
 }
 
-/// What the tables of a capacity take and refuse, a finding each; the largest decide, because all are whole pages.
-fn memory(rows: &[(&Row, Case)]) -> Vec<Finding> {
+/// What the tables of a capacity take and refuse, a metric each; the largest decide, because all are whole pages.
+fn memory(rows: &[(&Row, Case)]) -> Vec<DerivedMetric> {
     let mut sizes: Vec<u32> = rows.iter().map(|(_, case)| case.sessions).filter(|n| *n >= MILLION).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let finding = |size: u32, what, figure: fn(&Table) -> f64, target| {
+    let metric = |size: u32, what, figure: fn(&Table) -> f64, target| {
         // Only a single pass fills a table to its capacity; repeats have a larger one.
         let full = |case: &Case| case.sessions == size && case.traffic != Traffic::Repeats;
         let full = rows.iter().filter(|(_, case)| full(case)).flat_map(|(row, _)| &row.rounds);
         let values: Vec<f64> = full.filter_map(|round| round.table).map(|table| figure(&table)).collect();
         let of = format!("tables filled to a capacity of {size}");
-        (!values.is_empty()).then(|| Finding::new(of, what, Spread::of(values), Some(target)))
+        (!values.is_empty()).then(|| DerivedMetric::new(of, what, Spread::from_values(values), Some(target)))
     };
     let both = |size| {
         [
-            finding(size, "bytes a session", |table| table.bytes_per_session, BYTES),
-            finding(size, "% refused", |table| table.refused_percent, REFUSED),
+            metric(size, "bytes a session", |table| table.bytes_per_session, BYTES),
+            metric(size, "% refused", |table| table.refused_percent, REFUSED),
         ]
     };
     sizes.into_iter().flat_map(both).flatten().collect()
 }
 
 /// As text, one a line.
-pub fn text(findings: &[Finding]) -> String {
-    let wide = findings.iter().map(|finding| finding.of.len()).max().unwrap_or_default();
+pub fn text(metrics: &[DerivedMetric]) -> String {
+    let wide = metrics.iter().map(|metric| metric.of.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for Finding { of, what, figure, target, met } in findings {
+    for DerivedMetric { of, what, figure, target, met } in metrics {
         let figure = figure.text(2);
         // Writing to a string cannot fail.
         let _ = write!(text, "{of:<wide$}  {what:<23} {figure:<22}");
@@ -142,7 +147,7 @@ mod tests {
         let mode = Mode::Dispatched;
         let case = Case { traffic, sessions: MILLION, mode, workers, publications };
         let run = Run { source: case.source(), program: Program::Homeward(case) };
-        Row { run, rounds: ours.map(measured).to_vec(), yardstick: theirs.map(measured).to_vec() }
+        Row { run, rounds: ours.map(measured).to_vec(), baseline: theirs.map(measured).to_vec() }
     }
 
     #[test]
@@ -152,17 +157,17 @@ mod tests {
             row(1, 1000, [9.9, 7.6, 12.0], [20.0, 20.0, 20.0]),
             row(2, 0, [19.0, 12.0, 24.0], [40.0, 40.0, 40.0]),
         ];
-        let findings = all(&rows);
-        let of = |what: &str| findings.iter().find(|finding| finding.what == what).unwrap();
+        let metrics = all(&rows);
+        let of = |what: &str| metrics.iter().find(|metric| metric.what == what).unwrap();
         let rounded = |what| of(what).figure.text(2);
         assert_eq!(rounded("ratio to macswap"), "0.50 (0.40..0.60)");
         assert_eq!(rounded("times one worker"), "1.90 (1.50..2.00)");
         assert_eq!(rounded("times one core, testpmd"), "2.00");
         assert_eq!(rounded("ratio of the gains"), "0.95 (0.75..1.00)");
         assert_eq!(rounded("% slower than without"), "1.00 (0.00..5.00)");
-        assert!(findings.iter().all(|finding| finding.met != Some(false)), "{findings:?}");
-        assert!(findings.iter().all(|finding| finding.what != "bytes a session"), "no row filled its table");
-        assert!(text(&findings).contains("1.00 (0.00..5.00)      at most 3: met\n"), "{}", text(&findings));
+        assert!(metrics.iter().all(|metric| metric.met != Some(false)), "{metrics:?}");
+        assert!(metrics.iter().all(|metric| metric.what != "bytes a session"), "no row filled its table");
+        assert!(text(&metrics).contains("1.00 (0.00..5.00)      at most 3: met\n"), "{}", text(&metrics));
         let slow = all(&[row(1, 0, [8.0; 3], [20.0; 3])]);
         assert_eq!(slow[0].met, Some(false));
     }
@@ -177,11 +182,11 @@ mod tests {
             .rounds
             .iter_mut()
             .for_each(|round| round.table = Some(Table { bytes_per_session: 48.2, refused_percent: 0.2 }));
-        let findings = all(&[large, small, row(1, 0, [9.0; 3], [20.0; 3])]);
-        let shown: Vec<_> = findings
+        let metrics = all(&[large, small, row(1, 0, [9.0; 3], [20.0; 3])]);
+        let shown: Vec<_> = metrics
             .iter()
-            .filter(|finding| finding.of.starts_with("tables"))
-            .map(|finding| (finding.of.rsplit(' ').next().unwrap(), finding.what, finding.met))
+            .filter(|metric| metric.of.starts_with("tables"))
+            .map(|metric| (metric.of.rsplit(' ').next().unwrap(), metric.what, metric.met))
             .collect();
         assert_eq!(
             shown,

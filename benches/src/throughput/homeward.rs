@@ -31,10 +31,10 @@ use super::{
     capture::{self, DIRECTOR_MAC, VIP},
     case::{Case, Mode, Traffic},
     measure::{Measured, Table, median},
-    pass::{self, Lap, Stopwatch, Together},
+    single_pass::{self, PassTime, PassTimer, StartBarrier},
 };
 
-/// Rounds of the worker's loop between two looks at whether to stop.
+/// Rounds of the worker's loop between two checks whether to stop.
 const ROUNDS: usize = 64;
 /// Longest wait for every node to have its session.
 const WARM_UP: Duration = Duration::from_mins(1);
@@ -53,15 +53,15 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     let (workers, control) = link(case.workers, config.ports.len(), director);
     let snapshot = snapshot(case.mode, config.ports.len() as u16);
     let clock = TscClock::calibrate();
-    acquaint(&control.director, &snapshot, case.source().known(), clock.now().tick());
+    create_sessions(&control.director, &snapshot, case.source().known(), clock.now().tick());
     control.snapshot.store(Arc::new(snapshot));
     let stop = Arc::new(AtomicBool::new(false));
-    let (report, laps) = mpsc::channel();
+    let (report, times) = mpsc::channel();
     let watch = {
         let stop = Arc::clone(&stop);
         thread::spawn(move || {
             let publisher = publish(&control, case.publications, &stop);
-            let rate = watch(&control, case, seconds, &laps);
+            let rate = watch(&control, case, seconds, &times);
             stop.store(true, Relaxed);
             let published = publisher.join().map_err(|_| anyhow!("the publishing thread failed"))?;
             let wanted = f64::from(case.publications);
@@ -70,25 +70,25 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
         })
     };
     let ends = Mutex::new(workers.into_iter().map(Some).collect::<Vec<Option<WorkerEnd>>>());
-    let (together, timed) = (Together::new(case.workers), case.traffic != Traffic::Repeats);
+    let (barrier, timed) = (StartBarrier::new(case.workers), case.traffic != Traffic::Repeats);
     started.run(stop, move |id, queues| {
         let end = ends.lock().ok().and_then(|mut ends| ends[id.index()].take());
         let mut worker = end.map(|end| Worker::new(end, queues, Poll::Always, clock));
         let workers = u32::from(case.workers);
         let share = u64::from((case.sessions - id.index() as u32).div_ceil(workers));
-        let bursts = if timed { Stopwatch::bursts(share, ROUNDS) } else { ROUNDS };
-        let (mut stopwatch, mut together) = (Stopwatch::new(share, report.clone()), together.clone());
+        let bursts = if timed { PassTimer::bursts(share, ROUNDS) } else { ROUNDS };
+        let (mut timer, mut barrier) = (PassTimer::new(share, report.clone()), barrier.clone());
         Box::new(move || {
-            let Some(worker) = worker.as_mut().filter(|_| together.all()) else { return };
+            let Some(worker) = worker.as_mut().filter(|_| barrier.all()) else { return };
             let received = worker.step(bursts);
             if timed {
-                stopwatch.look(received, Instant::now());
+                timer.sample(received, Instant::now());
             }
         })
     })?;
     let (rate, control) = watch.join().map_err(|_| anyhow!("the watching thread failed"))??;
     // The workers have ended: what they count is final.
-    let (received, sent) = books(&control, case)?;
+    let (received, sent) = check_counters(&control, case)?;
     let table = Table {
         bytes_per_session: control.director.bytes() as f64 / f64::from(control.director.capacity()),
         refused_percent: missing(&control, case)? as f64 / f64::from(case.sessions) * 100.0,
@@ -97,7 +97,7 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
 }
 
 /// Gives the first `nodes` nodes their sessions.
-pub fn acquaint(director: &Director, snapshot: &Snapshot, nodes: u32, now: Tick) {
+pub fn create_sessions(director: &Director, snapshot: &Snapshot, nodes: u32, now: Tick) {
     let Some(vserver) = snapshot.vserver(VserverId(0)) else { return };
     let tag = director.tag(vserver, KeySpace::Nai);
     for node in 0..nodes {
@@ -132,11 +132,11 @@ fn publish(control: &ControlEnd, rate: u32, stop: &Arc<AtomicBool>) -> thread::J
 }
 
 /// Packets a second.
-fn watch(control: &ControlEnd, case: Case, seconds: u32, laps: &Receiver<Lap>) -> anyhow::Result<f64> {
+fn watch(control: &ControlEnd, case: Case, seconds: u32, times: &Receiver<PassTime>) -> anyhow::Result<f64> {
     let received = || control.stats.iter().map(|stats| stats.received.load(Relaxed)).sum::<u64>();
     match case.traffic {
         Traffic::Repeats => steady(control, case, seconds, received),
-        Traffic::New | Traffic::Mixed => one_pass(case, laps, received),
+        Traffic::New | Traffic::Mixed => one_pass(case, times, received),
     }
 }
 
@@ -167,14 +167,14 @@ fn steady(control: &ControlEnd, case: Case, seconds: u32, received: impl Fn() ->
 }
 
 /// The rate over the first pass, as the workers timed it.
-fn one_pass(case: Case, laps: &Receiver<Lap>, received: impl Fn() -> u64) -> anyhow::Result<f64> {
+fn one_pass(case: Case, times: &Receiver<PassTime>, received: impl Fn() -> u64) -> anyhow::Result<f64> {
     let from = Instant::now();
     let lap = |_| {
         let left = WARM_UP.saturating_sub(from.elapsed());
-        laps.recv_timeout(left).map_err(|_| anyhow!("void: {} frames in a minute", received()))
+        times.recv_timeout(left).map_err(|_| anyhow!("void: {} frames in a minute", received()))
     };
-    let laps: Vec<Lap> = (0..case.workers).map(lap).collect::<anyhow::Result<_>>()?;
-    pass::rate(&laps, case.sessions.into())
+    let times: Vec<PassTime> = (0..case.workers).map(lap).collect::<anyhow::Result<_>>()?;
+    single_pass::rate(&times, case.sessions.into())
 }
 
 /// Nodes without a session.
@@ -185,7 +185,7 @@ fn missing(control: &ControlEnd, case: Case) -> anyhow::Result<u64> {
 }
 
 /// The counters must tell the story of the case, all of it; packets received and sent.
-fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
+fn check_counters(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
     let expected = match case.mode {
         Mode::Dispatched => Verdict::SlbDispatched,
         Mode::Directed => Verdict::SlbDirected,
@@ -215,14 +215,14 @@ fn books(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
 }
 
 fn config(case: Case, capture: &Path) -> DataplaneConfig {
-    let buffer = u64::from(case.source().room()) + 256;
+    let buffer = u64::from(case.source().buffer_size()) + 256;
     let port = |index: u16, device: String, tx_queues: u8| PortConfig {
         id: PortId(index),
         name: format!("Ethernet{index}"),
         device,
         mac: Some(DIRECTOR_MAC),
         // The smallest buffers for the frames, or the usual ones.
-        mtu: if case.source().room() == 384 { 230 } else { 1500 },
+        mtu: if case.source().buffer_size() == 384 { 230 } else { 1500 },
         rx_queues: Some(1),
         tx_queues: Some(tx_queues.into()),
         rx_descriptors: 1024,

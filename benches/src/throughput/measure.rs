@@ -15,7 +15,6 @@ pub struct Measured {
     pub table: Option<Table>,
 }
 
-/// A session table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// Bytes of all its memory by its stated capacity.
@@ -33,17 +32,14 @@ pub fn median(values: &mut [f64]) -> f64 {
 /// Least, middle and most of some rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
-    /// Least.
     pub min: f64,
-    /// Middle.
     pub median: f64,
-    /// Most.
     pub max: f64,
 }
 
 impl Spread {
     /// Of some values; zeros of none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn from_values(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         let median = median(&mut values);
         Self {
@@ -66,9 +62,9 @@ mod tests {
 
     #[test]
     fn a_spread_is_ordered_and_says_what_differs() {
-        let spread = Spread::of([3.0, 1.0, 2.04]);
+        let spread = Spread::from_values([3.0, 1.0, 2.04]);
         assert_eq!(spread, Spread { min: 1.0, median: 2.04, max: 3.0 });
         assert_eq!(spread.text(1), "2.0 (1.0..3.0)");
-        assert_eq!(Spread::of([46.91, 46.93]).text(1), "46.9");
+        assert_eq!(Spread::from_values([46.91, 46.93]).text(1), "46.9");
     }
 }

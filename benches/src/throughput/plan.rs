@@ -15,7 +15,6 @@ const WORKERS: [u8; 2] = [1, 2];
 /// Snapshots a second of the row that has them.
 const PUBLICATIONS: u32 = 1000;
 
-/// What runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Program {
@@ -25,7 +24,6 @@ pub enum Program {
     Homeward(Case),
 }
 
-/// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Run {
     /// What it is fed with.
@@ -35,14 +33,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// The yardstick of a source.
-    pub fn yardstick(source: Source) -> Self {
+    /// The baseline of a source.
+    pub fn baseline(source: Source) -> Self {
         Self { source, program: Program::Testpmd(Forward::Macswap) }
     }
 
     /// Whether it is one.
-    pub fn is_yardstick(&self) -> bool {
-        *self == Self::yardstick(self.source)
+    pub fn is_baseline(&self) -> bool {
+        *self == Self::baseline(self.source)
     }
 
     /// The case, if Homeward is what runs.
@@ -63,13 +61,13 @@ impl std::fmt::Display for Run {
     }
 }
 
-/// The rows that `wanted` picks, and the yardsticks of their sources; those of a group take turns in each round.
+/// The rows that `wanted` picks, and the baselines of their sources; those of a group take turns in each round.
 pub fn groups(wanted: impl Fn(&Run) -> bool) -> Vec<Vec<Run>> {
     let all = SESSIONS.iter().flat_map(|sessions| [false, true].map(|mixed| group(*sessions, mixed)));
     all.map(|group| {
         let picked: Vec<Run> = group.iter().filter(|run| wanted(run)).copied().collect();
         let needed = |run: &Run| {
-            picked.contains(run) || run.is_yardstick() && picked.iter().any(|one| one.source == run.source)
+            picked.contains(run) || run.is_baseline() && picked.iter().any(|one| one.source == run.source)
         };
         group.into_iter().filter(needed).collect::<Vec<Run>>()
     })
@@ -82,7 +80,7 @@ fn group(sessions: u32, mixed: bool) -> Vec<Run> {
 }
 
 fn of_source(source: Source) -> Vec<Run> {
-    let mut runs = vec![Run::yardstick(source)];
+    let mut runs = vec![Run::baseline(source)];
     let Source { mixed, sessions, workers } = source;
     if !mixed {
         let others = [Forward::Io, Forward::FiveTupleSwap];
@@ -108,13 +106,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_has_a_name_of_its_own_and_its_yardstick_comes_first() {
+    fn every_row_has_a_name_of_its_own_and_its_baseline_comes_first() {
         let groups = groups(|_| true);
         let mut names: Vec<String> = groups.iter().flatten().map(Run::to_string).collect();
         for run in groups.iter().flatten().filter(|run| run.case().is_some()) {
             let group = groups.iter().find(|group| group.contains(run)).unwrap();
             let place = |one: &Run| group.iter().position(|other| other == one).unwrap();
-            assert!(place(&Run::yardstick(run.source)) < place(run), "{run}");
+            assert!(place(&Run::baseline(run.source)) < place(run), "{run}");
         }
         let count = names.len();
         // 3 sizes, 1 and 2 workers: 3 of testpmd and 4 of Homeward, mixed 1 and 2; one with publications.
@@ -125,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_alone_brings_its_yardstick() {
+    fn a_row_alone_brings_its_baseline() {
         let groups = groups(|run| run.to_string() == "new only, directed, 10000 sessions, 2 workers");
         let names: Vec<String> = groups.iter().flatten().map(Run::to_string).collect();
         assert_eq!(

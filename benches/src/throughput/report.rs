@@ -2,25 +2,22 @@
 
 use std::fmt::Write as _;
 
+use pktgen::measure::host_info;
 use serde::Serialize;
 
-use super::{case::Case, findings, row::Row};
+use super::{case::Case, derived_metrics, row::Row};
 
 /// All that a run of the harness gave.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// What was measured.
     pub rows: Vec<Row>,
-    /// What could not be.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<Skipped>,
 }
 
 /// A row that could not be measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct LeftOut {
-    /// Of the row.
+pub struct Skipped {
     pub name: String,
-    /// Why.
     pub reason: String,
 }
 
@@ -46,11 +43,11 @@ pub fn table(results: &Results) -> String {
             &target.map(|target| target.to_string()).unwrap_or_default(),
         ]);
     }
-    let findings = findings::all(&results.rows);
-    if !findings.is_empty() {
-        let _ = write!(text, "\n{}", findings::text(&findings));
+    let metrics = derived_metrics::all(&results.rows);
+    if !metrics.is_empty() {
+        let _ = write!(text, "\n{}", derived_metrics::text(&metrics));
     }
-    for LeftOut { name, reason } in &results.left_out {
+    for Skipped { name, reason } in &results.left_out {
         let _ = write!(text, "\nleft out: {name}: {reason}");
     }
     text
@@ -58,11 +55,7 @@ pub fn table(results: &Results) -> String {
 
 /// The same with every round, and where it was taken.
 pub fn json(results: &Results) -> serde_json::Value {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        text.lines().find_map(|line| {
-            line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned())
-        })
-    });
+    let cpu = Some(host_info::read(String::new()).cpu).filter(|cpu| !cpu.is_empty());
     let rows: Vec<_> = results
         .rows
         .iter()
@@ -76,7 +69,7 @@ pub fn json(results: &Results) -> serde_json::Value {
                 "ratio": row.ratio(),
                 "target": row.run.case().as_ref().and_then(Case::target),
                 "bytes_per_session": row.bytes_per_session(),
-                "rounds": { "own": row.rounds, "macswap": row.yardstick },
+                "rounds": { "own": row.rounds, "macswap": row.baseline },
             })
         })
         .collect();
@@ -85,7 +78,7 @@ pub fn json(results: &Results) -> serde_json::Value {
         "frame_bytes": super::capture::FRAME,
         "yardstick": "dpdk-testpmd --forward-mode=macswap",
         "rows": rows,
-        "findings": findings::all(&results.rows),
+        "findings": derived_metrics::all(&results.rows),
         "left_out": results.left_out,
     })
 }
@@ -103,9 +96,9 @@ mod tests {
         let row = Row {
             run,
             rounds: [10.0, 30.0, 20.0].map(measured).to_vec(),
-            yardstick: [40.0, 60.0, 50.0].map(measured).to_vec(),
+            baseline: [40.0, 60.0, 50.0].map(measured).to_vec(),
         };
-        let left_out = vec![LeftOut { name: "another".into(), reason: "no memory".into() }];
+        let left_out = vec![Skipped { name: "another".into(), reason: "no memory".into() }];
         let results = Results { rows: vec![row], left_out };
         let table = table(&results);
         let words: Vec<&str> = table.lines().nth(2).unwrap().split_whitespace().collect();

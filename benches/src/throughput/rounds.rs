@@ -5,11 +5,10 @@ use std::{fs, path::PathBuf, thread};
 use anyhow::Context;
 
 use super::{
-    capture, director,
+    capture, homeward, hugepages,
     measure::Measured,
-    pages,
     plan::{Program, Run},
-    report::{LeftOut, Results},
+    report::{Results, Skipped},
     row::Row,
     source::Source,
     testpmd,
@@ -44,17 +43,17 @@ pub fn measure(settings: &Settings, group: &[Run], results: &mut Results) {
         }
     }
     forget_captures(settings, group);
-    let yardstick = |source: Source| all.iter().find(|one| one.run == Run::yardstick(source));
+    let baseline = |source: Source| all.iter().find(|one| one.run == Run::baseline(source));
     for one in &all {
-        let theirs = yardstick(one.run.source).filter(|theirs| theirs.failed.is_none());
+        let theirs = baseline(one.run.source).filter(|theirs| theirs.failed.is_none());
         match (&one.failed, theirs) {
             (None, Some(theirs)) => {
-                let (rounds, yardstick) = (one.rounds.clone(), theirs.rounds.clone());
-                results.rows.push(Row { run: one.run, rounds, yardstick });
+                let (rounds, baseline) = (one.rounds.clone(), theirs.rounds.clone());
+                results.rows.push(Row { run: one.run, rounds, baseline });
             }
             (failed, _) => {
                 let reason = failed.clone().unwrap_or_else(|| "it has no yardstick".into());
-                results.left_out.push(LeftOut { name: one.run.to_string(), reason });
+                results.left_out.push(Skipped { name: one.run.to_string(), reason });
             }
         }
     }
@@ -69,7 +68,7 @@ fn take_turns(settings: &Settings, all: &mut [Progress]) -> anyhow::Result<()> {
         one.failed = Some(format!("it needs 2 CPUs, there are {cpus}"));
     }
     let megabytes = sources.iter().map(Source::megabytes).max().unwrap_or_default();
-    let _pages = pages::reserve(megabytes)?;
+    let _pages = hugepages::reserve(megabytes)?;
     for source in &sources {
         capture::write(&settings.directory.join(source.file()), source)
             .with_context(|| format!("capture of {source}"))?;
@@ -78,7 +77,7 @@ fn take_turns(settings: &Settings, all: &mut [Progress]) -> anyhow::Result<()> {
         for at in 0..all.len() {
             let run = all[at].run;
             let stopped = |one: &Progress| one.failed.is_some() && one.run.source == run.source;
-            if all[at].failed.is_some() || all.iter().any(|one| one.run.is_yardstick() && stopped(one)) {
+            if all[at].failed.is_some() || all.iter().any(|one| one.run.is_baseline() && stopped(one)) {
                 continue;
             }
             match once(settings, &run).or_else(|error| {
@@ -114,6 +113,6 @@ fn once(settings: &Settings, run: &Run) -> anyhow::Result<Measured> {
     let path = settings.directory.join(run.source.file());
     match run.program {
         Program::Testpmd(forward) => testpmd::run(forward, &path, &run.source, settings.seconds),
-        Program::Homeward(case) => director::in_child(case, &path, settings.seconds),
+        Program::Homeward(case) => homeward::in_child(case, &path, settings.seconds),
     }
 }

@@ -33,7 +33,7 @@ impl Source {
     }
 
     /// Bytes of a packet buffer, headroom included, of both programs: a large capture has small ones.
-    pub fn room(&self) -> u16 {
+    pub fn buffer_size(&self) -> u16 {
         if self.sessions > 4 * MILLION { 384 } else { 2176 }
     }
 
@@ -45,7 +45,7 @@ impl Source {
     /// Megabytes of huge pages that the more demanding program needs: buffers with their heads, and the session table.
     pub fn megabytes(&self) -> u64 {
         let bytes =
-            u64::from(self.buffers()) * (u64::from(self.room()) + 256) + u64::from(self.sessions) * 96;
+            u64::from(self.buffers()) * (u64::from(self.buffer_size()) + 256) + u64::from(self.sessions) * 96;
         bytes / 1_000_000 + 512
     }
 }

@@ -1,4 +1,4 @@
-//! `dpdk-testpmd` on the same capture: its `macswap` is the yardstick.
+//! `dpdk-testpmd` on the same capture: its `macswap` is the baseline.
 
 use std::{
     io::{BufRead, BufReader},
@@ -25,7 +25,7 @@ const DEADLINE: &str = "300";
 pub enum Forward {
     /// Nothing: the frame is not touched.
     Io,
-    /// Ethernet addresses swapped; the yardstick.
+    /// Ethernet addresses swapped; the baseline.
     Macswap,
     /// Addresses of layers 2 and 3 and ports swapped.
     #[serde(rename = "5tswap")]
@@ -68,7 +68,10 @@ pub fn run(forward: Forward, capture: &Path, source: &Source, seconds: u32) -> a
         .args(["--", &format!("--forward-mode={}", forward.name())])
         .args(["--port-topology=loop", &format!("--nb-cores={workers}")])
         .args(["--stats-period", "1", "--no-lsc-interrupt", "--burst=64", "--rxd=1024", "--txd=1024"])
-        .args([format!("--total-num-mbufs={}", source.buffers()), format!("--mbuf-size={}", source.room())])
+        .args([
+            format!("--total-num-mbufs={}", source.buffers()),
+            format!("--mbuf-size={}", source.buffer_size()),
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -13,11 +13,8 @@ pub struct HomeAgentCounters {
     pub directed: u64,
     /// Not heard, because it is deaf.
     pub unheard: u64,
-    /// Registrations accepted.
     pub accepted: u64,
-    /// Deregistrations accepted.
     pub deregistered: u64,
-    /// Requests denied.
     pub denied: u64,
     /// Requests not answered, by reason.
     pub discarded: BTreeMap<&'static str, u64>,

@@ -1,4 +1,4 @@
-//! What became of every request: one account, used by `generate` (replies), `measure` (arrivals) and `respond`.
+//! What became of every request, for `generate` (replies), `measure` (arrivals) and `respond`.
 //!
 //! A request is known by a serial number that comes back with it; a ring holds the last ones. [`registrations`] judges
 //! replies, [`deliveries`] judges arrivals and counts them by the [step](steps) that they were sent in.

@@ -141,7 +141,7 @@ impl Outstanding {
         }
     }
 
-    /// What left the ring needs no look.
+    /// What left the ring is skipped.
     fn catch_up(&mut self) {
         let size = self.ring.len() as u32;
         let oldest = self.next.wrapping_sub(size).max(1);

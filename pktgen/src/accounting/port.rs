@@ -5,9 +5,7 @@ use serde::Serialize;
 /// Frames and failures of a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PortCounters {
-    /// Frames received.
     pub received: u64,
-    /// Frames sent.
     pub sent: u64,
     /// Frames that the transmit ring could not take at once.
     pub ring_full: u64,

@@ -83,7 +83,6 @@ pub struct ReplySummary {
     pub node: Option<u32>,
     /// Accepted, or why not.
     pub code: Code,
-    /// Who answers.
     pub home_agent: Ipv4Addr,
 }
 
@@ -94,7 +93,6 @@ pub struct Due {
     pub node: u32,
     /// The last attempt, from 0.
     pub attempt: u8,
-    /// Its serial.
     pub serial: u32,
 }
 

@@ -10,9 +10,7 @@ use crate::result::Frames;
 /// A step's frames.
 #[derive(Clone, Debug)]
 pub struct StepCounters {
-    /// Its number.
     pub step: u32,
-    /// The frames.
     pub frames: Frames,
     /// Nanoseconds on the way.
     pub latency: Histogram<u64>,
@@ -21,7 +19,6 @@ pub struct StepCounters {
     ended: bool,
 }
 
-/// All steps.
 #[derive(Debug, Default)]
 pub struct Steps {
     open: VecDeque<StepCounters>,
@@ -31,7 +28,6 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// A step begins.
     pub fn open(&mut self, step: u32) {
         self.end();
         let (latency, recovery) = (latency_histogram(), latency_histogram());
@@ -64,14 +60,14 @@ impl Steps {
         }
     }
 
-    fn of(&mut self, step: u32) -> Option<&mut StepCounters> {
+    fn get_mut(&mut self, step: u32) -> Option<&mut StepCounters> {
         let first = self.open.front()?.step;
         self.open.get_mut(step.checked_sub(first)? as usize)
     }
 
     /// A frame of that step came in; `first`: none of its node had before.
     pub fn arrived(&mut self, step: u32, delivery: Delivery, first: bool, latency: Option<u64>) {
-        let frames = match self.of(step) {
+        let frames = match self.get_mut(step) {
             Some(counters) => {
                 if let Some(nanos) = latency {
                     counters.latency.saturating_record(nanos.max(1));
@@ -108,14 +104,14 @@ impl Steps {
 
     /// A node of that step has an answer again.
     pub fn recovered(&mut self, step: u32, nanos: u64) {
-        if let Some(counters) = self.of(step) {
+        if let Some(counters) = self.get_mut(step) {
             counters.recovery.saturating_record(nanos.max(1));
         }
     }
 
     /// A frame of that step was given up.
     pub fn lost(&mut self, step: u32) {
-        match self.of(step) {
+        match self.get_mut(step) {
             Some(counters) => counters.frames.lost += 1,
             None => self.outside.lost += 1,
         }
@@ -132,7 +128,6 @@ impl Steps {
         Some(counters)
     }
 
-    /// All together.
     pub fn total(&self) -> Frames {
         let open = self.open.iter().map(|counters| counters.frames);
         open.fold(add(self.closed, self.outside), add)
@@ -147,7 +142,6 @@ impl StepCounters {
     }
 }
 
-/// Both together.
 pub fn add(a: Frames, b: Frames) -> Frames {
     Frames {
         sent: a.sent + b.sent,

@@ -13,7 +13,7 @@ fn counting(report: &Report) -> impl Iterator<Item = &Step> {
 }
 
 /// All plots, in order.
-pub fn of(report: &Report) -> Vec<Plot> {
+pub fn plots(report: &Report) -> Vec<Plot> {
     let mut plots = Vec::new();
     match report.mode {
         Mode::Throughput => plots.extend([trials(report), curves(report), by_rate(report)]),

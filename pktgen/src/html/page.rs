@@ -15,7 +15,7 @@ const OVERHEAD: f64 = 24.0;
 
 /// The report as a page of HTML.
 pub fn page(report: &Report) -> Result<String, PlotError> {
-    let figures = charts::of(report).iter().map(Plot::figure).collect::<Result<Vec<Markup>, _>>()?;
+    let figures = charts::plots(report).iter().map(Plot::figure).collect::<Result<Vec<Markup>, _>>()?;
     let mode = match report.mode {
         Mode::Throughput => "Throughput",
         Mode::Latency => "Latency",
@@ -46,7 +46,7 @@ pub fn page(report: &Report) -> Result<String, PlotError> {
                         div.tile { p.name { (name) } p.value { (value) } @if !more.is_empty() { p.more { (more) } } }
                     }
                 }
-                section { h2 { "Every frame" } (tables::account(report)) }
+                section { h2 { "Every frame" } (tables::frames(report)) }
                 @if figures.iter().any(|figure| !figure.0.is_empty()) {
                     section { h2 { "Plots" } @for figure in &figures { (figure) } }
                 }
@@ -55,7 +55,7 @@ pub fn page(report: &Report) -> Result<String, PlotError> {
                 section { h2 { "Steps" } (tables::steps(report)) }
                 section.pair {
                     div { h2 { "Scenario" } (tables::scenario(report)) }
-                    div { h2 { "HostInfo" } (tables::machine(report.machine.as_ref())) }
+                    div { h2 { "Machine" } (tables::machine(report.machine.as_ref())) }
                 }
             }
         }

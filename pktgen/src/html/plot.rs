@@ -44,7 +44,6 @@ pub enum Shape {
     Crosses,
 }
 
-/// A series.
 #[derive(Clone, Debug)]
 pub struct Series {
     /// For the legend.
@@ -53,7 +52,7 @@ pub struct Series {
     pub colour: RGBColor,
     /// How it is drawn.
     pub shape: Shape,
-    /// In the request of the line.
+    /// In the order of the line.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -68,16 +67,14 @@ pub struct Axis {
     pub words: fn(f64) -> String,
 }
 
-/// A plot.
 #[derive(Clone, Debug)]
 pub struct Plot {
-    /// What it shows.
     pub title: String,
     /// To the right.
     pub x: Axis,
     /// Upwards.
     pub y: Axis,
-    /// In the request of the legend.
+    /// In the order of the legend.
     pub series: Vec<Series>,
 }
 
@@ -179,12 +176,10 @@ pub fn values(series: &[Series], side: fn(&(f64, f64)) -> f64) -> impl Iterator<
     series.iter().flat_map(move |series| series.points.iter().map(side)).filter(|value| drawable(*value))
 }
 
-/// The horizontal values.
 pub fn across(point: &(f64, f64)) -> f64 {
     point.0
 }
 
-/// The vertical values.
 pub fn upwards(point: &(f64, f64)) -> f64 {
     point.1
 }

@@ -13,7 +13,6 @@ const ONE: &[f64] = &[1.0];
 const THREE: &[f64] = &[1.0, 2.0, 5.0];
 const NINE: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
 
-/// An axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     low: f64,

@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use super::units;
-use crate::result::{Frames, HostInfo, Latency, Mode, Phase, Report, Setting, Step};
+use crate::result::{Frames, HostInfo, Latency, Mode, Phase, Report, ScenarioSummary, Step};
 
 /// Above it the table of steps is folded.
 const FOLDED: usize = 40;
 
 /// Every frame and where it ended.
-pub fn account(report: &Report) -> Markup {
+pub fn frames(report: &Report) -> Markup {
     let Frames {
         sent,
         new,
@@ -325,7 +325,7 @@ fn list(rows: &[(&str, String)]) -> Markup {
 
 /// What was sent where.
 pub fn scenario(report: &Report) -> Markup {
-    let Setting {
+    let ScenarioSummary {
         name,
         seed,
         frame_bytes,

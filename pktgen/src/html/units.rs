@@ -41,7 +41,6 @@ fn trimmed(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
-/// Frames a second.
 pub fn rate(value: f64) -> String {
     let unit = if value.abs() < 999.5 { format!("{THIN}/s") } else { "/s".into() };
     short(value) + &unit

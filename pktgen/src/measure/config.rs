@@ -59,7 +59,6 @@ pub struct Director {
     pub counters: Vec<String>,
 }
 
-/// The question.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {

@@ -19,7 +19,6 @@ pub struct DirectorCounters {
     pub dropped: BTreeMap<String, u64>,
     /// Sessions in the table.
     pub sessions: Option<u64>,
-    /// Sessions created.
     pub created: Option<u64>,
     /// Requests of new nodes that found no room in the table.
     pub refused: Option<u64>,
@@ -32,7 +31,6 @@ pub struct DirectorCounters {
 /// What the director received, and how many frames it says how they ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameBalance {
-    /// Frames received.
     pub received: u64,
     /// Frames with a verdict, whichever.
     pub verdicts: u64,

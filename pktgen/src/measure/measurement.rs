@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use super::{
     director_counters::DirectorCounters,
     plan::{Next, Plan, Task},
-    receiver::{Receiver, SinkFrame},
+    receiver::{HomeAgentReceiver, SinkFrame},
     step,
 };
 use crate::{
@@ -21,13 +21,13 @@ use crate::{
         registrations::ReplySummary,
     },
     check::{FieldError, sending},
-    generate::{ForeignAgent, ReplyReader, foreign_agents},
+    generate::{ForeignAgent, ReplyParser, foreign_agents},
     host_stack::HostStack,
     population::{Kind, NextNode, Population},
     port_loop::{Activity, MOST, Transmit},
     result::{self, Step},
     scenario::Scenario,
-    template::{Path, Template},
+    template::{FrameAddresses, Template},
     test_payload::TestPayload,
 };
 
@@ -50,7 +50,6 @@ enum State {
     Measuring,
     /// No more is sent.
     Draining,
-    /// The end.
     Done,
 }
 
@@ -77,8 +76,8 @@ pub(super) struct EndedStep {
 pub struct Measurement {
     foreign_agents: Vec<ForeignAgent>,
     host_stack: HostStack,
-    receiver: Option<Receiver>,
-    reader: ReplyReader,
+    receiver: Option<HomeAgentReceiver>,
+    reader: ReplyParser,
     /// The home agents' real addresses, for replies.
     addresses: Vec<Ipv4Addr>,
     names: Vec<String>,
@@ -146,8 +145,8 @@ impl Measurement {
         Ok(Self {
             foreign_agents,
             host_stack,
-            receiver: macs.sink.map(|mac| Receiver::new(scenario, target, mac, run)),
-            reader: ReplyReader::new(scenario, &parts),
+            receiver: macs.sink.map(|mac| HomeAgentReceiver::new(scenario, target, mac, run)),
+            reader: ReplyParser::new(scenario, &parts),
             addresses: scenario.home_agents.iter().map(|agent| agent.address).collect(),
             names: scenario.home_agents.iter().map(|agent| agent.name.clone()).collect(),
             template: Template::new(scenario, parts.nodes.nai.clone(), target),
@@ -241,7 +240,7 @@ impl Measurement {
             return Activity::Done;
         }
         self.deliveries.expire(now, self.plan.frame_timeout());
-        self.settle(now);
+        self.close_steps(now);
         if self.broken.is_none() {
             self.broken = self.plan.watch(&self.deliveries.total());
             if self.broken.is_some() {
@@ -255,7 +254,7 @@ impl Measurement {
     }
 
     fn resolving(&mut self, now: Duration) -> Activity {
-        let hop = self.host_stack.unknown();
+        let hop = self.host_stack.unresolved();
         if self.receiver.as_ref().is_some_and(|receiver| !receiver.ready(now)) {
             self.ready = now + PAUSE;
         }
@@ -325,7 +324,7 @@ impl Measurement {
     }
 
     /// Closes the steps whose frames have all ended.
-    fn settle(&mut self, now: Duration) {
+    fn close_steps(&mut self, now: Duration) {
         while let Some(closing) = self.closing.front() {
             // A sample that was taken after the step: the one under way at its end may be older.
             let seen = self.counters.as_ref().is_none_or(|(_, samples)| *samples >= closing.samples + 2);
@@ -391,12 +390,13 @@ impl Measurement {
 
     fn send(&mut self, now: Duration, draw: NextNode, attempt: u8, out: &mut dyn Transmit) -> bool {
         let agent = self.foreign_agents[draw.node as usize % self.foreign_agents.len()];
-        let Some(next_hop) = self.host_stack.hop(agent.next_hop) else { return false };
-        let path = Path { agent: agent.address, source: agent.mac, next_hop };
+        let Some(next_hop) = self.host_stack.mac_of(agent.next_hop) else { return false };
+        let addresses = FrameAddresses { agent: agent.address, source: agent.mac, next_hop };
         let serial = self.deliveries.next_serial();
         let identification = (self.clock + now.as_secs()) << 32 | u64::from(serial);
-        let probe = TestPayload { run: self.run, serial, stamp: now.as_nanos() as u64 };
-        let frame = self.template.frame_with(path, self.first + draw.node, identification, Some(probe));
+        let payload = TestPayload { run: self.run, serial, stamp: now.as_nanos() as u64 };
+        let frame =
+            self.template.frame_with(addresses, self.first + draw.node, identification, Some(payload));
         if !out.send(frame) {
             return false;
         }
@@ -471,7 +471,6 @@ impl Measurement {
         &self.latency
     }
 
-    /// The plan.
     pub fn plan(&self) -> &dyn Plan {
         &*self.plan
     }

@@ -17,13 +17,9 @@ use crate::{
 /// A step of traffic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// What for.
     pub phase: Phase,
-    /// For people.
     pub label: String,
-    /// How fast.
     pub schedule: RateSchedule,
-    /// For how long.
     pub duration: Duration,
     /// How many frames at most.
     pub frames: Option<u64>,
@@ -33,18 +29,15 @@ pub struct Task {
     pub load: Option<f64>,
 }
 
-/// What is next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// This, at once.
     Task(Task),
     /// The steps so far must be settled first.
     Wait,
-    /// Nothing.
     End,
 }
 
-/// A plan.
 pub trait Plan: Send {
     /// What is next; `distinct` nodes were sent for so far.
     fn next(&mut self, distinct: u64) -> Next;
@@ -69,7 +62,6 @@ pub trait Plan: Send {
     }
     /// How long a frame is waited for.
     fn frame_timeout(&self) -> Duration;
-    /// The answer.
     fn outcome(&self) -> Outcome;
     /// About how long it takes in all, if that is known.
     fn length(&self) -> Option<Duration>;

@@ -25,7 +25,7 @@ pub enum SinkFrame {
 
 /// The receiving side.
 #[derive(Debug)]
-pub struct Receiver {
+pub struct HomeAgentReceiver {
     host_stack: HostStack,
     by_mac: HashMap<MacAddr, u16>,
     by_address: HashMap<Ipv4Addr, u16>,
@@ -37,7 +37,7 @@ pub struct Receiver {
     wait: Duration,
 }
 
-impl Receiver {
+impl HomeAgentReceiver {
     /// For the home agents of `scenario` behind a port with the address `mac`; it counts frames of the run `run`.
     pub fn new(scenario: &Scenario, target: (Ipv4Addr, u16), mac: MacAddr, run: u32) -> Self {
         let agents = || scenario.home_agents.iter().zip(0u16..);
@@ -51,7 +51,7 @@ impl Receiver {
         let gateway = scenario.sink.as_ref().and_then(|sink| sink.gateway);
         let asker = router.or(scenario.home_agents.first().map(|agent| agent.address));
         if let (Some(gateway), Some(asker)) = (gateway, asker) {
-            host_stack.seek(gateway, asker, None);
+            host_stack.resolve(gateway, asker, None);
         }
         Self {
             host_stack,
@@ -64,7 +64,7 @@ impl Receiver {
         }
     }
 
-    /// Its manners as a host.
+    /// Answers ARP and ping.
     pub fn host_stack(&mut self) -> &mut HostStack {
         &mut self.host_stack
     }
@@ -100,18 +100,18 @@ impl Receiver {
         if datagram.header.destination() != self.target.1 && destination != self.target.0 {
             return None;
         }
-        let Some((probe, intact)) = test_payload::read(datagram.payload) else {
+        let Some((payload, intact)) = test_payload::read(datagram.payload) else {
             return Some(SinkFrame::Stray);
         };
-        if probe.run != self.run {
+        if payload.run != self.run {
             return Some(SinkFrame::Stray);
         }
         let sums = ip.checksum_ok && datagram.checksum_ok(ip.header.source(), destination);
         Some(SinkFrame::Ours(Arrival {
-            serial: probe.serial,
+            serial: payload.serial,
             node: None,
             agent: self.agent(frame.destination, destination),
-            stamp: Some(probe.stamp),
+            stamp: Some(payload.stamp),
             intact: intact && sums && !ip.header.is_fragment(),
         }))
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{measurement::Measurement, step};
 use crate::{
     accounting::port::PortCounters,
-    result::{Frames, HomeAgent, Mode, Phase, Port as PortResult, Report, Setting, Step, VERSION},
+    result::{Frames, HomeAgent, Mode, Phase, Port as PortResult, Report, ScenarioSummary, Step, VERSION},
     scenario::{Choice, Port, Scenario},
     template,
 };
@@ -20,11 +20,11 @@ pub struct Ports {
 }
 
 /// What was sent where.
-pub fn setting(scenario: &Scenario, port: &Port, line_rate: Option<f64>) -> Setting {
+pub fn setting(scenario: &Scenario, port: &Port, line_rate: Option<f64>) -> ScenarioSummary {
     let nodes = scenario.nodes.as_ref();
     let bytes = nodes.map_or(0, |nodes| template::frame_length(scenario, nodes.nai.length(nodes.first)));
     let choice = nodes.map_or(Choice::Turn, |nodes| nodes.choice);
-    Setting {
+    ScenarioSummary {
         name: scenario.name.clone(),
         seed: scenario.seed,
         frame_bytes: scenario.request.frame_size.map_or(bytes as u32, u32::from),
@@ -49,7 +49,7 @@ pub fn setting(scenario: &Scenario, port: &Port, line_rate: Option<f64>) -> Sett
 /// The report; an error if the measurement could not begin.
 pub fn new(
     mode: Mode,
-    scenario: Setting,
+    scenario: ScenarioSummary,
     began: u64,
     measurement: &Measurement,
     ports: &Ports,
@@ -142,7 +142,6 @@ pub fn line(step: &Step) -> String {
     )
 }
 
-/// For people.
 pub fn table(report: &Report) -> String {
     let mode = format!("{:?}", report.mode).to_lowercase();
     let verdict = if report.outcome.passed { "passed" } else { "FAILED" };

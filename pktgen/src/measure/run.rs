@@ -168,7 +168,7 @@ struct Worker {
     ports: Option<TwoPortLoop<DpdkQueue>>,
     progress: Arc<Progress>,
     control: Arc<dyn PortControl>,
-    settings: crate::result::Setting,
+    settings: crate::result::ScenarioSummary,
     kind: Option<crate::result::Mode>,
     began: u64,
     from: Instant,

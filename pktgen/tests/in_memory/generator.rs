@@ -243,7 +243,7 @@ fn answers_that_do_not_fit_are_wrong_each_in_its_way() {
 }
 
 #[test]
-fn a_node_that_another_home_agent_accepts_has_moved_and_the_ledger_says_so() {
+fn a_node_that_another_home_agent_accepts_has_moved_and_its_line_says_so() {
     let two = SMALL.replace("[nodes]", "[traffic]\nrate = 0\nrequests = 40\n[nodes]");
     let mut network = Network::new(&two);
     network.deliver = |nth| usize::from(nth == 0);
@@ -260,10 +260,10 @@ fn a_node_that_another_home_agent_accepts_has_moved_and_the_ledger_says_so() {
     }
     let result = result(&network);
     assert_eq!((result.nodes.moved, result.requests.answered), (1, 40));
-    let mut ledger = Vec::new();
-    report::write_nodes(&network.generator, &mut ledger).unwrap();
+    let mut lines = Vec::new();
+    report::write_nodes(&network.generator, &mut lines).unwrap();
     let lines: Vec<serde_json::Value> =
-        String::from_utf8(ledger).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        String::from_utf8(lines).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 20);
     let moved: Vec<_> = lines.iter().filter(|line| line["moved"] == 1).collect();
     assert_eq!(moved.len(), 1);
