@@ -1,8 +1,10 @@
 //! The whole configuration as plain data: what a file says, what a session edits, what the parts run on.
 
+use std::sync::OnceLock;
+
 use crate::{
-    command::ConfigError,
-    dfp::agent::config::AgentConfig,
+    command::{self, ConfigError, ConfigWriter, Language, Secrets},
+    dfp::{self, config::DfpConfig},
     machine::{self, MachineConfig},
     slb::{self, config::SlbConfig},
 };
@@ -14,57 +16,61 @@ pub struct Configuration {
     pub machine: MachineConfig,
     /// Server load balancing.
     pub slb: SlbConfig,
-    /// DFP agents in the order of their creation.
-    pub dfp_agents: Vec<AgentConfig>,
+    /// Dynamic Feedback Protocol: the manager and our agents.
+    pub dfp: DfpConfig,
 }
 
-impl Configuration {
-    /// The text of `show running-config`: only what differs from the defaults; it loads to an equal configuration.
-    /// Every secret is in type 7 notation: what is shown is looked at, copied and sent.
-    pub fn running_config(&self) -> String {
-        self.text(true)
+impl command::Configuration for Configuration {
+    /// # Panics
+    /// When a declaration in our own tables makes no sense; a test loads them.
+    fn language() -> &'static Language<Self> {
+        static LANGUAGE: OnceLock<Language<Configuration>> = OnceLock::new();
+        LANGUAGE.get_or_init(|| {
+            let machine = machine::commands().map(|spec| spec.within(|c: &mut Self| &mut c.machine));
+            let slb = slb::command::commands().map(|spec| spec.within(|c: &mut Self| &mut c.slb));
+            let dfp = dfp::config::commands().map(|spec| spec.within(|c: &mut Self| &mut c.dfp));
+            let language = Language::of(machine.chain(slb).chain(dfp));
+            language.expect("the tables of commands are checked by a test")
+        })
     }
 
-    /// The same as it is saved: secrets are in clear text unless `service password-encryption` is set.
-    pub fn startup_config(&self) -> String {
-        self.text(self.machine.password_encryption)
-    }
-
-    fn text(&self, hide_secrets: bool) -> String {
-        let mut out = String::new();
-        machine::print::before_protocols(&self.machine, &mut out);
-        self.slb.print(&mut out, hide_secrets);
-        for agent in &self.dfp_agents {
-            agent.print(&mut out, hide_secrets);
-        }
-        machine::print::management(&self.machine, &mut out);
-        out
-    }
-
-    /// What no single line can see: every reason for which this configuration as a whole is refused, and, when there
-    /// is none, what the operator should know.
-    ///
-    /// # Errors
-    /// Every refusal.
-    pub fn check(&self) -> Result<Vec<String>, Vec<ConfigError>> {
+    fn check(&self) -> Result<Vec<String>, Vec<ConfigError>> {
         let mut errors = machine::check::check(&self.machine);
         match slb::check::check(&self.slb, &self.machine.subnets()) {
             Ok(warnings) if errors.is_empty() => {
                 return Ok(warnings.iter().map(ToString::to_string).collect());
             }
             Ok(_) => {}
-            Err(refusal) => errors.push(ConfigError::slb(refusal.to_string())),
+            Err(refusal) => errors.push(refusal.into()),
         }
         Err(errors)
     }
 
+    fn text(&self, secrets: Secrets) -> String {
+        let mut out = ConfigWriter::new(secrets);
+        machine::print::print(&self.machine, &mut out);
+        self.slb.print(&mut out);
+        self.dfp.print(&mut out);
+        out.finish()
+    }
+
+    fn hostname(&self) -> &str {
+        &self.machine.hostname
+    }
+
+    fn password_encryption(&self) -> bool {
+        self.machine.password_encryption
+    }
+}
+
+impl Configuration {
     /// What differs from `self` in `next`.
     pub fn difference(&self, next: &Self) -> Difference {
         Difference {
             restart: machine::check::restart_needed(&self.machine, &next.machine),
             machine: self.machine != next.machine,
             slb: self.slb != next.slb,
-            dfp_agents: self.dfp_agents != next.dfp_agents,
+            dfp: self.dfp != next.dfp,
         }
     }
 }
@@ -78,8 +84,8 @@ pub struct Difference {
     pub machine: bool,
     /// Something of server load balancing changes.
     pub slb: bool,
-    /// Something of the DFP agents changes.
-    pub dfp_agents: bool,
+    /// Something of DFP changes.
+    pub dfp: bool,
 }
 
 impl Difference {
@@ -88,3 +94,6 @@ impl Difference {
         *self == Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::command::{Args, ConfigError, need};
-
 /// The published table that type 7 XORs with.
 const TABLE: &[u8; 53] = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87";
 
@@ -11,6 +9,17 @@ const TABLE: &[u8; 53] = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87
 /// `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
+
+/// How secrets are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// In clear text.
+    Clear,
+    /// In type 7 notation.
+    Type7,
+    /// Not at all: each is the same eight stars.
+    Hidden,
+}
 
 /// The text is no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,33 +65,20 @@ impl Secret {
         Self::clear(&clear.collect::<Result<String, _>>()?).map_err(|_| ParseSecretError::Type7)
     }
 
-    /// What a command of the pattern `[0|7] <secret:word>` was given. The type is a type only if another word follows:
-    /// `password 7` sets the secret `7`.
-    ///
-    /// # Errors
-    /// The operator's line, which begins with `whose` (`DFP password`) and does not repeat the secret.
-    pub fn from_args(args: &Args, whose: &str) -> Result<Self, ConfigError> {
-        let text = need(args.text("secret"))?;
-        let secret = if args.has("7") { Self::type7(text) } else { Self::clear(text) };
-        secret.map_err(|error| match error {
-            ParseSecretError::Text => ConfigError::machine(format!("{whose} {error}")),
-            ParseSecretError::Type7 => ConfigError::machine(error.to_string()),
-        })
-    }
-
     /// The clear text.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// As a command writes it: `7 ...` if `hide`, else the clear text, behind its
-    /// type only where it could be taken for one. The start follows from the length, so that the same secret always
-    /// prints alike.
-    pub fn notation(&self, hide: bool) -> String {
+    /// As a command writes it, behind its type where it needs one: clear text that could be taken for a type is. The
+    /// start of type 7 follows from the length, so that the same secret always prints alike.
+    pub fn notation(&self, secrets: Secrets) -> String {
         use fmt::Write as _;
-        if !hide {
-            let mistakable = matches!(self.0.as_str(), "0" | "7");
-            return if mistakable { format!("0 {}", self.0) } else { self.0.clone() };
+        match secrets {
+            Secrets::Clear if matches!(self.0.as_str(), "0" | "7") => return format!("0 {}", self.0),
+            Secrets::Clear => return self.0.clone(),
+            Secrets::Hidden => return "********".to_owned(),
+            Secrets::Type7 => {}
         }
         let start = self.0.len() % 16;
         let mut text = format!("7 {start:02}");
@@ -98,33 +94,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
-}
-
-/// A line as it may be repeated to a screen or a log: what follows the word `password`, or an abbreviation of it or
-/// a word that begins like it, is starred. Every byte keeps its place, so that offsets still point.
-pub fn without_secrets(line: &str) -> String {
-    const WORD: &str = "password";
-    let is_key = |word: &str| {
-        let same = word.bytes().zip(WORD.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-        same == word.len() || same >= "pass".len()
-    };
-    let mut starred = false;
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(word) = rest.split_whitespace().next() {
-        let at = rest.find(word).unwrap_or(0);
-        let (blanks, from) = rest.split_at(at);
-        out.push_str(blanks);
-        if starred {
-            out.extend(word.bytes().map(|_| '*'));
-        } else {
-            out.push_str(word);
-            starred = is_key(word);
-        }
-        rest = &from[word.len()..];
-    }
-    out.push_str(rest);
-    out
 }
 
 #[cfg(test)]
@@ -153,10 +122,11 @@ mod tests {
         // The last start is 52; one further would only repeat the first.
         assert_eq!(Secret::type7("5206").unwrap().expose(), "1");
         let secret = Secret::clear("Sw1tch!").unwrap();
-        let printed = secret.notation(true);
+        let printed = secret.notation(Secrets::Type7);
         assert_eq!(Secret::type7(printed.strip_prefix("7 ").unwrap()).unwrap(), secret);
-        assert_eq!(secret.notation(false), "Sw1tch!");
-        assert_eq!(Secret::clear("7").unwrap().notation(false), "0 7");
+        assert_eq!(secret.notation(Secrets::Clear), "Sw1tch!");
+        assert_eq!(Secret::clear("7").unwrap().notation(Secrets::Clear), "0 7");
+        assert_eq!(secret.notation(Secrets::Hidden), "********");
         assert_eq!(format!("{secret:?}"), "Secret(..)");
     }
 
@@ -164,7 +134,7 @@ mod tests {
     fn every_length_prints_and_reads_in_type_7() {
         for length in 1..=64 {
             let secret = Secret::clear(&"aZ9~!"[..].repeat(13)[..length]).unwrap();
-            let printed = secret.notation(true);
+            let printed = secret.notation(Secrets::Type7);
             assert_eq!(Secret::type7(&printed[2..]).unwrap(), secret, "{printed}");
         }
         assert!(Secret::type7(&format!("00{}", "00".repeat(65))).is_err());
@@ -177,22 +147,6 @@ mod tests {
         }
         for bad in ["", "09", "094", "0x4F", "ZZ4F", "09ZZ", "é94F", "092C", "5306", "9906", "+306"] {
             assert_eq!(Secret::type7(bad), Err(ParseSecretError::Type7), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_repeated_line_keeps_its_places_and_loses_its_secret() {
-        for (line, shown) in [
-            (" password 7 0822455D0A16 ", " password * ************ "),
-            ("no ip slb dfp pass  Cookies\t180", "no ip slb dfp pass  *******\t***"),
-            ("ip slb dfp p Cookies", "ip slb dfp p *******"),
-            ("passwort Köder", "passwort ******"),
-            ("port 500 passable x", "port 500 passable *"),
-            ("ip slb dfp", "ip slb dfp"),
-            ("", ""),
-        ] {
-            assert_eq!(without_secrets(line), shown);
-            assert_eq!(line.len(), shown.len());
         }
     }
 

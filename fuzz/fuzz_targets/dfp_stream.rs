@@ -15,7 +15,7 @@ use control::{
         security::{Key, Keyring},
         stream::Stream,
     },
-    slb::config::Secret,
+    secret::Secret,
 };
 
 const NOW: Nanos = Nanos(1_000_000_000);

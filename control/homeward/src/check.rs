@@ -4,7 +4,10 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
 use common::table::Geometry;
-use control::{command, configuration::Configuration};
+use control::{
+    command::{self, Configuration as _},
+    configuration::Configuration,
+};
 
 /// Reads a configuration file; what is wrong with it is on stderr, each with its line and a caret.
 ///
@@ -12,7 +15,7 @@ use control::{command, configuration::Configuration};
 /// The file cannot be read.
 pub fn load(path: &Path) -> anyhow::Result<Option<Configuration>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let loaded = match command::load(&path.display().to_string(), &text) {
+    let loaded = match command::load::<Configuration>(&path.display().to_string(), &text) {
         Ok(loaded) => loaded,
         Err(errors) => {
             for error in errors {

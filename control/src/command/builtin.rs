@@ -1,54 +1,51 @@
-//! Commands of the language itself, and the language: every configuration command of every part.
+//! Commands of the language itself.
 
 #![allow(clippy::unnecessary_wraps, reason = "every command has the signature of its table")]
 
-use std::sync::OnceLock;
-
-use super::{Args, ConfigSpec, EditFn, EditResult, Form, Forms, Mode, Position, Tree, tree::Spec};
-use crate::{configuration::Configuration, dfp, machine, slb};
+use super::{
+    Args, EditResult, Language, Position,
+    mode::{CONFIG, EVERY_CONFIG, EXEC as PRIVILEGED, Mode, USER_EXEC},
+    spec::{Edit, Form, Forms, Spec},
+    tree::Tree,
+};
 
 /// The few lines that are accepted and change nothing: where, the line, and why.
-pub const INERT: &[(Mode, &str, &str)] =
-    &[(Mode::Config, "end", "closes a configuration file; interactively it leaves configuration")];
+pub const INERT: &[(&Mode, &str, &str)] =
+    &[(&CONFIG, "end", "closes a configuration file; interactively it leaves configuration")];
 
-/// Every configuration command.
-///
-/// # Panics
-/// When a declaration in our own tables makes no sense; a test loads them.
-pub fn language() -> &'static Tree<EditFn> {
-    static LANGUAGE: OnceLock<Tree<EditFn>> = OnceLock::new();
-    LANGUAGE.get_or_init(|| {
-        let specs = own().into_iter().chain(machine::commands()).chain(slb::command::commands());
-        let specs = specs.chain(dfp::agent::command::commands());
-        Tree::new(specs).expect("the tables of commands are checked by a test")
-    })
+impl<W: 'static> Language<W> {
+    /// `specs`, and what every mode of configuration has: `exit` and `end`.
+    ///
+    /// # Errors
+    /// A pattern that makes no sense.
+    pub fn of(specs: impl IntoIterator<Item = Spec<Edit<W>>>) -> Result<Self, String> {
+        Tree::new(own().into_iter().chain(specs))
+    }
 }
 
-fn own() -> Vec<ConfigSpec> {
-    vec![
-        Spec {
-            modes: Mode::CONFIGURATION,
-            pattern: "exit",
-            help: &[("exit", "Exit from the current mode")],
-            forms: Forms::SetOnly,
-            run: exit,
-        },
-        Spec {
-            modes: Mode::CONFIGURATION,
-            pattern: "end",
-            help: &[("end", "Exit from configuration mode")],
-            forms: Forms::SetOnly,
-            run: end,
-        },
+/// Where `exit` and `end` are.
+const EVERYWHERE: &[&Mode] = &[&EVERY_CONFIG];
+
+fn own<W: 'static>() -> [Spec<Edit<W>>; 2] {
+    let spec = |pattern, help, run: fn(&mut W, &mut Position, &Args, Form) -> EditResult| Spec {
+        modes: EVERYWHERE,
+        pattern,
+        help,
+        forms: Forms::SetOnly,
+        run: Edit::new(run),
+    };
+    [
+        spec("exit", &[("exit", "Exit from the current mode")], exit),
+        spec("end", &[("end", "Exit from configuration mode")], end),
     ]
 }
 
-fn exit(_: &mut Configuration, position: &mut Position, _: &Args, _: Form) -> EditResult {
+fn exit<W>(_: &mut W, position: &mut Position, _: &Args, _: Form) -> EditResult {
     position.leave();
     Ok(Vec::new())
 }
 
-fn end(_: &mut Configuration, position: &mut Position, _: &Args, _: Form) -> EditResult {
+fn end<W>(_: &mut W, position: &mut Position, _: &Args, _: Form) -> EditResult {
     position.end();
     Ok(Vec::new())
 }
@@ -68,14 +65,14 @@ pub(super) enum Builtin {
 
 pub(super) const EXEC: &[Spec<Builtin>] = &[
     Spec {
-        modes: &[Mode::Exec],
+        modes: &[&PRIVILEGED],
         pattern: "configure terminal",
         help: &[("configure", "Enter configuration mode"), ("terminal", "Configure from the terminal")],
         forms: Forms::SetOnly,
         run: Builtin::Configure,
     },
     Spec {
-        modes: &[Mode::Exec],
+        modes: &[&PRIVILEGED],
         pattern: "copy running-config startup-config",
         help: &[
             ("copy", "Copy from one file to another"),
@@ -86,21 +83,21 @@ pub(super) const EXEC: &[Spec<Builtin>] = &[
         run: Builtin::Copy,
     },
     Spec {
-        modes: &[Mode::Exec],
+        modes: &[&PRIVILEGED],
         pattern: "disable",
         help: &[("disable", "Turn off privileged commands")],
         forms: Forms::SetOnly,
         run: Builtin::Disable,
     },
     Spec {
-        modes: &[Mode::UserExec],
+        modes: &[&USER_EXEC],
         pattern: "enable",
         help: &[("enable", "Turn on privileged commands")],
         forms: Forms::SetOnly,
         run: Builtin::Enable,
     },
     Spec {
-        modes: &[Mode::UserExec],
+        modes: &[&USER_EXEC],
         pattern: "{exit|logout|quit}",
         help: &[
             ("exit", "Exit from the EXEC"),
@@ -111,14 +108,14 @@ pub(super) const EXEC: &[Spec<Builtin>] = &[
         run: Builtin::Exit,
     },
     Spec {
-        modes: &[Mode::Exec],
+        modes: &[&PRIVILEGED],
         pattern: "show running-config",
         help: &[("running-config", "Current operating configuration")],
         forms: Forms::SetOnly,
         run: Builtin::ShowRunning,
     },
     Spec {
-        modes: &[Mode::UserExec],
+        modes: &[&USER_EXEC],
         pattern: "terminal length <lines:0-512>",
         help: &[
             ("terminal", "Set terminal line parameters"),
@@ -129,7 +126,7 @@ pub(super) const EXEC: &[Spec<Builtin>] = &[
         run: Builtin::TerminalLength,
     },
     Spec {
-        modes: &[Mode::Exec],
+        modes: &[&PRIVILEGED],
         pattern: "write [memory]",
         help: &[("write", "Write running configuration"), ("memory", "Write to the startup configuration")],
         forms: Forms::SetOnly,

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::secret::without_secrets;
-
 /// The kinds of error that an operator meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum ErrorId {
@@ -19,25 +17,15 @@ pub enum ErrorId {
     E5,
 }
 
-/// A well-formed command that the configuration refuses (E5). Displays as the whole line, `% SLB: <reason>` or `% <reason>`.
+/// A well-formed command that the configuration refuses (E5). Displays as the whole line, `% <reason>`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// `% SLB: <reason>`
-    pub fn slb(reason: impl AsRef<str>) -> Self {
-        Self(format!("% SLB: {}", one_line(reason.as_ref())))
-    }
-
-    /// `% <reason>`, of machine commands.
-    pub fn machine(reason: impl AsRef<str>) -> Self {
+    /// `% <reason>`
+    pub fn new(reason: impl AsRef<str>) -> Self {
         Self(format!("% {}", one_line(reason.as_ref())))
-    }
-
-    /// `% SLB: <what> is not supported`: a command that would have no effect is refused.
-    pub fn unsupported(what: impl AsRef<str>) -> Self {
-        Self::slb(format!("{} is not supported", what.as_ref()))
     }
 }
 
@@ -108,8 +96,9 @@ impl Failure {
         }
     }
 
-    /// The terminal's text, to follow a prompt of `prompt` columns and `line`.
-    pub fn on_terminal(&self, prompt: usize, line: &str) -> String {
+    /// The terminal's text, to follow a prompt of `prompt` columns and `line`; `masked` is that line as it may be
+    /// repeated.
+    pub fn on_terminal(&self, prompt: usize, line: &str, masked: &str) -> String {
         match self {
             Self::Invalid { at, .. } => {
                 format!(
@@ -118,9 +107,7 @@ impl Failure {
                 )
             }
             Self::Incomplete { .. } => "% Incomplete command.\n\n".to_owned(),
-            Self::Ambiguous { .. } => {
-                format!("% Ambiguous command:  \"{}\"\n", without_secrets(line.trim_end()))
-            }
+            Self::Ambiguous { .. } => format!("% Ambiguous command:  \"{}\"\n", masked.trim_end()),
         }
     }
 

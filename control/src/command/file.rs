@@ -1,13 +1,12 @@
 //! Loading configuration from a file's text: all lines or none.
 
 use super::{
-    Position,
-    builtin::language,
+    Configuration, Position,
     error::{ConfigError, Failure, FileError, Problem},
+    mask::{Place, star},
     shell::{edit, split_form},
     tree::{LINE_LIMIT, tokens},
 };
-use crate::{configuration::Configuration, secret::without_secrets};
 
 /// Largest file, in bytes.
 pub const FILE_LIMIT: usize = 4 * 1024 * 1024;
@@ -20,9 +19,9 @@ const ERRORS: usize = 20;
 
 /// A file that loaded.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Loaded {
+pub struct Loaded<C> {
     /// What it says.
-    pub configuration: Configuration,
+    pub configuration: C,
     /// What the operator should know, each with its place.
     pub warnings: Vec<String>,
 }
@@ -33,11 +32,11 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Every bad line, up to 20, or what the configuration as a whole lacks; then nothing is loaded.
-pub fn load(file: &str, text: &str) -> Result<Loaded, Vec<FileError>> {
+pub fn load<C: Configuration>(file: &str, text: &str) -> Result<Loaded<C>, Vec<FileError>> {
     let error = |line: usize, text: &str, problem| FileError {
         file: file.to_owned(),
         line,
-        text: without_secrets(text),
+        text: text.to_owned(),
         problem,
     };
     if text.len() > FILE_LIMIT {
@@ -46,7 +45,7 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Vec<FileError>> {
     if text.lines().nth(FILE_LINES).is_some() {
         return Err(vec![error(0, "", Problem::Unreadable(format!("more than {FILE_LINES} lines")))]);
     }
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded { configuration: C::default(), warnings: Vec::new() };
     let mut position = Position::default();
     let mut errors = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -59,7 +58,7 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Vec<FileError>> {
                 Ok(warnings) => {
                     loaded.warnings.extend(warnings.into_iter().map(|w| format!("{file}:{number}: {w}")));
                 }
-                Err(problem) => errors.push(error(number, line, problem)),
+                Err((problem, masked)) => errors.push(error(number, &masked, problem)),
             }
         }
         if errors.len() >= ERRORS || (position.has_left() && is_end(line)) {
@@ -84,19 +83,26 @@ fn is_end(line: &str) -> bool {
 }
 
 /// Runs one line of a file on `configuration`, which a refused line may leave half edited: the caller drops it then.
-fn run_line(
-    configuration: &mut Configuration,
+/// An error comes with the line as it may be repeated.
+fn run_line<C: Configuration>(
+    configuration: &mut C,
     position: &mut Position,
     line: &str,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Vec<String>, (Problem, String)> {
     let words = tokens(line);
     if words.first().is_none_or(|word| word.text.starts_with('!')) {
         return Ok(Vec::new());
     }
     let (form, words) = split_form(&words);
     if words.is_empty() {
-        return Err(Problem::Failure(Failure::Incomplete { expected: vec!["a command".to_owned()] }));
+        let failure = Failure::Incomplete { expected: vec!["a command".to_owned()] };
+        return Err((Problem::Failure(failure), line.to_owned()));
     }
-    let (mode, found) = language().parse(&position.chain(), form, line, words).map_err(Problem::Failure)?;
-    edit(configuration, position, mode, &found, form).map_err(|error: ConfigError| Problem::Refused(error))
+    let language = C::language();
+    let chain = position.chain();
+    let masked = || star(line, language.secret_from(&Place { chain: &chain, form, line, words }, &[]));
+    let (mode, found) =
+        language.parse(&chain, form, line, words).map_err(|failure| (Problem::Failure(failure), masked()))?;
+    edit(configuration, position, mode, &found, form)
+        .map_err(|error: ConfigError| (Problem::Refused(error), masked()))
 }

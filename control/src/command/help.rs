@@ -3,23 +3,22 @@
 use super::{
     mode::Mode,
     pattern::Matcher,
-    tree::{Form, Thread, Token, Tree, tokens},
+    spec::Form,
+    tree::{Thread, Token, Tree, tokens},
     value::Kind,
 };
 
 /// Help for keywords that many commands share; a command's own help goes first.
 const COMMON: &[(&str, &str)] = &[
     ("ip", "IP configuration and state"),
-    ("slb", "Server load balancing"),
     ("show", "Show running system information"),
     ("clear", "Reset functions"),
     ("debug", "Debugging functions (see also 'undebug')"),
     ("undebug", "Disable debugging functions (see also 'debug')"),
     ("detail", "Every field"),
     ("name", "One object by its name"),
-    ("vserver", "Virtual server"),
-    ("serverfarm", "Server farm"),
-    ("<NAME>", "Name, up to 15 characters"),
+    ("0", "The secret follows in clear text"),
+    ("7", "The secret follows in type 7 notation"),
 ];
 
 /// One thing that could stand at the cursor.
@@ -55,7 +54,7 @@ impl<R> Tree<R> {
     /// What could stand after `words` and begin with `partial`, in one mode. `None`: `words` are no start of a command there.
     pub(super) fn choices(
         &self,
-        mode: Mode,
+        mode: &Mode,
         form: Form,
         line: &str,
         words: &[Token<'_>],

@@ -1,99 +1,77 @@
 //! Modes of the command language and where a session stands in them (`Position`).
 
-use serde::Serialize;
+use std::{
+    cmp::Ordering,
+    hash::{Hash, Hasher},
+};
 
-/// A mode; each has its prompt and its own commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// `>`: commands that change nothing.
-    UserExec,
-    /// `#`: every EXEC command.
-    Exec,
-    /// `(config)`
-    Config,
-    /// `(config-slb-sfarm)`; key: the farm's name.
-    Farm,
-    /// `(config-slb-real)` inside [`Mode::Farm`]; key: the real as its `real` line writes it.
-    Real,
-    /// `(config-slb-vserver)`; key: the virtual server's name.
-    Vserver,
-    /// `(config-slb-dfp)`
-    Dfp,
-    /// `(config-dfp)`; key: the agent's name.
-    DfpAgent,
-    /// `(config-slb-probe)`; key: the probe's name.
-    Probe,
-    /// `(config-if)`; key: the interface's full name.
-    Interface,
-    /// `(config-subif)`; key: the subinterface's full name.
-    Subinterface,
-    /// `(config-dataplane)`
-    Dataplane,
-    /// `(config-management)`
-    Management,
+use serde::{Serialize, Serializer};
+
+/// A mode, with its prompt and its own commands: a `static` beside the commands that belong to it.
+#[derive(Debug)]
+pub struct Mode {
+    /// What it is called in JSON, in snake_case; no two modes share a name.
+    pub name: &'static str,
+    /// What the prompt shows between the host name and `>` or `#`: `(config-if)`.
+    pub tag: &'static str,
+    /// The mode that `exit` returns to, among the modes of configuration.
+    pub parent: Option<&'static Mode>,
 }
 
+/// `>`: commands that change nothing.
+pub static USER_EXEC: Mode = Mode { name: "user_exec", tag: "", parent: None };
+
+/// `#`: every EXEC command.
+pub static EXEC: Mode = Mode { name: "exec", tag: "", parent: None };
+
+/// Global configuration.
+pub static CONFIG: Mode = Mode { name: "config", tag: "(config)", parent: None };
+
+/// Among the modes of a command: it belongs to every mode of configuration. No session stands in it.
+pub(super) static EVERY_CONFIG: Mode = Mode { name: "every_config", tag: "", parent: None };
+
 impl Mode {
-    /// Every mode.
-    pub const ALL: &'static [Self] = &[
-        Self::UserExec,
-        Self::Exec,
-        Self::Config,
-        Self::Farm,
-        Self::Real,
-        Self::Vserver,
-        Self::Dfp,
-        Self::DfpAgent,
-        Self::Probe,
-        Self::Interface,
-        Self::Subinterface,
-        Self::Dataplane,
-        Self::Management,
-    ];
-
-    /// Every mode that edits the configuration.
-    pub const CONFIGURATION: &'static [Self] = Self::ALL.split_at(2).1;
-
-    /// What the prompt shows between the host name and `>` or `#`.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::UserExec | Self::Exec => "",
-            Self::Config => "(config)",
-            Self::Farm => "(config-slb-sfarm)",
-            Self::Real => "(config-slb-real)",
-            Self::Vserver => "(config-slb-vserver)",
-            Self::Dfp => "(config-slb-dfp)",
-            Self::DfpAgent => "(config-dfp)",
-            Self::Probe => "(config-slb-probe)",
-            Self::Interface => "(config-if)",
-            Self::Subinterface => "(config-subif)",
-            Self::Dataplane => "(config-dataplane)",
-            Self::Management => "(config-management)",
-        }
-    }
-
     /// The whole prompt: `Router(config)#`.
-    pub fn prompt(self, hostname: &str) -> String {
-        let end = if self == Self::UserExec { '>' } else { '#' };
-        format!("{hostname}{}{end}", self.tag())
+    pub fn prompt(&self, hostname: &str) -> String {
+        let end = if *self == USER_EXEC { '>' } else { '#' };
+        format!("{hostname}{}{end}", self.tag)
     }
 
-    /// The mode that `exit` returns to, among the sub-modes of configuration.
-    pub fn parent(self) -> Option<Self> {
-        match self {
-            Self::UserExec | Self::Exec | Self::Config => None,
-            Self::Real => Some(Self::Farm),
-            Self::Farm
-            | Self::Vserver
-            | Self::Dfp
-            | Self::DfpAgent
-            | Self::Probe
-            | Self::Interface
-            | Self::Subinterface
-            | Self::Dataplane
-            | Self::Management => Some(Self::Config),
-        }
+    /// True for global configuration and every mode below it.
+    pub fn is_configuration(&self) -> bool {
+        *self == CONFIG || self.parent.is_some()
+    }
+}
+
+impl PartialEq for Mode {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Mode {}
+
+impl PartialOrd for Mode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Mode {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(other.name)
+    }
+}
+
+impl Hash for Mode {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
     }
 }
 
@@ -101,8 +79,8 @@ impl Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Level {
     /// The sub-mode.
-    pub mode: Mode,
-    /// Which object: see [`Mode`]; empty where there is only one.
+    pub mode: &'static Mode,
+    /// Which object, as the owner of the mode names it; empty where there is only one.
     pub key: String,
 }
 
@@ -115,12 +93,12 @@ pub struct Position {
 
 impl Position {
     /// Enters `mode` for the object `key`, from its parent mode.
-    pub fn enter(&mut self, mode: Mode, key: impl Into<String>) {
-        if mode.parent().is_none() {
+    pub fn enter(&mut self, mode: &'static Mode, key: impl Into<String>) {
+        let Some(parent) = mode.parent else {
             self.levels.clear();
             return;
-        }
-        match mode.parent().and_then(|parent| self.levels.iter().position(|level| level.mode == parent)) {
+        };
+        match self.levels.iter().position(|level| level.mode == parent) {
             Some(at) => self.levels.truncate(at + 1),
             None => self.levels.clear(),
         }
@@ -128,22 +106,22 @@ impl Position {
     }
 
     /// The innermost mode.
-    pub fn mode(&self) -> Mode {
-        self.levels.last().map_or(Mode::Config, |level| level.mode)
+    pub fn mode(&self) -> &'static Mode {
+        self.levels.last().map_or(&CONFIG, |level| level.mode)
     }
 
     /// The object that is edited in `mode`, if the session is in it (or below it).
-    pub fn key(&self, mode: Mode) -> Option<&str> {
+    pub fn key(&self, mode: &Mode) -> Option<&str> {
         self.levels.iter().find(|level| level.mode == mode).map(|level| level.key.as_str())
     }
 
     /// The modes from the innermost to global configuration: the order in which a line is tried.
-    pub fn chain(&self) -> Vec<Mode> {
-        self.levels.iter().rev().map(|level| level.mode).chain([Mode::Config]).collect()
+    pub fn chain(&self) -> Vec<&'static Mode> {
+        self.levels.iter().rev().map(|level| level.mode).chain([&CONFIG]).collect()
     }
 
     /// Goes out to `mode`, one of [`Position::chain`].
-    pub fn back_to(&mut self, mode: Mode) {
+    pub fn back_to(&mut self, mode: &Mode) {
         match self.levels.iter().position(|level| level.mode == mode) {
             Some(at) => self.levels.truncate(at + 1),
             None => self.levels.clear(),
@@ -171,18 +149,22 @@ impl Position {
 mod tests {
     use super::*;
 
+    static SHELF: Mode = Mode { name: "shelf", tag: "(config-shelf)", parent: Some(&CONFIG) };
+    static BOOK: Mode = Mode { name: "book", tag: "(config-shelf-book)", parent: Some(&SHELF) };
+    static DOOR: Mode = Mode { name: "door", tag: "(config-door)", parent: Some(&CONFIG) };
+
     #[test]
-    fn a_real_is_entered_from_its_farm_and_left_to_it() {
+    fn an_inner_mode_is_entered_from_its_parent_and_left_to_it() {
         let mut at = Position::default();
-        at.enter(Mode::Farm, "F");
-        at.enter(Mode::Real, "10.0.0.1");
-        at.enter(Mode::Real, "10.0.0.2");
-        assert_eq!((at.key(Mode::Farm), at.key(Mode::Real)), (Some("F"), Some("10.0.0.2")));
-        assert_eq!(at.chain(), [Mode::Real, Mode::Farm, Mode::Config]);
+        at.enter(&SHELF, "F");
+        at.enter(&BOOK, "10.0.0.1");
+        at.enter(&BOOK, "10.0.0.2");
+        assert_eq!((at.key(&SHELF), at.key(&BOOK)), (Some("F"), Some("10.0.0.2")));
+        assert_eq!(at.chain(), [&BOOK, &SHELF, &CONFIG]);
         at.leave();
-        assert_eq!(at.mode(), Mode::Farm);
-        at.enter(Mode::Vserver, "V");
-        assert_eq!(at.chain(), [Mode::Vserver, Mode::Config]);
+        assert_eq!(at.mode(), &SHELF);
+        at.enter(&DOOR, "V");
+        assert_eq!(at.chain(), [&DOOR, &CONFIG]);
         at.leave();
         assert!(!at.has_left());
         at.leave();
@@ -191,8 +173,14 @@ mod tests {
 
     #[test]
     fn prompts_are_those_of_ios() {
-        assert_eq!(Mode::UserExec.prompt("Router"), "Router>");
-        assert_eq!(Mode::Exec.prompt("Router"), "Router#");
-        assert_eq!(Mode::Real.prompt("Router"), "Router(config-slb-real)#");
+        assert_eq!(USER_EXEC.prompt("Router"), "Router>");
+        assert_eq!(EXEC.prompt("Router"), "Router#");
+        assert_eq!(BOOK.prompt("Router"), "Router(config-shelf-book)#");
+        assert!(BOOK.is_configuration() && CONFIG.is_configuration() && !EXEC.is_configuration());
+    }
+
+    #[test]
+    fn json_has_the_name() {
+        assert_eq!(serde_json::to_value(&SHELF).unwrap(), "shelf");
     }
 }

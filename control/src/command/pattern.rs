@@ -3,6 +3,9 @@
 //! `faildetect numconns ~ <count:1-255> [numclients <clients:1-8>]`: words are keywords, `<name:type>` an argument
 //! ([`Kind`]), `[ ]` optional, `{a|b}` a choice, `a/b` the keyword `a` with the hidden spelling `b`. What follows `~`
 //! may be left out, or be anything, after `no` and `default`; what follows `^` may be left out there, not be anything.
+//! `<name:secret>` takes its type too: `TEXT`, `0 TEXT` or `7 TEXT`; the type is one only if another word follows.
+
+use std::collections::BTreeSet;
 
 use super::value::Kind;
 
@@ -14,6 +17,9 @@ pub(super) enum Matcher {
     /// An argument.
     Arg { name: &'static str, kind: Kind },
 }
+
+/// The words before a secret that say how it is written.
+const TYPES: [(&str, Kind); 2] = [("0", Kind::Secret), ("7", Kind::Type7)];
 
 /// Index of a [`State`].
 pub(super) type StateId = usize;
@@ -115,7 +121,48 @@ fn parse(rest: &mut &'static str, close: Option<char>, whole: &str) -> Result<Ve
     }
 }
 
+impl State {
+    /// True if a secret may stand here.
+    pub(super) fn takes_secret(&self) -> bool {
+        self.edges
+            .iter()
+            .any(|(matcher, _)| matches!(matcher, Matcher::Arg { kind: Kind::Secret | Kind::Type7, .. }))
+    }
+}
+
 impl Program {
+    /// The keywords behind which a secret stands, with nothing but arguments between.
+    pub(super) fn secret_leads(&self) -> Vec<&'static str> {
+        let reached = self.reached();
+        let edges = reached.iter().flat_map(|at| &self.states[*at].edges);
+        let leading = edges.filter(|(_, to)| self.leads_to_secret(*to));
+        leading
+            .filter_map(|(matcher, _)| match matcher {
+                Matcher::Word { word, .. } if TYPES.iter().any(|(kind, _)| kind == word) => None,
+                Matcher::Word { word, alias } => Some(std::iter::once(*word).chain(*alias)),
+                Matcher::Arg { .. } => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// The states that a line can come to.
+    fn reached(&self) -> BTreeSet<StateId> {
+        let mut reached = BTreeSet::from([self.start]);
+        let mut waiting = vec![self.start];
+        while let Some(at) = waiting.pop() {
+            let next = self.states[at].edges.iter().map(|(_, to)| *to);
+            waiting.extend(next.filter(|to| reached.insert(*to)));
+        }
+        reached
+    }
+
+    fn leads_to_secret(&self, at: StateId) -> bool {
+        let state = &self.states[at];
+        let arguments = state.edges.iter().filter(|(matcher, _)| matches!(matcher, Matcher::Arg { .. }));
+        state.takes_secret() || arguments.into_iter().any(|(_, to)| self.leads_to_secret(*to))
+    }
+
     /// The state from which `items` lead to `next`.
     fn sequence(&mut self, items: &[Item], next: StateId, negated: bool) -> StateId {
         let mut at = next;
@@ -126,6 +173,14 @@ impl Program {
                     let split = self.edge(Matcher::Arg { name, kind: Kind::InterfaceType }, number);
                     let whole = self.edge(Matcher::Arg { name, kind: Kind::Interface }, at);
                     self.union(&[whole, split])
+                }
+                Item::One(Matcher::Arg { name, kind: Kind::Secret }) => {
+                    let mut starts = vec![self.edge(Matcher::Arg { name, kind: Kind::Secret }, at)];
+                    for (word, kind) in TYPES {
+                        let text = self.edge(Matcher::Arg { name, kind }, at);
+                        starts.push(self.edge(Matcher::Word { word, alias: None }, text));
+                    }
+                    self.union(&starts)
                 }
                 Item::One(matcher) => self.edge(matcher.clone(), at),
                 Item::Optional(inner) => {
@@ -180,6 +235,17 @@ mod tests {
         for bad in ["a [b", "a {b|c", "<n>", "<n:1-", "<n:5-1>", "<n:what>", "a ]", "a ? b", "a > b"] {
             assert!(compile(bad, false).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn words_before_a_secret_are_known() {
+        let leads = |pattern| compile(pattern, true).unwrap().secret_leads();
+        assert_eq!(leads("ip a password ~ <secret:secret> [<timeout:0-9>]"), ["password"]);
+        let mut several = leads("key <id:1-9> [md5/hash] <text:secret> name <n:word>");
+        several.sort_unstable();
+        several.dedup();
+        assert_eq!(several, ["hash", "key", "md5"]);
+        assert_eq!(leads("rss key <key:hex>"), Vec::<&str>::new());
     }
 
     #[test]

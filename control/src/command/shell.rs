@@ -3,27 +3,31 @@
 use std::sync::Arc;
 
 use super::{
-    EditFn, EditResult, ExecFn, ExecSpec, Output,
-    builtin::{Builtin, EXEC, language},
+    Configuration, EditResult, Output,
+    builtin::{self, Builtin},
     error::{ConfigError, ErrorId, ExecError, Failure, columns},
     help::{self, Choice, split_partial},
-    mode::{Mode, Position},
+    mask::{Place, behind_lead, star},
+    mode::{EXEC, Mode, Position, USER_EXEC},
     pipe::{self, Pipe},
-    tree::{Form, LINE_LIMIT, Match, Spec, Token, Tree, tokens},
+    spec::{Edit, Exec, ExecSpec, Form},
+    tree::{LINE_LIMIT, Match, Token, Tree, tokens},
     value::Args,
 };
-use crate::configuration::Configuration;
 
 /// What a session acts on.
 pub trait Runtime {
+    /// What is configured.
+    type Configuration: Configuration;
+
     /// The running configuration.
-    fn configuration(&self) -> Arc<Configuration>;
+    fn configuration(&self) -> Arc<Self::Configuration>;
 
     /// Makes `next` the running configuration, wholly or not at all. Returns warnings.
-    fn replace(&mut self, next: Configuration) -> EditResult;
+    fn replace(&mut self, next: Self::Configuration) -> EditResult;
 
     /// A line was entered that changes nothing, since it stands there already. To some it says: once more.
-    fn repeated(&mut self, _mode: Mode, _args: &Args, _form: Form) {}
+    fn repeated(&mut self, _mode: &'static Mode, _args: &Args, _form: Form) {}
 
     /// Writes the startup configuration.
     fn save(&mut self, text: &str) -> Result<(), ExecError>;
@@ -31,19 +35,21 @@ pub trait Runtime {
 
 /// A [`Runtime`] that only holds a configuration: for checks, tests and fuzzing.
 #[derive(Clone, Debug, Default)]
-pub struct Idle {
+pub struct Idle<C> {
     /// The configuration.
-    pub configuration: Arc<Configuration>,
+    pub configuration: Arc<C>,
     /// What was saved last.
     pub saved: Option<String>,
 }
 
-impl Runtime for Idle {
-    fn configuration(&self) -> Arc<Configuration> {
+impl<C: Configuration> Runtime for Idle<C> {
+    type Configuration = C;
+
+    fn configuration(&self) -> Arc<C> {
         self.configuration.clone()
     }
 
-    fn replace(&mut self, next: Configuration) -> EditResult {
+    fn replace(&mut self, next: C) -> EditResult {
         self.configuration = Arc::new(next);
         Ok(Vec::new())
     }
@@ -56,7 +62,7 @@ impl Runtime for Idle {
 
 /// What runs an EXEC command.
 enum Run<X: ?Sized> {
-    Call(ExecFn<X>),
+    Call(Exec<X>),
     Builtin(Builtin),
 }
 
@@ -71,8 +77,8 @@ impl<X: ?Sized> Commands<X> {
     /// # Errors
     /// A declaration that makes no sense.
     pub fn new(specs: impl IntoIterator<Item = ExecSpec<X>>) -> Result<Self, String> {
-        let own = EXEC.iter().map(|spec| with(spec, Run::Builtin(spec.run)));
-        let tree = Tree::new(own.chain(specs.into_iter().map(|spec| with(&spec, Run::Call(spec.run)))))?;
+        let own = builtin::EXEC.iter().map(|spec| spec.map(Run::Builtin));
+        let tree = Tree::new(own.chain(specs.into_iter().map(|spec| spec.map(Run::Call))))?;
         Ok(Self { tree })
     }
 
@@ -80,10 +86,6 @@ impl<X: ?Sized> Commands<X> {
     pub fn without_help(&self) -> Vec<String> {
         self.tree.without_help()
     }
-}
-
-fn with<R, S>(spec: &Spec<R>, run: S) -> Spec<S> {
-    Spec { modes: spec.modes, pattern: spec.pattern, help: spec.help, forms: spec.forms, run }
 }
 
 /// What a line did.
@@ -132,16 +134,24 @@ pub(super) fn split_form<'w, 'l>(words: &'w [Token<'l>]) -> (Form, &'w [Token<'l
     }
 }
 
+/// As [`split_form`], of an EXEC line, which has no `default`.
+fn exec_form<'w, 'l>(words: &'w [Token<'l>]) -> (Form, &'w [Token<'l>]) {
+    match split_form(words) {
+        (Form::No, rest) => (Form::No, rest),
+        _ => (Form::Set, words),
+    }
+}
+
 /// Runs a configuration command that was found in `mode` on plain data.
-pub(super) fn edit(
-    configuration: &mut Configuration,
+pub(super) fn edit<C>(
+    configuration: &mut C,
     position: &mut Position,
-    mode: Mode,
-    found: &Match<'_, EditFn>,
+    mode: &Mode,
+    found: &Match<'_, Edit<C>>,
     form: Form,
 ) -> EditResult {
     position.back_to(mode);
-    (found.spec.run)(configuration, position, &found.args, form)
+    found.spec.run.run(configuration, position, &found.args, form)
 }
 
 /// `do`, and the words behind it.
@@ -167,7 +177,7 @@ impl<X: ?Sized> Shell<X> {
     }
 
     /// The innermost mode.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> &'static Mode {
         self.position.as_ref().map_or_else(|| self.exec_mode(), Position::mode)
     }
 
@@ -186,10 +196,12 @@ impl<X: ?Sized> Shell<X> {
         self.mode().prompt(hostname)
     }
 
-    fn exec_mode(&self) -> Mode {
-        if self.privileged { Mode::Exec } else { Mode::UserExec }
+    fn exec_mode(&self) -> &'static Mode {
+        if self.privileged { &EXEC } else { &USER_EXEC }
     }
+}
 
+impl<X: Runtime + ?Sized> Shell<X> {
     /// The text that `?` prints after `line`, the part of the line before it.
     pub fn help(&self, line: &str) -> String {
         let choices = self.choices(line);
@@ -219,7 +231,7 @@ impl<X: ?Sized> Shell<X> {
         let chain = position.chain();
         let mut out = chain
             .iter()
-            .find_map(|&mode| language().choices(mode, form, line, rest, partial))
+            .find_map(|&mode| X::Configuration::language().choices(mode, form, line, rest, partial))
             .unwrap_or_default();
         if words.is_empty() {
             let own = [
@@ -238,10 +250,7 @@ impl<X: ?Sized> Shell<X> {
         {
             return pipe::choices(&line[bar + 1..]);
         }
-        let (form, rest) = match split_form(words) {
-            (Form::No, rest) => (Form::No, rest),
-            _ => (Form::Set, words),
-        };
+        let (form, rest) = exec_form(words);
         let mut out =
             self.commands.tree.choices(self.exec_mode(), form, line, rest, partial).unwrap_or_default();
         if is_show(words) && out.last().is_some_and(|c| c.text == "<cr>") {
@@ -312,13 +321,39 @@ impl<X: Runtime + ?Sized> Shell<X> {
         };
         done.unwrap_or_else(|stop| match stop {
             Stop::Failure(failure) => {
-                let hostname = runtime.configuration().machine.hostname.clone();
-                let prompt = self.prompt(&hostname);
-                let text = failure.on_terminal(columns(&prompt, prompt.len()), line);
+                let prompt = self.prompt(runtime.configuration().hostname());
+                let text = failure.on_terminal(columns(&prompt, prompt.len()), line, &self.masked(line));
                 Reply { text, error: Some(failure.id()), ..Reply::default() }
             }
             Stop::Refused(text) => Reply { text: text + "\n", error: Some(ErrorId::E5), ..Reply::default() },
         })
+    }
+
+    /// `line` as it may be repeated and remembered, where the session stands now: its secrets are starred, every byte
+    /// in its place.
+    pub fn masked(&self, line: &str) -> String {
+        let language = X::Configuration::language();
+        let own = &self.commands.tree;
+        if line.len() > LINE_LIMIT {
+            return star(line, behind_lead(line, &[language.leads.as_slice(), &own.leads].concat()));
+        }
+        let words = tokens(line);
+        let from = match (&self.position, split_do(&words)) {
+            (Some(position), None) => {
+                let (form, rest) = split_form(&words);
+                let place = Place { chain: &position.chain(), form, line, words: rest };
+                language.secret_from(&place, &own.leads)
+            }
+            (_, rest) => {
+                let words = rest.filter(|_| self.position.is_some()).unwrap_or(&words);
+                let (command, _) = if is_show(words) { pipe::split(line) } else { (line, None) };
+                let words: Vec<_> = words.iter().copied().filter(|word| word.at < command.len()).collect();
+                let (form, rest) = exec_form(&words);
+                let place = Place { chain: &[self.exec_mode()], form, line: command, words: rest };
+                own.secret_from(&place, &language.leads)
+            }
+        };
+        star(line, from)
     }
 
     fn configure(
@@ -332,9 +367,9 @@ impl<X: Runtime + ?Sized> Shell<X> {
         if rest.is_empty() {
             return Err(Failure::Incomplete { expected: Vec::new() }.into());
         }
-        let (mode, found) = language().parse(&position.chain(), form, line, rest)?;
+        let (mode, found) = X::Configuration::language().parse(&position.chain(), form, line, rest)?;
         let before = runtime.configuration();
-        let mut next = Configuration::clone(&before);
+        let mut next = X::Configuration::clone(&before);
         let mut warnings = edit(&mut next, &mut position, mode, &found, form)?;
         if next == *before {
             runtime.repeated(mode, &found.args, form);
@@ -360,10 +395,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
         let (command, bar) = if is_show(words) { pipe::split(line) } else { (line, None) };
         let end = command.len();
         let words: Vec<Token<'_>> = words.iter().copied().filter(|word| word.at < end).collect();
-        let (form, rest) = match split_form(&words) {
-            (Form::No, rest) => (Form::No, rest),
-            _ => (Form::Set, words.as_slice()),
-        };
+        let (form, rest) = exec_form(&words);
         if rest.is_empty() {
             return Err(Failure::Incomplete { expected: Vec::new() }.into());
         }
@@ -372,7 +404,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
         let pipe = bar.map(|at| pipe::parse(line, at)).transpose()?;
         match &found.spec.run {
             Run::Call(run) => {
-                let output = run(runtime, &found.args, form)?;
+                let output = run.run(runtime, &found.args, form)?;
                 Ok(Reply { text: shown(&output, pipe.as_ref()), ..Reply::default() })
             }
             Run::Builtin(builtin) => self.builtin(*builtin, &found, pipe.as_ref(), runtime),
@@ -412,7 +444,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
 
 /// The first error that was not known before.
 fn first(errors: Vec<ConfigError>, known: &[ConfigError]) -> ConfigError {
-    let refused = || ConfigError::machine("The configuration is refused");
+    let refused = || ConfigError::new("The configuration is refused");
     errors.into_iter().find(|error| !known.contains(error)).unwrap_or_else(refused)
 }
 

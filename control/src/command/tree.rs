@@ -5,67 +5,14 @@
 
 use super::{
     error::Failure,
-    mode::Mode,
+    mode::{EVERY_CONFIG, EXEC, Mode, USER_EXEC},
     pattern::{Matcher, Program, State, StateId, compile},
+    spec::{Form, Forms, Spec},
     value::{Args, Kind, Value},
 };
 
 /// Longest line, in bytes.
 pub const LINE_LIMIT: usize = 4096;
-
-/// How a command is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// As it is.
-    Set,
-    /// After `no`.
-    No,
-    /// After `default`.
-    Default,
-}
-
-impl Form {
-    /// True for `no` and `default`.
-    pub fn clears(self) -> bool {
-        self != Self::Set
-    }
-}
-
-/// Which forms a command has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forms {
-    /// Only the command itself.
-    SetOnly,
-    /// Also after `no`.
-    SetNo,
-    /// Also after `no` and `default`.
-    All,
-}
-
-impl Forms {
-    fn allows(self, form: Form) -> bool {
-        match form {
-            Form::Set => true,
-            Form::No => self != Self::SetOnly,
-            Form::Default => self == Self::All,
-        }
-    }
-}
-
-/// A command, declared once. `R` is what runs it.
-#[derive(Clone, Copy, Debug)]
-pub struct Spec<R> {
-    /// The modes it belongs to.
-    pub modes: &'static [Mode],
-    /// Its words and arguments, see `pattern`.
-    pub pattern: &'static str,
-    /// Help for its keywords (`"weight"`) and arguments (`"<weight>"`); common keywords have theirs already.
-    pub help: &'static [(&'static str, &'static str)],
-    /// Its forms.
-    pub forms: Forms,
-    /// What runs it.
-    pub run: R,
-}
 
 // What a word of the line was taken for, best first.
 const KEYWORD: u128 = 0;
@@ -92,6 +39,8 @@ impl<R> Entry<R> {
 #[derive(Debug)]
 pub struct Tree<R> {
     pub(super) entries: Vec<Entry<R>>,
+    /// Keywords behind which a secret stands, with nothing but arguments between.
+    pub(super) leads: Vec<&'static str>,
 }
 
 /// A line that is a command.
@@ -163,8 +112,10 @@ impl<'t, R> Thread<'t, R> {
 }
 
 /// True when a command of `modes` can be given in `mode`; privileged EXEC has those of user EXEC too.
-fn belongs(modes: &[Mode], mode: Mode) -> bool {
-    modes.contains(&mode) || (mode == Mode::Exec && modes.contains(&Mode::UserExec))
+fn belongs(modes: &[&Mode], mode: &Mode) -> bool {
+    modes.contains(&mode)
+        || (*mode == EXEC && modes.contains(&&USER_EXEC))
+        || (mode.is_configuration() && modes.contains(&&EVERY_CONFIG))
 }
 
 /// How a word compares with a keyword.
@@ -193,15 +144,33 @@ impl<R> Tree<R> {
                 if spec.forms == Forms::SetOnly { None } else { Some(compile(spec.pattern, true)?) };
             entries.push(Entry { spec, plain, negated });
         }
-        Ok(Self { entries })
+        let mut leads: Vec<_> = entries
+            .iter()
+            .flat_map(|entry| std::iter::once(&entry.plain).chain(&entry.negated))
+            .flat_map(Program::secret_leads)
+            .collect();
+        leads.sort_unstable();
+        leads.dedup();
+        Ok(Self { entries, leads })
+    }
+
+    /// Every mode that has commands of its own, in the order of the declarations.
+    pub fn modes(&self) -> Vec<&'static Mode> {
+        let mut out = Vec::new();
+        for mode in self.entries.iter().flat_map(|entry| entry.spec.modes).copied() {
+            if *mode != EVERY_CONFIG && !out.contains(&mode) {
+                out.push(mode);
+            }
+        }
+        out
     }
 
     /// True when a command of the mode has a `no` form.
-    pub(super) fn has_negation(&self, mode: Mode) -> bool {
+    pub(super) fn has_negation(&self, mode: &Mode) -> bool {
         self.entries.iter().any(|entry| entry.negated.is_some() && belongs(entry.spec.modes, mode))
     }
 
-    pub(super) fn start(&self, mode: Mode, form: Form) -> Vec<Thread<'_, R>> {
+    pub(super) fn start(&self, mode: &Mode, form: Form) -> Vec<Thread<'_, R>> {
         self.entries
             .iter()
             .filter(|entry| belongs(entry.spec.modes, mode))
@@ -281,7 +250,7 @@ impl<R> Tree<R> {
     /// Matches the words of `line` from `words` on against one mode.
     pub(super) fn parse_in(
         &self,
-        mode: Mode,
+        mode: &Mode,
         form: Form,
         line: &str,
         words: &[Token<'_>],
@@ -305,11 +274,11 @@ impl<R> Tree<R> {
     /// Matches a line against the modes of `chain`, innermost first. Returns the mode whose command it is.
     pub(super) fn parse(
         &self,
-        chain: &[Mode],
+        chain: &[&'static Mode],
         form: Form,
         line: &str,
         words: &[Token<'_>],
-    ) -> Result<(Mode, Match<'_, R>), Failure> {
+    ) -> Result<(&'static Mode, Match<'_, R>), Failure> {
         let mut worst: Option<Failure> = None;
         for &mode in chain {
             match self.parse_in(mode, form, line, words) {
@@ -398,7 +367,14 @@ fn expected<R>(threads: &[Thread<'_, R>]) -> Vec<String> {
 }
 
 impl<R> Thread<'_, R> {
-    fn follow(&self, matcher: &Matcher, to: StateId, token: Token<'_>, rest: &str) -> Option<Self> {
+    /// This pattern one word further along `matcher`, if the word fits.
+    pub(super) fn follow(
+        &self,
+        matcher: &Matcher,
+        to: StateId,
+        token: Token<'_>,
+        rest: &str,
+    ) -> Option<Self> {
         let mut args = self.args.clone();
         let mut done = false;
         let rank = match matcher {

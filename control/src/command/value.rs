@@ -8,8 +8,9 @@ use super::{
     error::{ConfigError, ExecError},
     interface_name::{InterfaceKind, InterfaceName},
 };
+use crate::secret::{ParseSecretError, Secret};
 
-/// Longest SLB object name.
+/// Longest name of a configured object.
 pub const NAME_LENGTH: usize = 15;
 
 /// Port names of `virtual`; output always prints numbers.
@@ -42,7 +43,7 @@ pub enum Kind {
     Mask,
     /// `mac`: `H.H.H` or colon notation.
     Mac,
-    /// `name`: an SLB object name, folded to upper case.
+    /// `name`: the name of a configured object, folded to upper case.
     Name,
     /// `word`: anything without blanks.
     Word,
@@ -68,6 +69,10 @@ pub enum Kind {
     InterfaceType,
     /// Second of an interface's two words.
     InterfaceNumber,
+    /// `secret`: a secret in clear text, of type 0; a pattern takes its optional type with it.
+    Secret,
+    /// A secret in type 7 notation.
+    Type7,
     /// Whatever follows a `no` that needs no arguments.
     Ignored,
 }
@@ -93,6 +98,8 @@ pub enum Value {
     Interface(InterfaceName),
     /// The first word of an interface's two.
     InterfaceType(InterfaceKind),
+    /// Of [`Kind::Secret`], or why it is none. Never shown by `Debug`.
+    Secret(Result<Secret, ParseSecretError>),
 }
 
 impl Kind {
@@ -113,6 +120,7 @@ impl Kind {
             "socket" => Self::Socket,
             "cpus" => Self::Cpus,
             "interface" => Self::Interface,
+            "secret" => Self::Secret,
             range => {
                 let (low, high) = range.split_once('-')?;
                 let (low, high) = (low.parse().ok()?, high.parse().ok()?);
@@ -135,7 +143,7 @@ impl Kind {
             Self::Int(low, high) => return format!("<{low}-{high}>"),
             Self::Ip | Self::Mask => "A.B.C.D",
             Self::Mac => "H.H.H",
-            Self::Name | Self::Word | Self::Other | Self::Host => "WORD",
+            Self::Name | Self::Word | Self::Other | Self::Host | Self::Secret | Self::Type7 => "WORD",
             Self::Line => "LINE",
             Self::Hex => "HEX",
             Self::Octal => "OCTAL",
@@ -191,6 +199,9 @@ impl Kind {
                 }
                 _ => None,
             },
+            Self::Secret | Self::Type7 if text.chars().any(char::is_control) => None,
+            Self::Secret => Some(Value::Secret(Secret::clear(text))),
+            Self::Type7 => Some(Value::Secret(Secret::type7(text))),
             Self::Ignored => Some(Value::Text(String::new())),
         }
     }
@@ -262,7 +273,7 @@ pub struct Missing;
 
 impl From<Missing> for ConfigError {
     fn from(_: Missing) -> Self {
-        Self::machine("Internal error: a command without its argument")
+        Self::new("Internal error: a command without its argument")
     }
 }
 
@@ -357,6 +368,21 @@ impl Args {
         }
     }
 
+    /// A secret, from clear text or from type 7.
+    ///
+    /// # Errors
+    /// The operator's line, which begins with `whose` (`DFP password`) and does not repeat the secret.
+    pub fn secret(&self, name: &str, whose: &str) -> Result<Secret, ConfigError> {
+        match need(self.get(name))? {
+            Value::Secret(Ok(secret)) => Ok(secret.clone()),
+            Value::Secret(Err(error @ ParseSecretError::Text)) => {
+                Err(ConfigError::new(format!("{whose} {error}")))
+            }
+            Value::Secret(Err(error @ ParseSecretError::Type7)) => Err(ConfigError::new(error.to_string())),
+            _ => Err(Missing.into()),
+        }
+    }
+
     pub(super) fn set(&mut self, name: &'static str, value: Value) {
         match self.values.iter_mut().find(|(n, _)| *n == name) {
             Some(slot) => slot.1 = value,
@@ -411,6 +437,19 @@ mod tests {
     fn ports_have_names() {
         assert_eq!(reads("port", "mobile-ip"), Some(Value::Int(434)));
         assert_eq!(reads("port", "65536"), None);
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Kind::Secret.read("Cookies", None).unwrap();
+        let args = Args { words: vec!["password"], values: vec![("secret", secret)] };
+        assert!(!format!("{args:?}").contains("Cookies"), "{args:?}");
+        assert_eq!(args.secret("secret", "My").unwrap().expose(), "Cookies");
+        assert_eq!(Kind::Type7.read("094F471A1A0A", None), Some(Value::Secret(Secret::clear("cisco"))));
+        assert_eq!(reads("secret", "a\u{7}b"), None);
+        let bad = Args { words: vec![], values: vec![("secret", reads("secret", "Käse").unwrap())] };
+        let error = bad.secret("secret", "My password").unwrap_err().to_string();
+        assert_eq!(error, "% My password must be 1 to 64 printable characters");
     }
 
     #[test]

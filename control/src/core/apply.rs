@@ -17,8 +17,9 @@ use super::{Core, NetworkView};
 use crate::{
     command::{Args, ConfigError, EditResult, ExecError, Form, Mode, Runtime},
     configuration::Configuration,
+    dfp::manager::commands::DFP,
     slb::{
-        check::check,
+        check::{check, refused},
         plan::{Plan, announcements},
         state::{RealKey, settings},
     },
@@ -59,6 +60,8 @@ impl PurgeOf {
 }
 
 impl Runtime for Core {
+    type Configuration = Configuration;
+
     fn configuration(&self) -> Arc<Configuration> {
         Arc::clone(&self.running)
     }
@@ -67,8 +70,8 @@ impl Runtime for Core {
         self.apply(next)
     }
 
-    fn repeated(&mut self, mode: Mode, args: &Args, form: Form) {
-        if mode == Mode::Dfp
+    fn repeated(&mut self, mode: &'static Mode, args: &Args, form: Form) {
+        if *mode == DFP
             && form == Form::Set
             && let (Some(address), Some(port)) = (args.ip("address"), args.int("port"))
         {
@@ -116,17 +119,17 @@ impl Core {
         // At the first configuration there is nothing to restart.
         let first = *self.running == Configuration::default();
         if let Some(what) = difference.restart.first().filter(|_| !first) {
-            return Err(ConfigError::machine(format!("restart needed: {what}")));
+            return Err(ConfigError::new(format!("restart needed: {what}")));
         }
         // The places below rely on it; what else there is to check or to warn of, the shell and the file loader did.
         check(&next.slb, &next.machine.subnets())?;
-        let gone = self.slb.place(&next.slb).map_err(|full| ConfigError::slb(full.to_string()))?;
+        let gone = self.slb.place(&next.slb).map_err(|full| refused(full.to_string()))?;
         let stopped = self.stopped(&next);
         let old = std::mem::replace(&mut self.running, Arc::new(next));
         self.effects.machine_changed |= difference.machine;
         let generation = self.publish();
-        self.dfp_configured(&old.slb);
-        self.dfp_agents_configured(&old.dfp_agents);
+        self.dfp_configured(&old);
+        self.dfp_agents_configured(&old.dfp.agents);
         let whose = gone
             .reals
             .into_iter()
@@ -144,7 +147,7 @@ impl Core {
     /// # Errors
     /// Each bad line with its place, or the reason why the whole is refused.
     pub fn apply_file(&mut self, file: &str, text: &str) -> Result<Vec<String>, Vec<String>> {
-        let loaded = crate::command::load(file, text)
+        let loaded = crate::command::load::<Configuration>(file, text)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let mut said = loaded.warnings;
         said.extend(self.apply(loaded.configuration).map_err(|error| vec![format!("{file}: {error}")])?);

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::{Core, dfp::debug_line, view::SessionFilter};
 use crate::{
-    command::{Args, ExecError, ExecResult, ExecSpec, Form, Forms, Mode, Output, need},
+    command::{
+        Args, EXEC, Exec, ExecError, ExecResult, ExecSpec, Form, Forms, Mode, Output, USER_EXEC, need,
+    },
     dfp::debug::Facility,
     health::health_text,
     slb::{
@@ -16,19 +18,33 @@ use crate::{
     },
 };
 
-const SHOW: &[Mode] = &[Mode::UserExec, Mode::Exec];
-const PRIVILEGED: &[Mode] = &[Mode::Exec];
+const SHOW: &[&Mode] = &[&USER_EXEC, &EXEC];
+const PRIVILEGED: &[&Mode] = &[&EXEC];
 
 type Run = fn(&mut Core, &Args, Form) -> ExecResult;
 
 /// Everything that acts on a core.
 pub(super) fn specs() -> Vec<ExecSpec<Core>> {
-    let show = |pattern, help, run: Run| ExecSpec { modes: SHOW, pattern, help, forms: Forms::SetOnly, run };
-    let act = |pattern, help, forms, run: Run| ExecSpec { modes: PRIVILEGED, pattern, help, forms, run };
+    let show = |pattern, help, run: Run| ExecSpec {
+        modes: SHOW,
+        pattern,
+        help,
+        forms: Forms::SetOnly,
+        run: Exec::new(run),
+    };
+    let act = |pattern, help, forms, run: Run| ExecSpec {
+        modes: PRIVILEGED,
+        pattern,
+        help,
+        forms,
+        run: Exec::new(run),
+    };
     vec![
         show(
             "show ip slb reals [{sfarm <sfarm:name>|vserver <vserver:name>}] [detail]",
             &[
+                ("slb", "Server load balancing"),
+                ("vserver", "Virtual server"),
                 ("<vserver>", "Name of the virtual server"),
                 ("reals", "Real servers"),
                 ("sfarm", "Of a server farm"),
@@ -38,17 +54,29 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         ),
         show(
             "show ip slb serverfarms [name <name:name>] [detail]",
-            &[("serverfarms", "Server farms"), ("name", "Only one"), ("<name>", "Its name")],
+            &[
+                ("slb", "Server load balancing"),
+                ("serverfarms", "Server farms"),
+                ("name", "Only one"),
+                ("<name>", "Its name"),
+            ],
             show_farms,
         ),
         show(
             "show ip slb vservers [name <name:name>] [detail]",
-            &[("vservers", "Virtual servers"), ("name", "Only one"), ("<name>", "Its name")],
+            &[
+                ("slb", "Server load balancing"),
+                ("vservers", "Virtual servers"),
+                ("name", "Only one"),
+                ("<name>", "Its name"),
+            ],
             show_vservers,
         ),
         show(
             "show ip slb sessions [ipmobile] [vserver <vserver:name>] [client <client:ip> [<mask:mask>]] [detail]",
             &[
+                ("slb", "Server load balancing"),
+                ("vserver", "Virtual server"),
                 ("<vserver>", "Name of the virtual server"),
                 ("sessions", "Sessions"),
                 ("ipmobile", "Of Mobile IP"),
@@ -61,6 +89,8 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         show(
             "show ip slb sessions ipmobile nai <nai:word> [vserver <vserver:name>]",
             &[
+                ("slb", "Server load balancing"),
+                ("vserver", "Virtual server"),
                 ("<vserver>", "Name of the virtual server"),
                 ("sessions", "Sessions"),
                 ("ipmobile", "Of Mobile IP"),
@@ -72,6 +102,8 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         show(
             "show ip slb conns [vserver <vserver:name>] [client <client:ip>] [detail]",
             &[
+                ("slb", "Server load balancing"),
+                ("vserver", "Virtual server"),
                 ("<vserver>", "Name of the virtual server"),
                 ("client", "From a client"),
                 ("<client>", "Address of the client"),
@@ -79,10 +111,14 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
             ],
             |_, _, _| Ok(Output::new(conns_text(), json!({ "conns": [] }))),
         ),
-        show("show ip slb stats", &[("stats", "Counters of the whole balancer")], |core, _, _| {
-            let stats = core.stats_view();
-            Ok(Output::new(stats.text(), facts("stats", &stats)))
-        }),
+        show(
+            "show ip slb stats",
+            &[("slb", "Server load balancing"), ("stats", "Counters of the whole balancer")],
+            |core, _, _| {
+                let stats = core.stats_view();
+                Ok(Output::new(stats.text(), facts("stats", &stats)))
+            },
+        ),
         show("show health", &[("health", "Whether everything that must move moves")], |core, _, _| {
             let health = core.health();
             Ok(Output::new(health_text(&health), serde_json::to_value(&health).unwrap_or_default()))
@@ -91,6 +127,8 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         act(
             "clear ip slb {connections|sessions} [{serverfarm <sfarm:name>|vserver <vserver:name>}]",
             &[
+                ("slb", "Server load balancing"),
+                ("vserver", "Virtual server"),
                 ("<vserver>", "Name of the virtual server"),
                 ("clear", "Reset functions"),
                 ("connections", "Delete sessions"),
@@ -101,10 +139,16 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
             Forms::SetOnly,
             clear_sessions,
         ),
-        act("clear ip slb counters", &[("counters", "Set counters to zero")], Forms::SetOnly, clear_counters),
+        act(
+            "clear ip slb counters",
+            &[("slb", "Server load balancing"), ("counters", "Set counters to zero")],
+            Forms::SetOnly,
+            clear_counters,
+        ),
         act(
             "debug ip slb {all|sessions [ipmobile]}",
             &[
+                ("slb", "Server load balancing"),
                 ("sessions", "Sessions"),
                 ("ipmobile", "Of Mobile IP"),
                 ("debug", "Debugging functions"),
@@ -119,6 +163,7 @@ pub(super) fn specs() -> Vec<ExecSpec<Core>> {
         act(
             "undebug ip slb {all|sessions [ipmobile]}",
             &[
+                ("slb", "Server load balancing"),
                 ("all", "Everything"),
                 ("sessions", "Sessions"),
                 ("ipmobile", "Of Mobile IP"),

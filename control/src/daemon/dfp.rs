@@ -58,7 +58,7 @@ impl Agents {
                 AgentChange::Removed(subsystem) => self.remove(subsystem),
             }
         }
-        for config in &core.running().dfp_agents {
+        for config in &core.running().dfp.agents {
             self.start(config);
         }
         for running in &mut self.running {

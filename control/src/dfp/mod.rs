@@ -4,12 +4,14 @@
 //! of a connection.
 
 pub mod agent;
+pub mod config;
 pub mod counter;
 pub mod debug;
 pub mod inbound;
 pub mod log;
 pub mod manager;
 pub mod packet;
+pub mod password;
 pub mod security;
 pub mod stream;
 pub mod view;

@@ -202,7 +202,10 @@ arp 10.1.1.2 0200.5e00.0002
 ";
 
     fn machine(text: &str) -> MachineConfig {
-        crate::command::load("test", text).unwrap().configuration.machine
+        crate::command::load::<crate::configuration::Configuration>("test", text)
+            .unwrap()
+            .configuration
+            .machine
     }
 
     fn port(last: u8) -> PortState {

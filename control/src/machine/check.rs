@@ -32,17 +32,15 @@ fn devices(machine: &MachineConfig, errors: &mut Vec<ConfigError>) {
     for (_, interface, device) in machine.ports() {
         let other = identities(device).find_map(|identity| used.get(&identity).copied());
         if let Some(other) = other {
-            errors.push(ConfigError::machine(format!(
-                "{}: device {device} is in use by {other}",
-                interface.name
-            )));
+            errors
+                .push(ConfigError::new(format!("{}: device {device} is in use by {other}", interface.name)));
         }
         for identity in identities(device) {
             used.entry(identity).or_insert(&interface.name);
         }
     }
     if machine.ports().count() > MAX_PORTS {
-        errors.push(ConfigError::machine(format!("more than {MAX_PORTS} devices")));
+        errors.push(ConfigError::new(format!("more than {MAX_PORTS} devices")));
     }
 }
 
@@ -53,11 +51,10 @@ fn subinterfaces(machine: &MachineConfig, errors: &mut Vec<ConfigError>) {
             continue;
         };
         if machine.interface(&parent).is_none_or(|parent| parent.device.is_none()) {
-            errors.push(ConfigError::machine(format!("{}: {parent} has no device", interface.name)));
+            errors.push(ConfigError::new(format!("{}: {parent} has no device", interface.name)));
         }
         if let Some(other) = used.insert((parent, vlan), &interface.name) {
-            errors
-                .push(ConfigError::machine(format!("{}: VLAN {vlan} is in use by {other}", interface.name)));
+            errors.push(ConfigError::new(format!("{}: VLAN {vlan} is in use by {other}", interface.name)));
         }
     }
 }
@@ -68,7 +65,7 @@ fn addresses(machine: &MachineConfig, errors: &mut Vec<ConfigError>) {
         for address in interface.addresses() {
             if let Some(other) = used.insert(address.addr(), &interface.name) {
                 let text = format!("{}: address {} is in use by {other}", interface.name, address.addr());
-                errors.push(ConfigError::machine(text));
+                errors.push(ConfigError::new(text));
             }
         }
     }

@@ -8,7 +8,7 @@ mod config;
 pub mod print;
 pub mod show;
 
-pub use command::commands;
+pub use command::{DATAPLANE, INTERFACE, MANAGEMENT, SUBINTERFACE, commands};
 pub use config::{
     DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop, StaticNeighbour,
     StaticRoute, Workers,

@@ -9,34 +9,27 @@ use super::config::{
     DEFAULT_DESCRIPTORS, DEFAULT_HOSTNAME, DEFAULT_MTU, DEFAULT_SOCKET_MODE, DataplaneSettings, Interface,
     Logging, LoggingLevel, MachineConfig, Management, NextHop, Workers,
 };
-use crate::command::print_cpus;
+use crate::command::{ConfigWriter, print_cpus, rank};
 
-/// Everything that stands before the protocols: host name, services, logging, dataplane, interfaces, routes, ARP.
-pub fn before_protocols(machine: &MachineConfig, out: &mut String) {
-    // Writing to a `String` cannot fail.
-    let _ = before(machine, out);
+/// Writes the part's text.
+pub fn print(machine: &MachineConfig, out: &mut ConfigWriter) {
+    // Writing to a string cannot fail.
+    let _ = write(machine, out);
 }
 
-/// What stands at the end.
-pub fn management(machine: &MachineConfig, out: &mut String) {
-    let _ = write_management(&machine.management, out);
-}
-
-fn before(machine: &MachineConfig, out: &mut String) -> fmt::Result {
-    let length = out.len();
+fn write(machine: &MachineConfig, out: &mut ConfigWriter) -> fmt::Result {
+    out.lines(rank::GLOBAL);
     if machine.hostname != DEFAULT_HOSTNAME {
         writeln!(out, "hostname {}", machine.hostname)?;
     }
-    close(out, length)?;
-    let length = out.len();
+    out.lines(rank::SERVICES);
     if machine.debug_milliseconds {
         writeln!(out, "service timestamps debug datetime msec")?;
     }
     if machine.password_encryption {
         writeln!(out, "service password-encryption")?;
     }
-    close(out, length)?;
-    let length = out.len();
+    out.lines(rank::LOGGING);
     let standard = Logging::default();
     if machine.logging.level != standard.level {
         let word = LoggingLevel::WORDS.iter().find(|(_, level)| *level == machine.logging.level);
@@ -45,10 +38,9 @@ fn before(machine: &MachineConfig, out: &mut String) -> fmt::Result {
     if machine.logging.buffered != standard.buffered {
         writeln!(out, "logging buffered {}", machine.logging.buffered)?;
     }
-    close(out, length)?;
     write_dataplane(&machine.dataplane, out)?;
     machine.interfaces.iter().try_for_each(|interface| write_interface(interface, out))?;
-    let length = out.len();
+    out.lines(rank::ROUTES);
     for route in &machine.routes {
         write!(out, "ip route {} {} ", route.prefix.addr(), route.prefix.netmask())?;
         match &route.next_hop {
@@ -61,24 +53,19 @@ fn before(machine: &MachineConfig, out: &mut String) -> fmt::Result {
         }
         writeln!(out)?;
     }
-    close(out, length)?;
-    let length = out.len();
+    out.lines(rank::ARP);
     for neighbour in &machine.neighbours {
         writeln!(out, "arp {} {}", neighbour.address, neighbour.mac)?;
     }
-    close(out, length)
+    write_management(&machine.management, out)
 }
 
-/// A `!` line behind a block that printed anything.
-fn close(out: &mut String, length: usize) -> fmt::Result {
-    if out.len() > length { writeln!(out, "!") } else { Ok(()) }
-}
-
-fn write_dataplane(settings: &DataplaneSettings, out: &mut String) -> fmt::Result {
+fn write_dataplane(settings: &DataplaneSettings, out: &mut ConfigWriter) -> fmt::Result {
     let standard = DataplaneSettings::default();
     if *settings == standard {
         return Ok(());
     }
+    out.block(rank::DATAPLANE);
     writeln!(out, "dataplane")?;
     match &settings.workers {
         Workers::Count(1) => {}
@@ -103,10 +90,11 @@ fn write_dataplane(settings: &DataplaneSettings, out: &mut String) -> fmt::Resul
     if let Some(eal) = &settings.eal {
         writeln!(out, " eal {eal}")?;
     }
-    writeln!(out, "!")
+    Ok(())
 }
 
-fn write_interface(interface: &Interface, out: &mut String) -> fmt::Result {
+fn write_interface(interface: &Interface, out: &mut ConfigWriter) -> fmt::Result {
+    out.block(rank::INTERFACES);
     writeln!(out, "interface {}", interface.name)?;
     if let Some(text) = &interface.description {
         writeln!(out, " description {text}")?;
@@ -154,18 +142,19 @@ fn write_interface(interface: &Interface, out: &mut String) -> fmt::Result {
     if interface.shutdown != Interface::shut_by_default(interface.name.kind()) {
         writeln!(out, " {}shutdown", if interface.shutdown { "" } else { "no " })?;
     }
-    writeln!(out, "!")
+    Ok(())
 }
 
-fn write_address(address: Ipv4Net, tail: &str, out: &mut String) -> fmt::Result {
+fn write_address(address: Ipv4Net, tail: &str, out: &mut ConfigWriter) -> fmt::Result {
     writeln!(out, " ip address {} {}{tail}", address.addr(), address.netmask())
 }
 
-fn write_management(management: &Management, out: &mut String) -> fmt::Result {
+fn write_management(management: &Management, out: &mut ConfigWriter) -> fmt::Result {
     let standard = Management::default();
     if *management == standard {
         return Ok(());
     }
+    out.block(rank::MANAGEMENT);
     writeln!(out, "management")?;
     let ours = (&management.socket, &management.group, management.mode);
     if ours != (&standard.socket, &standard.group, standard.mode) {
@@ -181,5 +170,5 @@ fn write_management(management: &Management, out: &mut String) -> fmt::Result {
     if let Some(http) = management.http {
         writeln!(out, " http {http}")?;
     }
-    writeln!(out, "!")
+    Ok(())
 }

@@ -3,10 +3,10 @@
 use common::{config::Hugepages, id::PortId};
 
 use super::{MachineConfig, check::restart_needed};
-use crate::command::load;
+use crate::{command::load, configuration::Configuration};
 
 fn machine(text: &str) -> MachineConfig {
-    match load("test", text) {
+    match load::<Configuration>("test", text) {
         Ok(loaded) => loaded.configuration.machine,
         Err(errors) => panic!("{}", errors[0]),
     }
@@ -64,12 +64,15 @@ fn one_device_is_one_port() {
         ("0000:3B:00.0", "0000:3b:00.0"),
     ] {
         let text = format!("interface e0\n device {first}\ninterface e1\n device {second}\n");
-        let errors = load("f", &text).unwrap_err();
+        let errors = load::<Configuration>("f", &text).unwrap_err();
         assert_eq!(errors.len(), 1);
         let expected = format!("f: % Ethernet1: device {second} is in use by Ethernet0");
         assert_eq!(errors[0].to_string(), expected);
     }
-    assert!(load("f", "interface e0\n device net_ring0\ninterface e1\n device net_ring1\n").is_ok());
+    assert!(
+        load::<Configuration>("f", "interface e0\n device net_ring0\ninterface e1\n device net_ring1\n")
+            .is_ok()
+    );
 }
 
 #[test]
@@ -77,7 +80,8 @@ fn addresses_and_vlans_are_used_once() {
     let text = "interface e0\n device net_null0\n ip address 10.1.1.1 255.0.0.0\n\
                 interface e0.1\n encapsulation dot1q 5\ninterface e0.2\n encapsulation dot1q 5\n\
                 interface lo0\n ip address 10.1.1.1 255.255.255.255\n";
-    let shown: Vec<String> = load("f", text).unwrap_err().iter().map(ToString::to_string).collect();
+    let shown: Vec<String> =
+        load::<Configuration>("f", text).unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
         [

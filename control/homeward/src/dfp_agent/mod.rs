@@ -17,9 +17,9 @@ use control::{
         },
         counter::{Counter, Counters},
         packet::Row,
+        password::DfpPassword,
     },
     manage::log::LogBook,
-    slb::config::DfpPassword,
 };
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};

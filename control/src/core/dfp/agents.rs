@@ -81,7 +81,7 @@ impl AgentChanges {
 impl Core {
     /// Takes over the running configuration, which has just replaced one with the agents `old`.
     pub(in crate::core) fn dfp_agents_configured(&mut self, old: &[AgentConfig]) {
-        self.dfp.agent_changes.note(old, &self.running.dfp_agents);
+        self.dfp.agent_changes.note(old, &self.running.dfp.agents);
     }
 
     /// What lines have made of the agents since the last call, in their order.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
-    command::{Args, ExecError, ExecResult, ExecSpec, Form, Forms, Mode, Output, need},
+    command::{
+        Args, EXEC, Exec, ExecError, ExecResult, ExecSpec, Form, Forms, Mode, Output, USER_EXEC, need,
+    },
     core::Core,
     dfp::{
         agent::{command::name_of, config::AgentName, show::text},
@@ -12,20 +14,27 @@ use crate::{
 };
 
 /// Also for the debugging of agents: IOS has that in user EXEC.
-const ANYBODY: &[Mode] = &[Mode::UserExec, Mode::Exec];
-const PRIVILEGED: &[Mode] = &[Mode::Exec];
+const ANYBODY: &[&Mode] = &[&USER_EXEC, &EXEC];
+const PRIVILEGED: &[&Mode] = &[&EXEC];
 
 type Run = fn(&mut Core, &Args, Form) -> ExecResult;
 
 /// Everything that shows and debugs DFP.
 pub(in crate::core) fn specs() -> Vec<ExecSpec<Core>> {
-    let show =
-        |pattern, help, run: Run| ExecSpec { modes: ANYBODY, pattern, help, forms: Forms::SetOnly, run };
-    let act = |modes, pattern, help, forms, run: Run| ExecSpec { modes, pattern, help, forms, run };
+    let show = |pattern, help, run: Run| ExecSpec {
+        modes: ANYBODY,
+        pattern,
+        help,
+        forms: Forms::SetOnly,
+        run: Exec::new(run),
+    };
+    let act =
+        |modes, pattern, help, forms, run: Run| ExecSpec { modes, pattern, help, forms, run: Exec::new(run) };
     vec![
         show(
             "show ip slb dfp [agent <address:ip> <port:1-65535>|manager <manager:ip>|detail|weights]",
             &[
+                ("slb", "Server load balancing"),
                 ("dfp", "Dynamic Feedback Protocol manager"),
                 ("agent", "One agent"),
                 ("<address>", "Address of the agent"),
@@ -70,14 +79,14 @@ pub(in crate::core) fn specs() -> Vec<ExecSpec<Core>> {
         act(
             PRIVILEGED,
             "debug ip slb dfp",
-            &[("dfp", "Dynamic Feedback Protocol manager")],
+            &[("slb", "Server load balancing"), ("dfp", "Dynamic Feedback Protocol manager")],
             Forms::SetNo,
             |core, _, form| Ok(debug(core, Facility::Manager, form == Form::Set)),
         ),
         act(
             PRIVILEGED,
             "undebug ip slb dfp",
-            &[("dfp", "Dynamic Feedback Protocol manager")],
+            &[("slb", "Server load balancing"), ("dfp", "Dynamic Feedback Protocol manager")],
             Forms::SetOnly,
             |core, _, _| Ok(debug(core, Facility::Manager, false)),
         ),

@@ -15,19 +15,22 @@ use common::{
 };
 
 use crate::{
+    configuration::Configuration,
     core::Core,
     dfp::{
         counter::Counters,
         manager::{
+            config::{DfpAgent, ManagerConfig},
             view::{AgentView, ConnectionState, View},
             weights::{Service, Target, Weights},
         },
         packet::{BindId, BindTable, Load, Protocol, Row},
+        password::DfpPassword,
         security::{Key, Keyring},
         view::{Clock, PasswordView},
     },
     slb::{
-        config::{DfpAgent, DfpConfig, DfpPassword, FarmConfig, Protocol as Transport, SlbConfig},
+        config::{FarmConfig, Protocol as Transport, SlbConfig},
         state::RealKey,
     },
 };
@@ -145,7 +148,7 @@ fn services(slb: &SlbConfig, farm: &FarmConfig) -> Arc<[Service]> {
 
 impl Manager {
     /// The manager as shown.
-    pub(super) fn view(&self, config: &DfpConfig, now: Nanos) -> View {
+    pub(super) fn view(&self, config: &ManagerConfig, now: Nanos) -> View {
         let keys = self.keys.load();
         let agents = config.agents.iter().map(|agent| {
             let view = AgentView::of(agent);
@@ -188,14 +191,14 @@ impl Manager {
     }
 
     /// Takes over the agents of a configuration: those that are gone lose their weights. True if something changes.
-    fn configure(&mut self, old: Option<&DfpConfig>, new: Option<&DfpConfig>, now: Nanos) -> bool {
+    fn configure(&mut self, old: Option<&ManagerConfig>, new: Option<&ManagerConfig>, now: Nanos) -> bool {
         if old == new {
             return false;
         }
         if new.is_none() {
             self.opened = false;
         }
-        let password = |config: Option<&DfpConfig>| config.and_then(|config| config.password.clone());
+        let password = |config: Option<&ManagerConfig>| config.and_then(|config| config.password.clone());
         if password(old) != password(new) {
             self.change_password(password(new).as_ref(), now);
         }
@@ -319,14 +322,15 @@ impl Core {
     }
 
     /// Takes over the running configuration, which has just replaced `old`.
-    pub(in crate::core) fn dfp_configured(&mut self, old: &SlbConfig) {
-        let slb = &self.running.slb;
-        if old == slb {
+    pub(in crate::core) fn dfp_configured(&mut self, old: &Configuration) {
+        let (slb, manager) = (&self.running.slb, &self.running.dfp.manager);
+        if old.slb == *slb && old.dfp.manager == *manager {
             return;
         }
         let bind_ids = |slb: &SlbConfig| slb.farms.iter().any(|farm| farm.bindid != 0);
-        self.effects.dfp_changed |= bind_ids(old) != bind_ids(slb);
-        self.effects.dfp_changed |= self.dfp.manager.configure(old.dfp.as_ref(), slb.dfp.as_ref(), self.now);
+        self.effects.dfp_changed |= bind_ids(&old.slb) != bind_ids(slb);
+        self.effects.dfp_changed |=
+            self.dfp.manager.configure(old.dfp.manager.as_ref(), manager.as_ref(), self.now);
         self.tie_reals();
         let addresses: Vec<_> = self.dfp.manager.ties.keys().copied().collect();
         self.dfp.manager.apply(addresses);

@@ -73,14 +73,14 @@ impl Core {
 
     /// The manager with every configured agent, whether it has said something or not.
     pub(crate) fn dfp_manager_view(&self) -> View {
-        let config = self.running.slb.dfp.as_ref();
+        let config = self.running.dfp.manager.as_ref();
         config.map_or_else(View::default, |config| self.dfp.manager.view(config, self.now))
     }
 
     /// Every configured agent, whether it has said something of itself or not.
     pub(super) fn dfp_agent_views(&self, only: Option<Subsystem>) -> Vec<agent::view::View> {
         let wanted = |subsystem| only.is_none_or(|only| only == subsystem);
-        let configured = self.running.dfp_agents.iter().filter(|agent| wanted(agent.name.subsystem()));
+        let configured = self.running.dfp.agents.iter().filter(|agent| wanted(agent.name.subsystem()));
         configured
             .map(|config| {
                 let live = self.dfp.agents.iter().find(|live| live.service == config.name);

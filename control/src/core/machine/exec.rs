@@ -4,18 +4,26 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    command::{Args, ExecError, ExecResult, ExecSpec, Form, Forms, Mode, Output},
+    command::{Args, EXEC, Exec, ExecError, ExecResult, ExecSpec, Form, Forms, Mode, Output, USER_EXEC},
     core::Core,
     machine::show::{arp, dataplane, interface, memory, route, system},
 };
 
-const SHOW: &[Mode] = &[Mode::UserExec, Mode::Exec];
+const SHOW: &[&Mode] = &[&USER_EXEC, &EXEC];
+
+const PRIVILEGED: &[&Mode] = &[&EXEC];
 
 type Run = fn(&mut Core, &Args, Form) -> ExecResult;
 
 /// Everything that shows the machine.
 pub fn specs() -> Vec<ExecSpec<Core>> {
-    let show = |pattern, help, run: Run| ExecSpec { modes: SHOW, pattern, help, forms: Forms::SetOnly, run };
+    let show = |pattern, help, run: Run| ExecSpec {
+        modes: SHOW,
+        pattern,
+        help,
+        forms: Forms::SetOnly,
+        run: Exec::new(run),
+    };
     vec![
         show(
             "show interfaces [<name:interface>]",
@@ -62,14 +70,14 @@ pub fn specs() -> Vec<ExecSpec<Core>> {
             Ok(Output::new(system::logging(&view), value(&view)))
         }),
         ExecSpec {
-            modes: &[Mode::Exec],
+            modes: PRIVILEGED,
             pattern: "clear logging",
             help: &[("logging", "The buffered lines of the log")],
             forms: Forms::SetOnly,
-            run: |core, _, _| {
+            run: Exec::new(|core: &mut Core, _, _| {
                 core.log.clear();
                 Ok(Output::default())
-            },
+            }),
         },
     ]
 }

@@ -68,7 +68,7 @@ fn open(bench: &mut Bench, counters: Counters, bind_ids: Vec<BindTable>) {
 
 /// What the agent `slb` of the DFP note says.
 fn slb(bench: &Bench) -> agent::view::View {
-    let mut view = agent::view::View::of(&bench.core.running().dfp_agents[0]);
+    let mut view = agent::view::View::of(&bench.core.running().dfp.agents[0]);
     view.app_active = true;
     view.listening = true;
     view.managers = vec![agent::view::ManagerView {

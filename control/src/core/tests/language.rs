@@ -1,7 +1,10 @@
 //! Configurations, refusals and `show` through the language.
 
 use super::{Bench, MACHINE};
-use crate::command::load;
+use crate::{
+    command::{Configuration as _, load},
+    configuration::Configuration,
+};
 
 const DISPATCHED_STATIC: &str = "\
 ip slb serverfarm HAFARM
@@ -78,7 +81,7 @@ ip slb dfp
 ";
 
 fn printed(text: &str) -> String {
-    match load("test.conf", text) {
+    match load::<Configuration>("test.conf", text) {
         Ok(loaded) => loaded.configuration.startup_config(),
         Err(errors) => panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
     }

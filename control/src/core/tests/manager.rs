@@ -14,7 +14,7 @@ use crate::{
         packet::{BindId, Host, Load, Message, Protocol, Role},
         security::Key,
     },
-    slb::config::Secret,
+    secret::Secret,
 };
 
 /// Agents, and reals: agent N is on the host of real N, and may report on others.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Bench, MACHINE};
-use crate::command::load;
+use crate::{
+    command::{Configuration as _, load},
+    configuration::Configuration,
+};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -122,7 +125,7 @@ proptest! {
         }
         let printed = bench.core.running().running_config();
         prop_assert!(printed.starts_with(MACHINE.split_once('!').unwrap().0), "{}", printed);
-        let again = load("again.conf", &printed).unwrap().configuration;
+        let again = load::<Configuration>("again.conf", &printed).unwrap().configuration;
         prop_assert_eq!(again.running_config(), printed);
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of the balancer as control and the director carry them out together, with a fake clock.
 
+use crate::command::Configuration as _;
 use std::time::Duration;
 
 use common::slb::Outcome;

@@ -20,7 +20,7 @@ use crate::{
         view::PasswordView,
     },
     manage::log::LogBook,
-    slb::config::Secret,
+    secret::Secret,
 };
 
 const PORT: u16 = 8600;

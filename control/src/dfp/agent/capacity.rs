@@ -108,14 +108,17 @@ fn share(farm: &FarmConfig, live: impl Fn(&RealConfig) -> Option<RealView>) -> u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::load;
+    use crate::{command::load, configuration::Configuration};
 
     const FARM: &str = "ip slb serverfarm HAFARM\n real 10.1.1.51\n  weight 3\n  inservice\n !\n real 10.1.1.52\n  weight 1\n  \
                         inservice\n !\n!\n";
     const VSERVER: &str = "ip slb vserver MIPSLB\n virtual 10.1.1.10 udp 434 service ipmobile\n serverfarm HAFARM\n inservice\n!\n";
 
     fn slb(text: &str) -> SlbConfig {
-        load("test.conf", text).unwrap_or_else(|errors| panic!("{errors:?}")).configuration.slb
+        load::<Configuration>("test.conf", text)
+            .unwrap_or_else(|errors| panic!("{errors:?}"))
+            .configuration
+            .slb
     }
 
     fn real(state: RealState, conns: u32, maxconns: u32) -> RealView {

@@ -1,10 +1,11 @@
 //! The commands of `ip dfp agent`, declared once for file, shell and help.
 
+#![expect(clippy::ptr_arg, reason = "every command has the shape of its table")]
+
 use super::config::{AgentConfig, AgentName, Subsystem};
 use crate::{
-    command::{Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Position, need},
-    configuration::Configuration,
-    slb::config::DfpPassword,
+    command::{Args, CONFIG, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Position, need},
+    dfp::password::DfpPassword,
 };
 
 /// What `?` says of the subsystems; for every command that names one.
@@ -13,9 +14,13 @@ const MOBILEIP: (&str, &str) = ("mobileip", "Home agent of Mobile IP, by its old
 const SLB: (&str, &str) = ("slb", "Virtual servers of server load balancing");
 const NAME: (&str, &str) = ("<name>", "Name of the subsystem, up to 15 characters");
 
-const SPECS: &[ConfigSpec] = &[
+/// `(config-dfp)`; key: the agent's name.
+pub static DFP_AGENT: Mode = Mode { name: "dfp_agent", tag: "(config-dfp)", parent: Some(&CONFIG) };
+
+/// Every configuration command of agents.
+pub const COMMANDS: &[ConfigSpec<Vec<AgentConfig>>] = &[
     ConfigSpec {
-        modes: &[Mode::Config],
+        modes: &[&CONFIG],
         pattern: "ip dfp agent {ipmobile|mobileip|slb|<name:other>}",
         help: &[
             ("dfp", "Dynamic Feedback Protocol"),
@@ -29,23 +34,21 @@ const SPECS: &[ConfigSpec] = &[
         run: agent,
     },
     ConfigSpec {
-        modes: &[Mode::DfpAgent],
+        modes: &[&DFP_AGENT],
         pattern: "interval ~ <seconds:5-65535>",
         help: &[("interval", "How often the weights are computed"), ("<seconds>", "Seconds, default 10")],
         forms: Forms::All,
-        run: |configuration, position, args, form| {
-            entry(configuration, position)?.interval =
+        run: |agents, position, args, form| {
+            entry(agents, position)?.interval =
                 if form.clears() { AgentConfig::DEFAULT_INTERVAL } else { need(args.int("seconds"))? };
             Ok(Vec::new())
         },
     },
     ConfigSpec {
-        modes: &[Mode::DfpAgent],
-        pattern: "password ~ [0|7] <secret:word> [<timeout:0-65535>]",
+        modes: &[&DFP_AGENT],
+        pattern: "password ~ <secret:secret> [<timeout:0-65535>]",
         help: &[
             ("password", "MD5 key of all managers"),
-            ("0", "The secret follows in clear text"),
-            ("7", "The secret follows in type 7 notation"),
             ("<secret>", "The secret, up to 64 characters"),
             ("<timeout>", "Seconds during which the old key is in use and the new one is accepted too"),
         ],
@@ -53,29 +56,24 @@ const SPECS: &[ConfigSpec] = &[
         run: password,
     },
     ConfigSpec {
-        modes: &[Mode::DfpAgent],
+        modes: &[&DFP_AGENT],
         pattern: "port ~ <port:1-65535>",
         help: &[("port", "Where to listen"), ("<port>", "TCP port")],
         forms: Forms::All,
         run: port,
     },
     ConfigSpec {
-        modes: &[Mode::DfpAgent],
+        modes: &[&DFP_AGENT],
         pattern: "inservice",
         help: &[("inservice", "Accept managers")],
         forms: Forms::All,
-        run: |configuration, position, _, form| {
-            let agent = entry(configuration, position)?;
+        run: |agents, position, _, form| {
+            let agent = entry(agents, position)?;
             agent.inservice = !form.clears();
             Ok(agent.without_port().into_iter().collect())
         },
     },
 ];
-
-/// Every configuration command of agents.
-pub fn commands() -> impl Iterator<Item = ConfigSpec> {
-    SPECS.iter().copied()
-}
 
 /// The agent's name that a line gives, as a keyword or as something else; `None`: neither.
 ///
@@ -83,21 +81,20 @@ pub fn commands() -> impl Iterator<Item = ConfigSpec> {
 /// The name is too long or nobody's.
 pub fn name_of(args: &Args) -> Result<Option<AgentName>, ConfigError> {
     let keyword = args.which(&AgentName::ALL.map(AgentName::as_str));
-    let parse = |text: &str| text.parse().map_err(|error| ConfigError::machine(format!("{error}")));
+    let parse = |text: &str| text.parse().map_err(|error| ConfigError::new(format!("{error}")));
     keyword.or_else(|| args.text("name")).map(parse).transpose()
 }
 
 fn absent() -> ConfigError {
-    ConfigError::machine("DFP agent not found")
+    ConfigError::new("DFP agent not found")
 }
 
 fn find(agents: &[AgentConfig], subsystem: Subsystem) -> Option<usize> {
     agents.iter().position(|agent| agent.name.subsystem() == subsystem)
 }
 
-fn agent(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn agent(agents: &mut Vec<AgentConfig>, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let name = need(name_of(args)?)?;
-    let agents = &mut configuration.dfp_agents;
     let known = find(agents, name.subsystem());
     if form.clears() {
         agents.remove(known.ok_or_else(absent)?);
@@ -107,40 +104,32 @@ fn agent(configuration: &mut Configuration, position: &mut Position, args: &Args
         agents.push(AgentConfig::new(name));
         agents.len() - 1
     });
-    position.enter(Mode::DfpAgent, agents[at].name.as_str());
+    position.enter(&DFP_AGENT, agents[at].name.as_str());
     Ok(Vec::new())
 }
 
 /// The agent that the session edits; another session may have deleted it.
-fn entry<'c>(
-    configuration: &'c mut Configuration,
-    position: &Position,
-) -> Result<&'c mut AgentConfig, ConfigError> {
-    let name: Option<AgentName> = position.key(Mode::DfpAgent).and_then(|key| key.parse().ok());
-    let at = name.and_then(|name| find(&configuration.dfp_agents, name.subsystem()));
-    at.and_then(|at| configuration.dfp_agents.get_mut(at)).ok_or_else(absent)
+fn entry<'c>(agents: &'c mut [AgentConfig], position: &Position) -> Result<&'c mut AgentConfig, ConfigError> {
+    let name: Option<AgentName> = position.key(&DFP_AGENT).and_then(|key| key.parse().ok());
+    let at = name.and_then(|name| find(agents, name.subsystem()));
+    at.and_then(|at| agents.get_mut(at)).ok_or_else(absent)
 }
 
-fn password(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
-    entry(configuration, position)?.password =
+fn password(agents: &mut Vec<AgentConfig>, position: &mut Position, args: &Args, form: Form) -> EditResult {
+    entry(agents, position)?.password =
         if form.clears() { None } else { Some(DfpPassword::from_args(args)?) };
     Ok(Vec::new())
 }
 
-fn port(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn port(agents: &mut Vec<AgentConfig>, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let port = if form.clears() { None } else { Some(need(args.int("port"))?) };
-    let own = entry(configuration, position)?.name;
-    let user = configuration.dfp_agents.iter().find(|agent| agent.name != own && agent.port == port);
+    let own = entry(agents, position)?.name;
+    let user = agents.iter().find(|agent| agent.name != own && agent.port == port);
     if let (Some(port), Some(user)) = (port, user) {
         let reason = format!("Port {port} is already in use by DFP agent {}", user.name);
-        return Err(ConfigError::machine(reason));
+        return Err(ConfigError::new(reason));
     }
-    let agent = entry(configuration, position)?;
+    let agent = entry(agents, position)?;
     agent.port = port;
     Ok(agent.without_port().into_iter().collect())
 }

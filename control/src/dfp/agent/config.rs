@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::slb::config::DfpPassword;
+use crate::{
+    command::{ConfigWriter, rank},
+    dfp::password::DfpPassword,
+};
 
 /// Longest name of a subsystem.
 pub const NAME_LENGTH: usize = 15;
@@ -101,28 +104,29 @@ impl AgentConfig {
             .then(|| format!("% DFP agent {} has no port, it will not accept connections", self.name))
     }
 
-    /// Appends its part of the running configuration to `out`; with `hide_secrets` the
-    /// password is in type 7 notation.
-    pub fn print(&self, out: &mut String, hide_secrets: bool) {
+    /// Writes the agent's text.
+    pub fn print(&self, out: &mut ConfigWriter) {
         // Writing to a string cannot fail.
-        let _ = self.write(out, hide_secrets);
+        let _ = self.write(out);
     }
 
-    fn write(&self, out: &mut String, hide_secrets: bool) -> fmt::Result {
+    fn write(&self, out: &mut ConfigWriter) -> fmt::Result {
+        out.block(rank::FEEDBACK_AGENTS);
         writeln!(out, "ip dfp agent {}", self.name)?;
         if self.interval != Self::DEFAULT_INTERVAL {
             writeln!(out, " interval {}", self.interval)?;
         }
         if let Some(password) = &self.password {
-            writeln!(out, " password {}", password.notation(hide_secrets))?;
+            out.write_str(" password ")?;
+            password.print(out)?;
+            out.write_char('\n')?;
         }
         if let Some(port) = self.port {
             writeln!(out, " port {port}")?;
         }
         if self.inservice {
-            out.push_str(" inservice\n");
+            out.write_str(" inservice\n")?;
         }
-        out.push_str("!\n");
         Ok(())
     }
 }

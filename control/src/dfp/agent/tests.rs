@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::command::{Commands, Idle, Reply, Shell, load};
+use crate::{
+    command::{Commands, Configuration as _, Idle, Reply, Shell, load},
+    configuration::Configuration,
+};
 
 /// A session in configuration mode.
 struct Bench {
-    shell: Shell<Idle>,
-    runtime: Idle,
+    shell: Shell<Idle<Configuration>>,
+    runtime: Idle<Configuration>,
 }
 
 impl Bench {
@@ -35,7 +38,7 @@ impl Bench {
 
 /// What is saved after a file has been loaded.
 fn printed(text: &str) -> String {
-    match load("dfp.conf", text) {
+    match load::<Configuration>("dfp.conf", text) {
         Ok(loaded) => loaded.configuration.startup_config(),
         Err(errors) => panic!("{}", errors[0]),
     }
@@ -226,9 +229,11 @@ fn help_lists_what_can_report() {
 
 #[test]
 fn no_error_repeats_a_password() {
-    let errors =
-        load("f", "ip slb dfp password 0 Cookies 1 2\nip dfp agent slb\n password Coo kies x\n pa C?okies")
-            .unwrap_err();
+    let errors = load::<Configuration>(
+        "f",
+        "ip slb dfp password 0 Cookies 1 2\nip dfp agent slb\n password Coo kies x\n pa C?okies",
+    )
+    .unwrap_err();
     let said: Vec<_> = errors.iter().map(ToString::to_string).collect();
     let shown = said.join("\n") + &format!("{errors:?}");
     for secret in ["Cookies", "Coo", "kies"] {

@@ -5,14 +5,17 @@ use std::{
     net::Ipv4Addr,
 };
 
-use super::view::{AgentView, View, WeightView};
+use super::{
+    config::DfpAgent,
+    view::{AgentView, View, WeightView},
+};
 use crate::{
     dfp::{
         counter::Counter,
         packet::{Protocol, Row},
         view::{OrWildcard, PasswordView},
     },
-    slb::{config::DfpAgent, show::Columns},
+    slb::show::Columns,
 };
 
 const COLUMNS: Columns<'_> = Columns {

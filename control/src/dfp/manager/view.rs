@@ -4,13 +4,11 @@ use std::{fmt, net::Ipv4Addr};
 
 use serde::{Serialize, Serializer};
 
-use crate::{
-    dfp::{
-        counter::Counters,
-        packet::{BindTable, Row},
-        view::{self, Clock, PasswordView},
-    },
-    slb::config::{DfpAgent, DfpConfig},
+use crate::dfp::{
+    counter::Counters,
+    manager::config::{DfpAgent, ManagerConfig},
+    packet::{BindTable, Row},
+    view::{self, Clock, PasswordView},
 };
 
 /// State of the connection to one agent (CISCO-SLB-MIB).
@@ -133,7 +131,7 @@ fn row<S: Serializer>(row: &Row, serializer: S) -> Result<S::Ok, S::Error> {
 
 impl View {
     /// What is known before anything has happened.
-    pub fn of(config: &DfpConfig) -> Self {
+    pub fn of(config: &ManagerConfig) -> Self {
         Self {
             password: PasswordView { current: config.password.is_some(), pending: false, timeout: 0 },
             agents: config.agents.iter().map(AgentView::of).collect(),

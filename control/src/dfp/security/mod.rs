@@ -12,7 +12,7 @@ use ctutils::CtEq;
 use md5::{Digest as _, Md5};
 
 use super::packet::SecurityError;
-use crate::slb::config::Secret;
+use crate::secret::Secret;
 
 /// Bytes of the Security TLV.
 pub const TLV_SIZE: usize = 28;

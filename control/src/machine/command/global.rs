@@ -4,37 +4,32 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Position, need};
-use crate::{
-    configuration::Configuration,
-    machine::{Logging, LoggingLevel, MachineConfig, NextHop, StaticNeighbour, StaticRoute},
-};
-
-const CONFIG: &[Mode] = &[Mode::Config];
+use super::{Args, CONFIG, ConfigError, ConfigSpec, EditResult, Form, Forms, Position, need};
+use crate::machine::{Logging, LoggingLevel, MachineConfig, NextHop, StaticNeighbour, StaticRoute};
 
 /// Most static routes, and most static neighbours.
 const MOST: usize = 10_000;
 
-pub(super) const SPECS: &[ConfigSpec] = &[
+pub(super) const SPECS: &[ConfigSpec<MachineConfig>] = &[
     ConfigSpec {
-        modes: CONFIG,
+        modes: &[&CONFIG],
         pattern: "hostname ~ <name:host>",
         help: &[("hostname", "Set system's network name"), ("<name>", "This system's network name")],
         forms: Forms::All,
         run: hostname,
     },
     ConfigSpec {
-        modes: CONFIG,
+        modes: &[&CONFIG],
         pattern: "service password-encryption",
         help: &[("service", "Modify use of services"), ("password-encryption", "Encrypt system passwords")],
         forms: Forms::All,
         run: |c, _, _, form| {
-            c.machine.password_encryption = !form.clears();
+            c.password_encryption = !form.clears();
             Ok(Vec::new())
         },
     },
     ConfigSpec {
-        modes: CONFIG,
+        modes: &[&CONFIG],
         pattern: "service timestamps debug datetime ~ msec",
         help: &[
             ("service", "Modify use of services"),
@@ -45,12 +40,12 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         ],
         forms: Forms::All,
         run: |c, _, _, form| {
-            c.machine.debug_milliseconds = !form.clears();
+            c.debug_milliseconds = !form.clears();
             Ok(Vec::new())
         },
     },
     ConfigSpec {
-        modes: CONFIG,
+        modes: &[&CONFIG],
         pattern: "logging level ~ {error|warning|informational|debugging}",
         help: &[
             ("logging", "Modify message logging"),
@@ -64,7 +59,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: level,
     },
     ConfigSpec {
-        modes: CONFIG,
+        modes: &[&CONFIG],
         pattern: "logging buffered ~ <lines:16-65536>",
         help: &[
             ("logging", "Modify message logging"),
@@ -73,13 +68,13 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         ],
         forms: Forms::All,
         run: |c, _, args, form| {
-            c.machine.logging.buffered =
+            c.logging.buffered =
                 if form.clears() { Logging::default().buffered } else { need(args.int("lines"))? };
             Ok(Vec::new())
         },
     },
     ConfigSpec {
-        modes: CONFIG,
+        modes: &[&CONFIG],
         pattern: "ip route <net:ip> <mask:mask> ^ {<gateway:ip>|null0|<interface:interface>} ~ [<distance:1-255>]",
         help: &[
             ("route", "Establish static routes"),
@@ -94,7 +89,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: route,
     },
     ConfigSpec {
-        modes: CONFIG,
+        modes: &[&CONFIG],
         pattern: "arp <address:ip> ~ <mac:mac>",
         help: &[
             ("arp", "Set a static ARP entry"),
@@ -106,19 +101,19 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     },
 ];
 
-fn hostname(c: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> EditResult {
-    c.machine.hostname =
+fn hostname(c: &mut MachineConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
+    c.hostname =
         if form.clears() { MachineConfig::default().hostname } else { need(args.text("name"))?.to_owned() };
     Ok(Vec::new())
 }
 
-fn level(c: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> EditResult {
+fn level(c: &mut MachineConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
     let named = LoggingLevel::WORDS.iter().find(|(word, _)| args.has(word)).map(|(_, level)| *level);
-    c.machine.logging.level = named.filter(|_| !form.clears()).unwrap_or_default();
+    c.logging.level = named.filter(|_| !form.clears()).unwrap_or_default();
     Ok(Vec::new())
 }
 
-fn route(c: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> EditResult {
+fn route(c: &mut MachineConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
     let (net, mask) = (need(args.ip("net"))?, need(args.ip("mask"))?);
     let prefix = Ipv4Net::with_netmask(net, mask).map_err(|_| inconsistent())?;
     if prefix.network() != net {
@@ -129,26 +124,26 @@ fn route(c: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> Ed
         (_, Some(name)) => Some(NextHop::Interface(name.clone())),
         _ => args.has("null0").then_some(NextHop::Null),
     };
-    let routes = &mut c.machine.routes;
+    let routes = &mut c.routes;
     if form.clears() {
         let before = routes.len();
         routes.retain(|r| r.prefix != prefix || next_hop.as_ref().is_some_and(|hop| r.next_hop != *hop));
         return if routes.len() < before {
             Ok(Vec::new())
         } else {
-            Err(ConfigError::machine("No matching route to delete"))
+            Err(ConfigError::new("No matching route to delete"))
         };
     }
     let next_hop = need(next_hop)?;
     if matches!(next_hop, NextHop::Address(address) if !is_host(address)) {
-        return Err(ConfigError::machine("Invalid next hop address"));
+        return Err(ConfigError::new("Invalid next hop address"));
     }
     let distance = args.int("distance").unwrap_or(1);
     let full = routes.len() >= MOST;
     match routes.iter_mut().find(|r| r.prefix == prefix && r.next_hop == next_hop) {
         Some(known) => known.distance = distance,
         None if full => {
-            return Err(ConfigError::machine(format!("more than {MOST} static routes")));
+            return Err(ConfigError::new(format!("more than {MOST} static routes")));
         }
         None => routes.push(StaticRoute { prefix, next_hop, distance }),
     }
@@ -156,7 +151,7 @@ fn route(c: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> Ed
 }
 
 fn inconsistent() -> ConfigError {
-    ConfigError::machine("Inconsistent address and mask")
+    ConfigError::new("Inconsistent address and mask")
 }
 
 /// True for an address that one host can have.
@@ -167,22 +162,22 @@ pub(super) fn is_host(address: Ipv4Addr) -> bool {
         && address.octets()[0] < 240
 }
 
-fn arp(c: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> EditResult {
+fn arp(c: &mut MachineConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
     let address = need(args.ip("address"))?;
-    let neighbours = &mut c.machine.neighbours;
+    let neighbours = &mut c.neighbours;
     if form.clears() {
         neighbours.retain(|neighbour| neighbour.address != address);
         return Ok(Vec::new());
     }
     let mac = need(args.mac("mac"))?;
     if !is_host(address) || mac.is_multicast() {
-        return Err(ConfigError::machine("Invalid ARP entry"));
+        return Err(ConfigError::new("Invalid ARP entry"));
     }
     let full = neighbours.len() >= MOST;
     match neighbours.iter_mut().find(|neighbour| neighbour.address == address) {
         Some(known) => known.mac = mac,
         None if full => {
-            return Err(ConfigError::machine(format!("more than {MOST} static ARP entries")));
+            return Err(ConfigError::new(format!("more than {MOST} static ARP entries")));
         }
         None => neighbours.push(StaticNeighbour { address, mac }),
     }

@@ -5,31 +5,33 @@ use std::net::Ipv4Addr;
 use common::config::RssFields;
 use ipnet::Ipv4Net;
 
-use super::{Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Position, global::is_host, need};
+use super::{
+    Args, CONFIG, ConfigError, ConfigSpec, EditResult, Form, Forms, INTERFACE, Mode, Position, SUBINTERFACE,
+    global::is_host, need,
+};
 use crate::{
     command::InterfaceName,
-    configuration::Configuration,
     machine::{
-        Interface,
+        Interface, MachineConfig,
         config::{DEFAULT_DESCRIPTORS, DEFAULT_MTU},
     },
 };
 
 /// Interfaces that are ports.
-const PORT: &[Mode] = &[Mode::Interface];
+const PORT: &[&Mode] = &[&INTERFACE];
 /// Subinterfaces.
-const SUB: &[Mode] = &[Mode::Subinterface];
+const SUB: &[&Mode] = &[&SUBINTERFACE];
 /// Both.
-const ANY: &[Mode] = &[Mode::Interface, Mode::Subinterface];
+const ANY: &[&Mode] = &[&INTERFACE, &SUBINTERFACE];
 
 /// Most interfaces.
 const MOST: usize = 4096;
 /// Longest description in characters.
 const DESCRIPTION: usize = 240;
 
-pub(super) const SPECS: &[ConfigSpec] = &[
+pub(super) const SPECS: &[ConfigSpec<MachineConfig>] = &[
     ConfigSpec {
-        modes: &[Mode::Config],
+        modes: &[&CONFIG],
         pattern: "interface <interface:interface>",
         help: &[("interface", "Select an interface to configure"), ("<interface>", "Type and number")],
         forms: Forms::SetNo,
@@ -174,76 +176,76 @@ pub(super) const SPECS: &[ConfigSpec] = &[
     },
 ];
 
-fn enter(c: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn enter(c: &mut MachineConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let name = need(args.interface("interface"))?;
     if form.clears() {
-        c.machine.interfaces.retain(|interface| interface.name != *name);
+        c.interfaces.retain(|interface| interface.name != *name);
         return Ok(Vec::new());
     }
-    if c.machine.interface(name).is_none() {
-        if c.machine.interfaces.len() >= MOST {
-            return Err(ConfigError::machine(format!("more than {MOST} interfaces")));
+    if c.interface(name).is_none() {
+        if c.interfaces.len() >= MOST {
+            return Err(ConfigError::new(format!("more than {MOST} interfaces")));
         }
-        c.machine.interfaces.push(Interface::new(name.clone()));
+        c.interfaces.push(Interface::new(name.clone()));
     }
-    let mode = if name.sub().is_some() { Mode::Subinterface } else { Mode::Interface };
+    let mode = if name.sub().is_some() { &SUBINTERFACE } else { &INTERFACE };
     position.enter(mode, name.to_string());
     Ok(Vec::new())
 }
 
 /// The interface that the session edits.
-fn current<'c>(c: &'c mut Configuration, position: &Position) -> Result<&'c mut Interface, ConfigError> {
-    let key = position.key(Mode::Interface).or_else(|| position.key(Mode::Subinterface));
+fn current<'c>(c: &'c mut MachineConfig, position: &Position) -> Result<&'c mut Interface, ConfigError> {
+    let key = position.key(&INTERFACE).or_else(|| position.key(&SUBINTERFACE));
     let name: Option<InterfaceName> = key.and_then(|key| key.parse().ok());
-    let found = c.machine.interfaces.iter_mut().find(|interface| Some(&interface.name) == name.as_ref());
-    found.ok_or_else(|| ConfigError::machine("The interface no longer exists"))
+    let found = c.interfaces.iter_mut().find(|interface| Some(&interface.name) == name.as_ref());
+    found.ok_or_else(|| ConfigError::new("The interface no longer exists"))
 }
 
-fn set(c: &mut Configuration, position: &Position, change: impl FnOnce(&mut Interface)) -> EditResult {
+fn set(c: &mut MachineConfig, position: &Position, change: impl FnOnce(&mut Interface)) -> EditResult {
     change(current(c, position)?);
     Ok(Vec::new())
 }
 
 /// As [`set`], of what only a port has.
-fn set_port(c: &mut Configuration, position: &Position, change: impl FnOnce(&mut Interface)) -> EditResult {
+fn set_port(c: &mut MachineConfig, position: &Position, change: impl FnOnce(&mut Interface)) -> EditResult {
     let interface = current(c, position)?;
     if interface.is_loopback() {
-        return Err(ConfigError::machine(format!("{} has no device", interface.name)));
+        return Err(ConfigError::new(format!("{} has no device", interface.name)));
     }
     change(interface);
     Ok(Vec::new())
 }
 
-fn device(c: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn device(c: &mut MachineConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let device = if form.clears() { None } else { Some(need(args.text("device"))?.to_owned()) };
     set_port(c, position, |interface| interface.device = device)
 }
 
-fn description(c: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn description(c: &mut MachineConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let text = if form.clears() { None } else { Some(need(args.text("text"))?.to_owned()) };
     if text.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION) {
-        return Err(ConfigError::machine(format!("description is longer than {DESCRIPTION} characters")));
+        return Err(ConfigError::new(format!("description is longer than {DESCRIPTION} characters")));
     }
     set(c, position, |interface| interface.description = text)
 }
 
-fn mac(c: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn mac(c: &mut MachineConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let mac = if form.clears() { None } else { Some(need(args.mac("mac"))?) };
     if mac.is_some_and(|mac| mac.is_multicast() || mac.0 == [0; 6]) {
-        return Err(ConfigError::machine("Invalid MAC address"));
+        return Err(ConfigError::new("Invalid MAC address"));
     }
     set_port(c, position, |interface| interface.mac = mac)
 }
 
-fn rss_key(c: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn rss_key(c: &mut MachineConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let key = if form.clears() { None } else { Some(need(args.bytes("key"))?.to_vec()) };
     if key.as_ref().is_some_and(|key| key.len() != 40 && key.len() != 52) {
-        return Err(ConfigError::machine("rss key needs 40 or 52 bytes"));
+        return Err(ConfigError::new("rss key needs 40 or 52 bytes"));
     }
     set_port(c, position, |interface| interface.rss_key = key)
 }
 
-fn address(c: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn address(c: &mut MachineConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let interface = current(c, position)?;
     let given = match (args.ip("address"), args.ip("mask")) {
         (Some(address), Some(mask)) => Some(subnet(address, mask)?),
@@ -258,14 +260,14 @@ fn address(c: &mut Configuration, position: &mut Position, args: &Args, form: Fo
     match (form.clears(), secondary) {
         (true, true) => interface.secondary.retain(|known| *known != given),
         (true, false) if interface.address != Some(given) => {
-            return Err(ConfigError::machine("Invalid address"));
+            return Err(ConfigError::new("Invalid address"));
         }
         (true, false) if !interface.secondary.is_empty() => {
-            return Err(ConfigError::machine("Must delete secondary before deleting primary"));
+            return Err(ConfigError::new("Must delete secondary before deleting primary"));
         }
         (true, false) => interface.address = None,
         (false, true) if interface.address.is_none() => {
-            return Err(ConfigError::machine("Primary address must be set before secondary"));
+            return Err(ConfigError::new("Primary address must be set before secondary"));
         }
         (false, true) if interface.secondary.contains(&given) => {}
         (false, true) => interface.secondary.push(given),
@@ -276,7 +278,7 @@ fn address(c: &mut Configuration, position: &mut Position, args: &Args, form: Fo
 
 /// An address with its subnet, if a host can have it there.
 fn subnet(address: Ipv4Addr, mask: Ipv4Addr) -> Result<Ipv4Net, ConfigError> {
-    let bad = |length: u8| ConfigError::machine(format!("Bad mask /{length} for address {address}"));
+    let bad = |length: u8| ConfigError::new(format!("Bad mask /{length} for address {address}"));
     let net = Ipv4Net::with_netmask(address, mask).map_err(|_| bad(0))?;
     let reserved = net.prefix_len() < 31 && (net.network() == address || net.broadcast() == address);
     if net.prefix_len() == 0 || reserved || !is_host(address) || address.is_loopback() {

@@ -1,21 +1,24 @@
 //! `management` and what stands under it.
 
-use super::{Args, ConfigSpec, EditResult, Form, Forms, Mode, Position, need};
-use crate::{command::ConfigError, configuration::Configuration, machine::Management};
+use super::{Args, CONFIG, ConfigSpec, EditResult, Form, Forms, MANAGEMENT, Position, need};
+use crate::{
+    command::ConfigError,
+    machine::{MachineConfig, Management},
+};
 
 /// Longest path of a Unix socket in bytes (`sun_path` less its final zero).
 const PATH: usize = 107;
 
-pub(super) const SPECS: &[ConfigSpec] = &[
+pub(super) const SPECS: &[ConfigSpec<MachineConfig>] = &[
     ConfigSpec {
-        modes: &[Mode::Config],
+        modes: &[&CONFIG],
         pattern: "management",
         help: &[("management", "The shell's socket and HTTP")],
         forms: Forms::All,
         run: enter,
     },
     ConfigSpec {
-        modes: &[Mode::Management],
+        modes: &[&MANAGEMENT],
         pattern: "socket ~ <path:word> [group <group:word>] [mode <mode:octal>]",
         help: &[
             ("socket", "The socket that shells connect to"),
@@ -29,7 +32,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: socket,
     },
     ConfigSpec {
-        modes: &[Mode::Management],
+        modes: &[&MANAGEMENT],
         pattern: "http ~ <address:socket>",
         help: &[
             ("http", "Serve /metrics, /health and /api"),
@@ -37,34 +40,33 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         ],
         forms: Forms::All,
         run: |c, _, args, form| {
-            c.machine.management.http =
-                if form.clears() { None } else { Some(need(args.socket("address"))?) };
+            c.management.http = if form.clears() { None } else { Some(need(args.socket("address"))?) };
             Ok(Vec::new())
         },
     },
 ];
 
-fn enter(c: &mut Configuration, position: &mut Position, _: &Args, form: Form) -> EditResult {
+fn enter(c: &mut MachineConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
     if form.clears() {
-        c.machine.management = Management::default();
+        c.management = Management::default();
     } else {
-        position.enter(Mode::Management, "");
+        position.enter(&MANAGEMENT, "");
     }
     Ok(Vec::new())
 }
 
-fn socket(c: &mut Configuration, _: &mut Position, args: &Args, form: Form) -> EditResult {
-    let http = c.machine.management.http;
+fn socket(c: &mut MachineConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
+    let http = c.management.http;
     let standard = Management { http, ..Management::default() };
     if form.clears() {
-        c.machine.management = standard;
+        c.management = standard;
         return Ok(Vec::new());
     }
     let path = need(args.text("path"))?;
     if !path.starts_with('/') || path.len() > PATH {
-        return Err(ConfigError::machine(format!("socket needs an absolute path of at most {PATH} bytes")));
+        return Err(ConfigError::new(format!("socket needs an absolute path of at most {PATH} bytes")));
     }
-    c.machine.management = Management {
+    c.management = Management {
         socket: path.into(),
         group: args.text("group").map(str::to_owned),
         mode: args.int("mode").unwrap_or(standard.mode),

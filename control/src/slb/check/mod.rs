@@ -5,8 +5,9 @@ use std::{collections::HashMap, fmt, net::Ipv4Addr};
 use common::id::MAX_REALS;
 use ipnet::Ipv4Net;
 
-use crate::slb::config::{
-    ObjectName, PredictorConfig, Protocol, Service, SlbConfig, VirtualAddress, VserverConfig,
+use crate::{
+    command::ConfigError,
+    slb::config::{ObjectName, PredictorConfig, Protocol, Service, SlbConfig, VirtualAddress, VserverConfig},
 };
 
 /// Shortest prefix of a `virtual` address range: each address is answered for by itself.
@@ -201,6 +202,11 @@ pub fn changed_in_service(old: &VserverConfig, new: &VserverConfig) -> bool {
 /// What `virtual` alone can be refused for.
 pub fn check_virtual(address: &VirtualAddress) -> Result<(), Refusal> {
     if address.network.prefix_len() < SHORTEST_VIRTUAL_PREFIX { Err(Refusal::RangeTooLarge) } else { Ok(()) }
+}
+
+/// The balancer's refusal, as the terminal shows it: `% SLB: <reason>`.
+pub fn refused(reason: impl AsRef<str>) -> ConfigError {
+    ConfigError::new(format!("SLB: {}", reason.as_ref()))
 }
 
 /// A line as the terminal shows it.

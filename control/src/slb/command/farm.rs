@@ -1,15 +1,14 @@
 //! Server farm mode.
 
 use super::{
-    Args, ConfigError, ConfigSpec, EditResult, FarmConfig, Form, Forms, Mode, Refusal, SlbConfig, need,
+    Args, ConfigError, ConfigSpec, EditResult, FARM, FarmConfig, Form, Forms, REAL, Refusal, SlbConfig, need,
+    refused,
 };
-use crate::{command::Position, configuration::Configuration, slb::config::PredictorConfig};
+use crate::{command::Position, slb::config::PredictorConfig};
 
-const FARM: &[Mode] = &[Mode::Farm];
-
-pub(super) const SPECS: &[ConfigSpec] = &[
+pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
     ConfigSpec {
-        modes: FARM,
+        modes: &[&FARM],
         pattern: "nat server",
         help: &[
             ("nat", "How addresses are rewritten"),
@@ -19,7 +18,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: nat_server,
     },
     ConfigSpec {
-        modes: FARM,
+        modes: &[&FARM],
         pattern: "nat client ~ <pool:word>",
         help: &[
             ("nat", "How addresses are rewritten"),
@@ -30,7 +29,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: nat_client,
     },
     ConfigSpec {
-        modes: FARM,
+        modes: &[&FARM],
         pattern: "predictor ~ {roundrobin|leastconns|route-map [<rest:line>]}",
         help: &[
             ("predictor", "How a real server is chosen"),
@@ -43,14 +42,14 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: predictor,
     },
     ConfigSpec {
-        modes: FARM,
+        modes: &[&FARM],
         pattern: "bindid ~ [<id:0-65533>]",
         help: &[("bindid", "Which DFP weights apply"), ("<id>", "Bind ID")],
         forms: Forms::All,
         run: bindid,
     },
     ConfigSpec {
-        modes: FARM,
+        modes: &[&FARM],
         pattern: "failaction purge",
         help: &[
             ("failaction", "What happens when a real server fails"),
@@ -60,14 +59,14 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: failaction,
     },
     ConfigSpec {
-        modes: FARM,
+        modes: &[&FARM],
         pattern: "probe [<rest:line>]",
         help: &[("probe", "Not supported here"), ("<rest>", "Not supported here")],
         forms: Forms::All,
         run: unsupported,
     },
     ConfigSpec {
-        modes: FARM,
+        modes: &[&FARM],
         pattern: "real <address:ip> [<port:1-65535>]",
         help: &[
             ("real", "A real server"),
@@ -84,41 +83,26 @@ pub(super) fn edited<'c>(
     slb: &'c mut SlbConfig,
     position: &Position,
 ) -> Result<&'c mut FarmConfig, ConfigError> {
-    let name = position.key(Mode::Farm).unwrap_or_default();
+    let name = position.key(&FARM).unwrap_or_default();
     slb.farms
         .iter_mut()
         .find(|farm| farm.name.as_str() == name)
-        .ok_or_else(|| ConfigError::slb(format!("server farm {name} does not exist")))
+        .ok_or_else(|| refused(format!("server farm {name} does not exist")))
 }
 
-fn nat_server(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    _: &Args,
-    form: Form,
-) -> EditResult {
-    edited(&mut configuration.slb, position)?.nat_server = !form.clears();
+fn nat_server(slb: &mut SlbConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
+    edited(slb, position)?.nat_server = !form.clears();
     Ok(Vec::new())
 }
 
-fn nat_client(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn nat_client(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let pool = if form.clears() { None } else { Some(need(args.text("pool"))?.to_owned()) };
-    edited(&mut configuration.slb, position)?.nat_client = pool;
+    edited(slb, position)?.nat_client = pool;
     Ok(Vec::new())
 }
 
-fn predictor(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
-    let farm = edited(&mut configuration.slb, position)?;
+fn predictor(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
+    let farm = edited(slb, position)?;
     farm.predictor = if form.clears() || args.has("roundrobin") {
         PredictorConfig::RoundRobin
     } else if args.has("leastconns") {
@@ -129,34 +113,29 @@ fn predictor(
     Ok(Vec::new())
 }
 
-fn bindid(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn bindid(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let id = if form.clears() { 0 } else { args.int("id").unwrap_or(0) };
-    edited(&mut configuration.slb, position)?.bindid = id;
+    edited(slb, position)?.bindid = id;
     Ok(Vec::new())
 }
 
-fn failaction(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    _: &Args,
-    form: Form,
-) -> EditResult {
-    edited(&mut configuration.slb, position)?.purge = !form.clears();
+fn failaction(slb: &mut SlbConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
+    edited(slb, position)?.purge = !form.clears();
     Ok(Vec::new())
 }
 
-fn unsupported(_: &mut Configuration, _: &mut Position, _: &Args, _: Form) -> EditResult {
+fn unsupported(_: &mut SlbConfig, _: &mut Position, _: &Args, _: Form) -> EditResult {
     Err(Refusal::NotSupported("probe").into())
 }
 
-fn real(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn real(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let (address, port) = (need(args.ip("address"))?, args.int::<u16>("port"));
-    let farm = edited(&mut configuration.slb, position)?;
+    let farm = edited(slb, position)?;
     if form.clears() {
         farm.reals.retain(|real| (real.address, real.port) != (address, port));
     } else {
         let real = farm.real_entry(address, port);
-        position.enter(Mode::Real, real.key());
+        position.enter(&REAL, real.key());
     }
     Ok(Vec::new())
 }

@@ -5,25 +5,33 @@ mod global;
 mod real;
 mod vserver;
 
-use crate::command::{Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, need};
-
 use super::{
-    check::Refusal,
+    check::{Refusal, refused},
     config::{FarmConfig, ObjectName, RealConfig, SlbConfig, VserverConfig},
 };
+use crate::command::{Args, CONFIG, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, need};
+
+/// `(config-slb-sfarm)`; key: the farm's name.
+pub static FARM: Mode = Mode { name: "farm", tag: "(config-slb-sfarm)", parent: Some(&CONFIG) };
+
+/// `(config-slb-real)` inside [`FARM`]; key: the real as its `real` line writes it.
+pub static REAL: Mode = Mode { name: "real", tag: "(config-slb-real)", parent: Some(&FARM) };
+
+/// `(config-slb-vserver)`; key: the virtual server's name.
+pub static VSERVER: Mode = Mode { name: "vserver", tag: "(config-slb-vserver)", parent: Some(&CONFIG) };
 
 /// Every configuration command of the balancer.
-pub fn commands() -> impl Iterator<Item = ConfigSpec> {
+pub fn commands() -> impl Iterator<Item = ConfigSpec<SlbConfig>> {
     [global::SPECS, farm::SPECS, real::SPECS, vserver::SPECS].into_iter().flatten().copied()
 }
 
 impl From<Refusal> for ConfigError {
     fn from(refusal: Refusal) -> Self {
-        Self::slb(refusal.to_string())
+        refused(refusal.to_string())
     }
 }
 
 /// An argument that the pattern has already read as a name.
 fn name(args: &Args, argument: &str) -> Result<ObjectName, ConfigError> {
-    need(args.text(argument))?.parse().map_err(|_| ConfigError::slb("invalid name"))
+    need(args.text(argument))?.parse().map_err(|_| refused("invalid name"))
 }

@@ -1,19 +1,17 @@
 //! Real server mode.
 
 use super::{
-    Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, RealConfig, Refusal, SlbConfig, farm, need,
+    Args, ConfigError, ConfigSpec, EditResult, Form, Forms, REAL, RealConfig, Refusal, SlbConfig, farm, need,
+    refused,
 };
 use crate::{
     command::Position,
-    configuration::Configuration,
     slb::config::{FailDetect, Reassign},
 };
 
-const REAL: &[Mode] = &[Mode::Real];
-
-pub(super) const SPECS: &[ConfigSpec] = &[
+pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "weight ~ <weight:1-255>",
         help: &[
             ("weight", "Share of new sessions"),
@@ -23,7 +21,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: weight,
     },
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "maxconns ~ <maxconns:1-4294967295> [sticky-override]",
         help: &[
             ("maxconns", "Most concurrent sessions"),
@@ -34,7 +32,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: maxconns,
     },
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "reassign ~ <reassign:1-255>",
         help: &[
             ("reassign", "When a session moves to another real server"),
@@ -44,7 +42,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: reassign,
     },
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "faildetect numconns ~ <numconns:1-255> [numclients <numclients:1-8>]",
         help: &[
             ("faildetect", "When the real server is taken for dead"),
@@ -57,7 +55,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: faildetect,
     },
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "faildetect inband",
         help: &[
             ("faildetect", "When the real server is taken for dead"),
@@ -67,14 +65,14 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: inband,
     },
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "retry ~ <retry:1-3600>",
         help: &[("retry", "Time until a failed real server is tried again"), ("<retry>", "Seconds")],
         forms: Forms::All,
         run: retry,
     },
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "{rate|maxclients} [<rest:line>]",
         help: &[
             ("rate", "Not supported here"),
@@ -85,7 +83,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: unsupported,
     },
     ConfigSpec {
-        modes: REAL,
+        modes: &[&REAL],
         pattern: "inservice ~",
         help: &[("inservice", "Put the real server into service")],
         forms: Forms::All,
@@ -94,46 +92,32 @@ pub(super) const SPECS: &[ConfigSpec] = &[
 ];
 
 /// The real that the session edits; it may have been deleted from elsewhere.
-fn edited<'c>(
-    configuration: &'c mut Configuration,
-    position: &Position,
-) -> Result<&'c mut RealConfig, ConfigError> {
-    let slb: &mut SlbConfig = &mut configuration.slb;
-    let key = position.key(Mode::Real).unwrap_or_default();
+fn edited<'c>(slb: &'c mut SlbConfig, position: &Position) -> Result<&'c mut RealConfig, ConfigError> {
+    let key = position.key(&REAL).unwrap_or_default();
     farm::edited(slb, position)?
         .reals
         .iter_mut()
         .find(|real| real.key() == key)
-        .ok_or_else(|| ConfigError::slb(format!("real {key} does not exist")))
+        .ok_or_else(|| refused(format!("real {key} does not exist")))
 }
 
-fn weight(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn weight(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let value = if form.clears() { RealConfig::DEFAULT_WEIGHT } else { need(args.int("weight"))? };
-    edited(configuration, position)?.weight = value;
+    edited(slb, position)?.weight = value;
     Ok(Vec::new())
 }
 
-fn maxconns(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn maxconns(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     if args.has("sticky-override") {
         return Err(Refusal::NotSupported("sticky-override").into());
     }
     let value = if form.clears() { u32::MAX } else { need(args.int("maxconns"))? };
-    edited(configuration, position)?.maxconns = value;
+    edited(slb, position)?.maxconns = value;
     Ok(Vec::new())
 }
 
-fn reassign(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
-    edited(configuration, position)?.reassign = match form {
+fn reassign(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
+    edited(slb, position)?.reassign = match form {
         Form::Set => Reassign::After(need(args.int("reassign"))?),
         Form::No => Reassign::Never,
         Form::Default => RealConfig::DEFAULT_REASSIGN,
@@ -141,36 +125,31 @@ fn reassign(
     Ok(Vec::new())
 }
 
-fn faildetect(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn faildetect(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let default = FailDetect::default();
     let numconns = if form.clears() { default.numconns } else { need(args.int("numconns"))? };
     let numclients = args.int("numclients").unwrap_or(default.numclients);
-    let detect = &mut edited(configuration, position)?.faildetect;
+    let detect = &mut edited(slb, position)?.faildetect;
     *detect = FailDetect { numconns, numclients, ..*detect };
     Ok(Vec::new())
 }
 
-fn inband(configuration: &mut Configuration, position: &mut Position, _: &Args, form: Form) -> EditResult {
-    edited(configuration, position)?.faildetect.inband = form != Form::No;
+fn inband(slb: &mut SlbConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
+    edited(slb, position)?.faildetect.inband = form != Form::No;
     Ok(Vec::new())
 }
 
-fn retry(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn retry(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let value = if form.clears() { RealConfig::DEFAULT_RETRY } else { need(args.int("retry"))? };
-    edited(configuration, position)?.retry = value;
+    edited(slb, position)?.retry = value;
     Ok(Vec::new())
 }
 
-fn unsupported(_: &mut Configuration, _: &mut Position, args: &Args, _: Form) -> EditResult {
+fn unsupported(_: &mut SlbConfig, _: &mut Position, args: &Args, _: Form) -> EditResult {
     Err(Refusal::NotSupported(args.which(&["rate", "maxclients"]).unwrap_or("command")).into())
 }
 
-fn inservice(configuration: &mut Configuration, position: &mut Position, _: &Args, form: Form) -> EditResult {
-    edited(configuration, position)?.inservice = !form.clears();
+fn inservice(slb: &mut SlbConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
+    edited(slb, position)?.inservice = !form.clears();
     Ok(Vec::new())
 }

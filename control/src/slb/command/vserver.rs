@@ -4,22 +4,20 @@ use common::snapshot::ClientRule;
 use ipnet::Ipv4Net;
 
 use super::{
-    Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Refusal, VserverConfig, name, need,
+    Args, ConfigError, ConfigSpec, EditResult, Form, Forms, Refusal, SlbConfig, VSERVER, VserverConfig, name,
+    need, refused,
 };
 use crate::{
     command::Position,
-    configuration::Configuration,
     slb::{
         check::{changed_in_service, check_virtual},
         config::{FarmChoice, Protocol, Replicate, Service, Sticky, SynGuard, VirtualAddress},
     },
 };
 
-const VSERVER: &[Mode] = &[Mode::Vserver];
-
-pub(super) const SPECS: &[ConfigSpec] = &[
+pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "virtual ~ <address:ip> [<mask:mask>] {udp|tcp} {any|<port:port>} [service \
                   {ipmobile|dns|ftp|gtp|gtp-inspect|per-packet|radius|rtsp|wsp}]",
         help: &[
@@ -45,7 +43,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: virtual_address,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "serverfarm ~ <farm:name> [backup <backup:name> [sticky]]",
         help: &[
             ("serverfarm", "The server farm in use"),
@@ -58,7 +56,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: serverfarm,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "client <address:ip> <mask:mask> [exclude]",
         help: &[
             ("client", "Who may use the virtual server (the longest match decides)"),
@@ -70,7 +68,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: client,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "idle ipmobile request ~ <seconds:4-65535>",
         help: &[
             ("idle", "Life without a packet"),
@@ -82,7 +80,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: idle_request,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "idle ~ {<seconds:4-65535>|gtp request <seconds:4-65535>|radius {request|framed-ip} <seconds:4-65535>}",
         help: &[
             ("idle", "Life without a packet"),
@@ -96,7 +94,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: unsupported,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "{advertise|delay} [<rest:line>]",
         help: &[
             ("advertise", "Not supported here"),
@@ -107,7 +105,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: unsupported,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "sticky ~ <seconds:0-65535> [group <group:0-255>] [netmask <netmask:mask>]",
         help: &[
             ("sticky", "Client stickiness (not with service ipmobile)"),
@@ -121,7 +119,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: sticky,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "synguard ~ <count:0-4294967295> [<interval:50-5000>]",
         help: &[
             ("synguard", "SYN limiter (not with service ipmobile)"),
@@ -132,7 +130,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: synguard,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "replicate casa ~ <local:ip> <remote:ip> <port:1-65535> [<interval:1-300>]",
         help: &[
             ("replicate", "Stateful backup (not with service ipmobile)"),
@@ -146,7 +144,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: replicate,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "home-agent strict",
         help: &[
             ("home-agent", "The Home Agent field of requests"),
@@ -156,7 +154,7 @@ pub(super) const SPECS: &[ConfigSpec] = &[
         run: home_agent,
     },
     ConfigSpec {
-        modes: VSERVER,
+        modes: &[&VSERVER],
         pattern: "inservice ~ [standby <group:word>] [active]",
         help: &[
             ("inservice", "Put the virtual server into service"),
@@ -170,17 +168,12 @@ pub(super) const SPECS: &[ConfigSpec] = &[
 ];
 
 /// The virtual server that the session edits; it may have been deleted from elsewhere.
-fn edited<'c>(
-    configuration: &'c mut Configuration,
-    position: &Position,
-) -> Result<&'c mut VserverConfig, ConfigError> {
-    let name = position.key(Mode::Vserver).unwrap_or_default();
-    configuration
-        .slb
-        .vservers
+fn edited<'c>(slb: &'c mut SlbConfig, position: &Position) -> Result<&'c mut VserverConfig, ConfigError> {
+    let name = position.key(&VSERVER).unwrap_or_default();
+    slb.vservers
         .iter_mut()
         .find(|vserver| vserver.name.as_str() == name)
-        .ok_or_else(|| ConfigError::slb(format!("virtual server {name} does not exist")))
+        .ok_or_else(|| refused(format!("virtual server {name} does not exist")))
 }
 
 /// Changes `virtual` or `serverfarm`, unless in service (a first value is no change: order does not matter).
@@ -199,14 +192,9 @@ fn change_address_or_farm(
     Ok(Vec::new())
 }
 
-fn virtual_address(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn virtual_address(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let address = if form.clears() { None } else { Some(read_virtual(args)?) };
-    change_address_or_farm(edited(configuration, position)?, |vserver| vserver.address = address)
+    change_address_or_farm(edited(slb, position)?, |vserver| vserver.address = address)
 }
 
 fn read_virtual(args: &Args) -> Result<VirtualAddress, ConfigError> {
@@ -228,7 +216,7 @@ fn read_virtual(args: &Args) -> Result<VirtualAddress, ConfigError> {
     }
     let mask = args.ip("mask").unwrap_or(std::net::Ipv4Addr::BROADCAST);
     let network = Ipv4Net::with_netmask(need(args.ip("address"))?, mask)
-        .map_err(|_| ConfigError::slb("the mask is not contiguous"))?
+        .map_err(|_| refused("the mask is not contiguous"))?
         .trunc();
     let address = VirtualAddress {
         network,
@@ -240,12 +228,7 @@ fn read_virtual(args: &Args) -> Result<VirtualAddress, ConfigError> {
     Ok(address)
 }
 
-fn serverfarm(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn serverfarm(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     if args.has("sticky") {
         return Err(Refusal::NotSupported("serverfarm backup sticky").into());
     }
@@ -258,15 +241,15 @@ fn serverfarm(
     if let Some(choice) = choice.as_ref().filter(|choice| choice.backup.as_ref() == Some(&choice.primary)) {
         return Err(Refusal::OwnBackup(choice.primary.clone()).into());
     }
-    change_address_or_farm(edited(configuration, position)?, |vserver| vserver.farm = choice)
+    change_address_or_farm(edited(slb, position)?, |vserver| vserver.farm = choice)
 }
 
-fn client(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn client(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let network = Ipv4Net::with_netmask(need(args.ip("address"))?, need(args.ip("mask"))?)
-        .map_err(|_| ConfigError::slb("the mask is not contiguous"))?
+        .map_err(|_| refused("the mask is not contiguous"))?
         .trunc();
     let rule = ClientRule { network, exclude: args.has("exclude") };
-    let clients = &mut edited(configuration, position)?.clients;
+    let clients = &mut edited(slb, position)?.clients;
     match (clients.iter().position(|old| old.network == network), form.clears()) {
         (Some(at), true) => {
             clients.remove(at);
@@ -278,19 +261,14 @@ fn client(configuration: &mut Configuration, position: &mut Position, args: &Arg
     Ok(Vec::new())
 }
 
-fn idle_request(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn idle_request(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let seconds =
         if form.clears() { VserverConfig::DEFAULT_IDLE_REQUEST } else { need(args.int("seconds"))? };
-    edited(configuration, position)?.idle_request = seconds;
+    edited(slb, position)?.idle_request = seconds;
     Ok(Vec::new())
 }
 
-fn unsupported(_: &mut Configuration, _: &mut Position, args: &Args, _: Form) -> EditResult {
+fn unsupported(_: &mut SlbConfig, _: &mut Position, args: &Args, _: Form) -> EditResult {
     const WORDS: &[(&str, &str)] = &[
         ("gtp", "idle gtp"),
         ("radius", "idle radius"),
@@ -302,31 +280,21 @@ fn unsupported(_: &mut Configuration, _: &mut Position, args: &Args, _: Form) ->
     Err(Refusal::NotSupported(what).into())
 }
 
-fn sticky(configuration: &mut Configuration, position: &mut Position, args: &Args, form: Form) -> EditResult {
+fn sticky(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let seconds = if form.clears() { 0 } else { need(args.int("seconds"))? };
     let sticky = Sticky { seconds, group: args.int("group"), netmask: args.ip("netmask") };
-    edited(configuration, position)?.sticky = (seconds > 0).then_some(sticky);
+    edited(slb, position)?.sticky = (seconds > 0).then_some(sticky);
     Ok(Vec::new())
 }
 
-fn synguard(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn synguard(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let count = if form.clears() { 0 } else { need(args.int("count"))? };
     let interval = args.int("interval").unwrap_or(SynGuard::DEFAULT_INTERVAL);
-    edited(configuration, position)?.synguard = (count > 0).then_some(SynGuard { count, interval });
+    edited(slb, position)?.synguard = (count > 0).then_some(SynGuard { count, interval });
     Ok(Vec::new())
 }
 
-fn replicate(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn replicate(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     let replicate = if form.clears() {
         None
     } else {
@@ -337,29 +305,19 @@ fn replicate(
             interval: args.int("interval"),
         })
     };
-    edited(configuration, position)?.replicate = replicate;
+    edited(slb, position)?.replicate = replicate;
     Ok(Vec::new())
 }
 
-fn home_agent(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    _: &Args,
-    form: Form,
-) -> EditResult {
-    edited(configuration, position)?.strict_home_agent = !form.clears();
+fn home_agent(slb: &mut SlbConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
+    edited(slb, position)?.strict_home_agent = !form.clears();
     Ok(Vec::new())
 }
 
-fn inservice(
-    configuration: &mut Configuration,
-    position: &mut Position,
-    args: &Args,
-    form: Form,
-) -> EditResult {
+fn inservice(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
     if args.has("standby") || args.has("active") {
         return Err(Refusal::NotSupported("inservice standby").into());
     }
-    edited(configuration, position)?.inservice = !form.clears();
+    edited(slb, position)?.inservice = !form.clears();
     Ok(Vec::new())
 }

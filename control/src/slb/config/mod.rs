@@ -1,6 +1,5 @@
 //! What the `ip slb` part of the configuration says, as plain data in the order in which it was made.
 
-mod dfp;
 mod farm;
 mod name;
 mod print;
@@ -10,8 +9,6 @@ mod vserver;
 #[cfg(test)]
 mod tests;
 
-pub use crate::secret::Secret;
-pub use dfp::{DfpAgent, DfpConfig, DfpPassword, MAX_AGENTS};
 pub use farm::{FarmConfig, PredictorConfig};
 pub use name::{ObjectName, ParseNameError};
 pub use real::{FailDetect, RealConfig, Reassign};
@@ -26,8 +23,6 @@ pub struct SlbConfig {
     pub farms: Vec<FarmConfig>,
     /// Virtual servers in the order of their creation.
     pub vservers: Vec<VserverConfig>,
-    /// `ip slb dfp`, if entered.
-    pub dfp: Option<DfpConfig>,
 }
 
 impl SlbConfig {

@@ -2,58 +2,59 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{DfpAgent, VirtualAddress};
 use super::{
-    DfpConfig, FailDetect, FarmConfig, PredictorConfig, Protocol, RealConfig, Reassign, Service, SlbConfig,
-    SynGuard, VserverConfig,
+    FailDetect, FarmConfig, PredictorConfig, Protocol, RealConfig, Reassign, Service, SlbConfig, SynGuard,
+    VirtualAddress, VserverConfig,
 };
+use crate::command::{ConfigWriter, rank};
 
 impl SlbConfig {
-    /// Appends the text to `out`; with `hide_secrets` passwords are in type 7 notation.
-    pub fn print(&self, out: &mut String, hide_secrets: bool) {
+    /// Writes the part's text.
+    pub fn print(&self, out: &mut ConfigWriter) {
         // Writing to a string cannot fail.
-        let _ = self.write(out, hide_secrets);
+        let _ = self.write(out);
     }
 
-    fn write(&self, out: &mut String, hide_secrets: bool) -> fmt::Result {
+    fn write(&self, out: &mut ConfigWriter) -> fmt::Result {
         for farm in &self.farms {
+            out.block(rank::SERVER_FARMS);
             write_farm(out, farm)?;
         }
         for vserver in &self.vservers {
+            out.block(rank::VIRTUAL_SERVERS);
             write_vserver(out, vserver)?;
         }
-        self.dfp.iter().try_for_each(|dfp| write_dfp(out, dfp, hide_secrets))
+        Ok(())
     }
 }
 
-fn write_farm(out: &mut String, farm: &FarmConfig) -> fmt::Result {
+fn write_farm(out: &mut ConfigWriter, farm: &FarmConfig) -> fmt::Result {
     writeln!(out, "ip slb serverfarm {}", farm.name)?;
     if farm.nat_server {
-        out.push_str(" nat server\n");
+        out.write_str(" nat server\n")?;
     }
     if let Some(pool) = &farm.nat_client {
         writeln!(out, " nat client {pool}")?;
     }
     if farm.predictor == PredictorConfig::LeastConns {
-        out.push_str(" predictor leastconns\n");
+        out.write_str(" predictor leastconns\n")?;
     }
     if farm.bindid != 0 {
         writeln!(out, " bindid {}", farm.bindid)?;
     }
     if farm.purge {
-        out.push_str(" failaction purge\n");
+        out.write_str(" failaction purge\n")?;
     }
     for (i, real) in farm.reals.iter().enumerate() {
         if i > 0 {
-            out.push_str(" !\n");
+            out.write_str(" !\n")?;
         }
         write_real(out, real)?;
     }
-    out.push_str("!\n");
     Ok(())
 }
 
-fn write_real(out: &mut String, real: &RealConfig) -> fmt::Result {
+fn write_real(out: &mut ConfigWriter, real: &RealConfig) -> fmt::Result {
     writeln!(out, " real {}", real.key())?;
     if real.weight != RealConfig::DEFAULT_WEIGHT {
         writeln!(out, "  weight {}", real.weight)?;
@@ -61,7 +62,7 @@ fn write_real(out: &mut String, real: &RealConfig) -> fmt::Result {
     match real.reassign {
         RealConfig::DEFAULT_REASSIGN => {}
         Reassign::After(retries) => writeln!(out, "  reassign {retries}")?,
-        Reassign::Never => out.push_str("  no reassign\n"),
+        Reassign::Never => out.write_str("  no reassign\n")?,
     }
     let default = FailDetect::default();
     let FailDetect { numconns, numclients, inband } = real.faildetect;
@@ -71,7 +72,7 @@ fn write_real(out: &mut String, real: &RealConfig) -> fmt::Result {
         writeln!(out, "  faildetect numconns {numconns}")?;
     }
     if !inband {
-        out.push_str("  no faildetect inband\n");
+        out.write_str("  no faildetect inband\n")?;
     }
     if real.maxconns != u32::MAX {
         writeln!(out, "  maxconns {}", real.maxconns)?;
@@ -80,12 +81,12 @@ fn write_real(out: &mut String, real: &RealConfig) -> fmt::Result {
         writeln!(out, "  retry {}", real.retry)?;
     }
     if real.inservice {
-        out.push_str("  inservice\n");
+        out.write_str("  inservice\n")?;
     }
     Ok(())
 }
 
-fn write_vserver(out: &mut String, vserver: &VserverConfig) -> fmt::Result {
+fn write_vserver(out: &mut ConfigWriter, vserver: &VserverConfig) -> fmt::Result {
     writeln!(out, "ip slb vserver {}", vserver.name)?;
     if let Some(address) = &vserver.address {
         writeln!(out, " virtual {address}")?;
@@ -95,7 +96,7 @@ fn write_vserver(out: &mut String, vserver: &VserverConfig) -> fmt::Result {
         if let Some(backup) = &choice.backup {
             write!(out, " backup {backup}")?;
         }
-        out.push('\n');
+        out.write_char('\n')?;
     }
     for rule in &vserver.clients {
         let exclude = if rule.exclude { " exclude" } else { "" };
@@ -112,7 +113,7 @@ fn write_vserver(out: &mut String, vserver: &VserverConfig) -> fmt::Result {
         if let Some(netmask) = sticky.netmask {
             write!(out, " netmask {netmask}")?;
         }
-        out.push('\n');
+        out.write_char('\n')?;
     }
     if let Some(SynGuard { count, interval }) = vserver.synguard {
         if interval == SynGuard::DEFAULT_INTERVAL {
@@ -126,42 +127,15 @@ fn write_vserver(out: &mut String, vserver: &VserverConfig) -> fmt::Result {
         if let Some(interval) = replicate.interval {
             write!(out, " {interval}")?;
         }
-        out.push('\n');
+        out.write_char('\n')?;
     }
     if vserver.strict_home_agent {
-        out.push_str(" home-agent strict\n");
+        out.write_str(" home-agent strict\n")?;
     }
     if vserver.inservice {
-        out.push_str(" inservice\n");
+        out.write_str(" inservice\n")?;
     }
-    out.push_str("!\n");
     Ok(())
-}
-
-fn write_dfp(out: &mut String, dfp: &DfpConfig, hide_secrets: bool) -> fmt::Result {
-    out.push_str("ip slb dfp");
-    if let Some(password) = &dfp.password {
-        write!(out, " password {}", password.notation(hide_secrets))?;
-    }
-    out.push('\n');
-    for agent in &dfp.agents {
-        writeln!(out, " {agent}")?;
-    }
-    out.push_str("!\n");
-    Ok(())
-}
-
-/// The command without the defaults at its end.
-impl fmt::Display for DfpAgent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "agent {} {}", self.address, self.port)?;
-        let mut rest = vec![self.timeout, self.retries, self.interval];
-        let defaults = [0, 0, Self::DEFAULT_INTERVAL];
-        while rest.last().is_some_and(|value| *value == defaults[rest.len() - 1]) {
-            rest.pop();
-        }
-        rest.iter().try_for_each(|value| write!(f, " {value}"))
-    }
 }
 
 /// The arguments of `virtual`.

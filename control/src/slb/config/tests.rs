@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use common::snapshot::ClientRule;
 
 use super::*;
+use crate::command::{ConfigWriter, Secrets};
 
 fn name(text: &str) -> ObjectName {
     text.parse().unwrap()
@@ -52,14 +53,9 @@ fn everything_prints_in_its_order() {
     });
     vserver.strict_home_agent = true;
     vserver.inservice = true;
-    let mut short = DfpAgent::new(Ipv4Addr::new(10, 1, 1, 52), 500);
-    short.retries = 3;
-    slb.dfp = Some(DfpConfig {
-        password: Some(DfpPassword { secret: Secret::clear("cisco").unwrap(), timeout: 60 }),
-        agents: vec![DfpAgent::new(Ipv4Addr::new(10, 1, 1, 51), 500), short],
-    });
-    let mut text = String::new();
-    slb.print(&mut text, false);
+    let mut out = ConfigWriter::new(Secrets::Clear);
+    slb.print(&mut out);
+    let text = out.finish();
     let expected = "\
 ip slb serverfarm HAFARM
  nat server
@@ -91,10 +87,6 @@ ip slb vserver MIPSLB
  replicate casa 1.1.1.1 1.1.1.2 4231
  home-agent strict
  inservice
-!
-ip slb dfp password cisco 60
- agent 10.1.1.51 500
- agent 10.1.1.52 500 0 3
 !
 ";
     assert_eq!(text, expected);

@@ -13,11 +13,11 @@ use common::time::Nanos;
 use self::bind::BindIds;
 use super::view::ConnectionState;
 use crate::{
+    dfp::manager::config::DfpAgent,
     dfp::{
         inbound::{Close, Discard, Received},
         packet::{BindTable, DecodeError, Load, Message},
     },
-    slb::config::DfpAgent,
 };
 
 /// How long a connect may take.

@@ -26,7 +26,7 @@ use crate::{
         security::{Key, Keyring},
     },
     manage::log::LogBook,
-    slb::config::Secret,
+    secret::Secret,
 };
 
 /// An address of this test's own: every test is a process.

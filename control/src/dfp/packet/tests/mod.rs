@@ -12,7 +12,7 @@ use common::time::Nanos;
 use super::*;
 use crate::{
     dfp::security::{Key, Keyring, Proof},
-    slb::config::Secret,
+    secret::Secret,
 };
 
 const NOW: Nanos = Nanos(1_000_000_000);

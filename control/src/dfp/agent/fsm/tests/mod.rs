@@ -10,11 +10,12 @@ mod report;
 
 use super::*;
 use crate::{
+    dfp::password::DfpPassword,
     dfp::{
         agent::config::AgentName,
         packet::{BindEntry, BindId, BindTable, Protocol, Role, RowKey, tests::key},
     },
-    slb::config::{DfpPassword, Secret},
+    secret::Secret,
 };
 
 const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);

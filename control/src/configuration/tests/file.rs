@@ -6,7 +6,7 @@ use super::*;
 fn indentation_is_free_and_comments_begin_lines() {
     let text = "! a comment\n\n      hostname d1\ninterface Ethernet0\r\n  ! inside\nip address 10.1.1.1 255.0.0.0\n\
                 \t\tdescription a ! b\nno shutdown\n!\n  management\n http 127.0.0.1:1\nend\nnonsense after the end\n";
-    let loaded = load("f", text).unwrap();
+    let loaded = load::<Configuration>("f", text).unwrap();
     assert_eq!(
         loaded.configuration.running_config(),
         "hostname d1\n!\ninterface Ethernet0\n description a ! b\n ip address 10.1.1.1 255.0.0.0\n no shutdown\n!\n\
@@ -17,7 +17,7 @@ fn indentation_is_free_and_comments_begin_lines() {
 #[test]
 fn errors_show_file_line_column_and_what_was_expected() {
     let text = "hostname d1\ninterface Ethernet0\n  mtu 70000\n  mtu\n  rx 5\ndataplane\n\thugepages maybe\n flows 9999\n";
-    let errors = load("d.conf", text).unwrap_err();
+    let errors = load::<Configuration>("d.conf", text).unwrap_err();
     let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
@@ -33,8 +33,8 @@ fn errors_show_file_line_column_and_what_was_expected() {
 
 #[test]
 fn a_bad_line_loads_nothing_and_at_most_twenty_are_listed() {
-    assert_eq!(load("f", &"nonsense\n".repeat(1000)).unwrap_err().len(), 20);
-    let errors = load("f", "hostname d1\nnonsense\n").unwrap_err();
+    assert_eq!(load::<Configuration>("f", &"nonsense\n".repeat(1000)).unwrap_err().len(), 20);
+    let errors = load::<Configuration>("f", "hostname d1\nnonsense\n").unwrap_err();
     assert_eq!((errors.len(), errors[0].line), (1, 2));
 }
 
@@ -42,18 +42,21 @@ fn a_bad_line_loads_nothing_and_at_most_twenty_are_listed() {
 fn the_whole_is_checked_when_every_line_is_good() {
     // A subinterface may stand before its parent.
     let good = "interface e0.5\n encapsulation dot1q 5\ninterface e0\n device net_null0\n";
-    assert!(load("f", good).is_ok());
-    let errors = load("f", "interface e0.5\n encapsulation dot1q 5\n").unwrap_err();
+    assert!(load::<Configuration>("f", good).is_ok());
+    let errors = load::<Configuration>("f", "interface e0.5\n encapsulation dot1q 5\n").unwrap_err();
     assert_eq!(errors[0].to_string(), "f: % Ethernet0.5: Ethernet0 has no device");
 }
 
 #[test]
 fn sizes_are_bounded() {
     let long = format!("hostname {}\n", "x".repeat(LINE_LIMIT));
-    assert_eq!(load("f", &long).unwrap_err()[0].to_string(), "f:1: line longer than 4096 bytes\n  ");
-    assert!(load("f", &"!\n".repeat(FILE_LINES)).is_ok());
-    let many = load("f", &"!\n".repeat(FILE_LINES + 1)).unwrap_err();
+    assert_eq!(
+        load::<Configuration>("f", &long).unwrap_err()[0].to_string(),
+        "f:1: line longer than 4096 bytes\n  "
+    );
+    assert!(load::<Configuration>("f", &"!\n".repeat(FILE_LINES)).is_ok());
+    let many = load::<Configuration>("f", &"!\n".repeat(FILE_LINES + 1)).unwrap_err();
     assert_eq!(many[0].to_string(), "f: more than 131072 lines");
-    let big = load("f", &" ".repeat(FILE_LIMIT + 1)).unwrap_err();
+    let big = load::<Configuration>("f", &" ".repeat(FILE_LIMIT + 1)).unwrap_err();
     assert_eq!(big[0].to_string(), "f: larger than 4194304 bytes");
 }

@@ -10,12 +10,9 @@ use ipnet::Ipv4Net;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
-use crate::{
-    configuration::Configuration,
-    machine::{
-        DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop,
-        StaticNeighbour, StaticRoute, Workers,
-    },
+use crate::machine::{
+    DataplaneSettings, Interface, Logging, LoggingLevel, MachineConfig, Management, NextHop, StaticNeighbour,
+    StaticRoute, Workers,
 };
 
 fn mac() -> impl Strategy<Value = MacAddr> {
@@ -169,7 +166,7 @@ proptest! {
     fn what_prints_loads_and_prints_the_same(machine in machine()) {
         let configuration = Configuration { machine, ..Configuration::default() };
         let printed = configuration.running_config();
-        let loaded = match load("printed", &printed) {
+        let loaded = match load::<Configuration>("printed", &printed) {
             Ok(loaded) => loaded,
             Err(errors) => panic!("{}\n{printed}", errors[0]),
         };
@@ -179,18 +176,18 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..400)) {
-        fuzz_line(&bytes);
+        fuzz_line::<Configuration>(&bytes);
     }
 
     #[test]
     fn whatever_is_typed_what_runs_can_be_loaded(blocks in vec(block(), 0..16)) {
         let lines = blocks.concat().join("\n");
-        fuzz_line(format!("configure terminal\n{lines}").as_bytes());
+        fuzz_line::<Configuration>(format!("configure terminal\n{lines}").as_bytes());
     }
 
     #[test]
     fn arbitrary_words_of_the_language_never_panic(words in vec(word(), 0..60)) {
-        fuzz_line(words.concat().as_bytes());
+        fuzz_line::<Configuration>(words.concat().as_bytes());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Modes, abbreviations, pipes and the language's own EXEC commands.
 
 use super::*;
+use crate::machine::INTERFACE;
 
 #[test]
 fn a_line_edits_the_configuration_and_the_position() {
@@ -52,9 +53,9 @@ fn the_sub_mode_s_own_keywords_win_and_a_global_command_leaves_it() {
     let mut bench = Bench::configuring(&["interface e0"]);
     // `ip address` is the interface's, `ip route` is global.
     bench.run("ip address 10.1.1.1 255.0.0.0");
-    assert_eq!(bench.shell.mode(), Mode::Interface);
+    assert_eq!(bench.shell.mode(), &INTERFACE);
     assert_eq!(bench.run("ip route 0.0.0.0 0.0.0.0 10.1.1.2").error, None);
-    assert_eq!(bench.shell.mode(), Mode::Config);
+    assert_eq!(bench.shell.mode(), &CONFIG);
     assert_eq!(bench.runtime.configuration().machine.routes.len(), 1);
 }
 
@@ -63,7 +64,7 @@ fn an_error_stays_in_the_mode() {
     let mut bench = Bench::configuring(&["interface e0"]);
     bench.run("hostname -");
     bench.run("ip route 10.1.1.1 255.0.0.0 10.2.2.2");
-    assert_eq!(bench.shell.mode(), Mode::Interface);
+    assert_eq!(bench.shell.mode(), &INTERFACE);
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn do_runs_an_exec_command() {
     let mut bench = Bench::configuring(&["hostname R", "interface e0"]);
     assert_eq!(bench.run("do show lines | include two").text, "two 2\n");
     assert_eq!(bench.run("do show run").text, bench.text());
-    assert_eq!(bench.shell.mode(), Mode::Interface);
+    assert_eq!(bench.shell.mode(), &INTERFACE);
 }
 
 #[test]
