@@ -53,6 +53,7 @@ impl Operator for Director {
     }
 
     fn execute(&mut self, shell: &mut Shell<Core>, line: &str) -> Reply {
+        let masked = shell.masked(line);
         let reply = self.core.execute(shell, line);
         Reply {
             text: reply.text,
@@ -61,16 +62,18 @@ impl Operator for Director {
             closed: reply.close,
             page: usize::from(shell.terminal_length()),
             words: Vec::new(),
+            line: masked,
         }
     }
 
     fn help(&mut self, shell: &mut Shell<Core>, text: &str) -> Reply {
-        Reply { text: shell.help(text), prompt: self.prompt(shell), ..Reply::default() }
+        let (prompt, line) = (self.prompt(shell), shell.masked(text));
+        Reply { text: shell.help(text), prompt, line, ..Reply::default() }
     }
 
     fn complete(&mut self, shell: &mut Shell<Core>, text: &str) -> Reply {
-        let words = shell.complete(text).words;
-        Reply { words, prompt: self.prompt(shell), ..Reply::default() }
+        let (prompt, line) = (self.prompt(shell), shell.masked(text));
+        Reply { words: shell.complete(text).words, prompt, line, ..Reply::default() }
     }
 
     fn close(&mut self, _: Shell<Core>) {}
@@ -81,5 +84,38 @@ impl Operator for Director {
 
     fn metrics(&mut self) -> String {
         self.core.metrics()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        config::Hugepages,
+        link::link,
+        slb::{Director as Table, SessionKey},
+        time::Nanos,
+    };
+
+    use super::*;
+    use crate::{core::CoreLink, manage::log::LogBook};
+
+    #[test]
+    fn no_answer_repeats_the_secret_of_its_line() {
+        let table = Table::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
+        let (link, _, _) = CoreLink::split(link(1, 1, table).1);
+        let core = Core::new(link, None, LogBook::new(16), Nanos(1));
+        let mut director = Director::new(core, Arc::new(Commands::new(Core::exec_specs()).unwrap()));
+        let mut shell = director.open();
+        for (line, masked) in [
+            ("configure terminal", "configure terminal"),
+            ("ip dfp agent slb", "ip dfp agent slb"),
+            ("password 0 Cookies 60", "password * ******* **"),
+            ("ip slb dfp password Cookies 60", "ip slb dfp password ******* **"),
+            ("ip slb dfp passwort Cookies", "ip slb dfp passwort *******"),
+        ] {
+            assert_eq!(director.help(&mut shell, line).line, masked);
+            assert_eq!(director.complete(&mut shell, line).line, masked);
+            assert_eq!(director.execute(&mut shell, line).line, masked);
+        }
     }
 }

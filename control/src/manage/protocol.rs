@@ -48,6 +48,9 @@ pub struct Reply {
     /// Answers to `Complete`: whole words.
     #[serde(default)]
     pub words: Vec<String>,
+    /// The line of the request as it may be repeated and remembered: its secrets starred, every byte in its place.
+    #[serde(default)]
+    pub line: String,
 }
 
 #[cfg(test)]

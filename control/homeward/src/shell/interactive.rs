@@ -8,7 +8,7 @@ use reedline::{
     Reedline, ReedlineEvent, Signal, default_emacs_keybindings,
 };
 
-use super::{client::Client, pager};
+use super::{client::Client, history::Remembered, pager};
 
 const HELP: &str = "?";
 const COMPLETE: &str = "\t";
@@ -51,7 +51,9 @@ pub fn run(client: &Client) -> anyhow::Result<()> {
     let sender = printer.sender();
     // A terminal that is not read must not hold up the connection: surplus lines stay in `show logging`.
     client.monitor(move |line| drop(sender.try_send(line.to_owned())))?;
+    let history = Remembered::default();
     let mut editor = Reedline::create()
+        .with_history(Box::new(history.clone()))
         .with_edit_mode(Box::new(Emacs::new(keys)))
         .with_external_printer(printer)
         .with_ansi_colors(false);
@@ -62,6 +64,7 @@ pub fn run(client: &Client) -> anyhow::Result<()> {
         match editor.read_line(&prompt)? {
             Signal::Success(line) => {
                 let reply = client.execute(&line)?;
+                history.keep(&reply.line);
                 pager::print(&reply.text, reply.page)?;
                 if reply.closed {
                     return Ok(());
@@ -70,9 +73,10 @@ pub fn run(client: &Client) -> anyhow::Result<()> {
             }
             Signal::HostCommand(command) if command == HELP => {
                 let line = editor.current_buffer_contents().to_owned();
+                let reply = client.help(&line)?;
                 // The editor leaves its prompt standing and takes the line away.
-                println!("\r{}{line}?", prompt.0);
-                pager::print(&client.help(&line)?.text, 0)?;
+                println!("\r{}{}?", prompt.0, reply.line);
+                pager::print(&reply.text, 0)?;
             }
             Signal::HostCommand(_) => {
                 let line = editor.current_buffer_contents().to_owned();
@@ -99,6 +103,6 @@ fn complete(editor: &mut Reedline, prompt: &Line, line: &str, reply: &Reply) {
                 .collect::<Vec<_>>();
             editor.run_edit_commands(&commands);
         }
-        words => println!("\r{}{line}\n{}", prompt.0, words.join("  ")),
+        words => println!("\r{}{}\n{}", prompt.0, reply.line, words.join("  ")),
     }
 }

@@ -1,6 +1,7 @@
 //! `homeward shell`: a client of the management socket, interactive or for scripts.
 
 mod client;
+mod history;
 mod interactive;
 mod pager;
 
