@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, network_endian::U16};
 
-use super::{HeaderError, ethernet::IPV4};
+use super::{
+    HeaderError,
+    ethernet::{self, Ethernet, IPV4},
+};
 use crate::mac::MacAddr;
 
 /// Operation: who has the target address?
@@ -84,4 +87,14 @@ impl Arp {
     pub fn target(&self) -> (MacAddr, Ipv4Addr) {
         (MacAddr(self.target_mac), self.target.into())
     }
+}
+
+/// The frame of a gratuitous request: neighbours learn that `mac` answers for `address` (RFC 5944, section 4.6). Padded to
+/// the smallest frame.
+pub fn gratuitous(mac: MacAddr, address: Ipv4Addr) -> [u8; ethernet::MINIMUM] {
+    let mut frame = [0; ethernet::MINIMUM];
+    let (head, rest) = frame.split_at_mut(ethernet::LENGTH);
+    head.copy_from_slice(Ethernet::new(MacAddr::BROADCAST, mac, ethernet::ARP).as_bytes());
+    rest[..LENGTH].copy_from_slice(Arp::request((mac, address), address).as_bytes());
+    frame
 }

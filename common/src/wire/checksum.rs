@@ -35,7 +35,8 @@ pub fn of_udp(source: Ipv4Addr, destination: Ipv4Addr, datagram: &[u8]) -> u16 {
 
 /// True if the datagram's checksum is right, or 0 (none was computed).
 pub fn verify_udp(source: Ipv4Addr, destination: Ipv4Addr, datagram: &[u8]) -> bool {
-    datagram.get(6..8) == Some(&[0, 0]) || udp_sum(source, destination, datagram) == 0
+    datagram.get(super::udp::offset::CHECKSUM..super::udp::LENGTH) == Some(&[0, 0])
+        || udp_sum(source, destination, datagram) == 0
 }
 
 fn udp_sum(source: Ipv4Addr, destination: Ipv4Addr, datagram: &[u8]) -> u16 {

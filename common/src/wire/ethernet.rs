@@ -24,6 +24,25 @@ pub const TAG: usize = 4;
 /// Smallest frame, without FCS.
 pub const MINIMUM: usize = 60;
 
+/// EtherType fields below this are lengths (IEEE 802.3).
+pub const FIRST_TYPE: u16 = 0x0600;
+/// Bits of a tag's control information that are the VLAN (IEEE 802.1Q).
+pub const VLAN: u16 = 0x0fff;
+
+/// Where fields begin, in bytes from the frame's first.
+pub mod offset {
+    /// Destination address, 6 bytes.
+    pub const DESTINATION: usize = 0;
+    /// Source address, 6 bytes.
+    pub const SOURCE: usize = 6;
+    /// EtherType, or that of the outer tag, 2 bytes.
+    pub const ETHERTYPE: usize = 12;
+    /// Control information of the outer tag, 2 bytes.
+    pub const TAG_CONTROL: usize = 14;
+    /// EtherType behind one tag, 2 bytes.
+    pub const TAGGED_ETHERTYPE: usize = 16;
+}
+
 /// The header in front of any tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -44,7 +63,7 @@ pub struct Parsed<'a> {
     pub source: MacAddr,
     /// Tag control information of the outer tag, if any: priority (3), drop eligible (1), VLAN (12).
     pub outer: Option<u16>,
-    /// Likewise of the inner tag behind it.
+    /// Tag control information of the inner tag behind it, if any.
     pub inner: Option<u16>,
     /// What the payload is; below 0x0600 a length (IEEE 802.3).
     pub ethertype: u16,
@@ -53,6 +72,21 @@ pub struct Parsed<'a> {
 }
 
 impl Ethernet {
+    /// To whom.
+    pub fn destination(&self) -> MacAddr {
+        MacAddr(self.destination)
+    }
+
+    /// From whom.
+    pub fn source(&self) -> MacAddr {
+        MacAddr(self.source)
+    }
+
+    /// What follows: a payload, or a tag.
+    pub fn ethertype(&self) -> u16 {
+        self.ethertype.get()
+    }
+
     /// A header without tags.
     pub fn new(destination: MacAddr, source: MacAddr, ethertype: u16) -> Self {
         Self { destination: destination.0, source: source.0, ethertype: U16::new(ethertype) }
@@ -64,11 +98,11 @@ pub fn parse(frame: &[u8]) -> Result<Parsed<'_>, HeaderError> {
     let short = |need| HeaderError::Short { header: "ethernet", need, got: frame.len() };
     let (header, payload) = Ethernet::ref_from_prefix(frame).map_err(|_| short(LENGTH))?;
     let mut parsed = Parsed {
-        destination: MacAddr(header.destination),
-        source: MacAddr(header.source),
+        destination: header.destination(),
+        source: header.source(),
         outer: None,
         inner: None,
-        ethertype: header.ethertype.get(),
+        ethertype: header.ethertype(),
         payload,
     };
     while matches!(parsed.ethertype, DOT1Q | DOT1AD) && parsed.inner.is_none() {

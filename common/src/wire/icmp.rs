@@ -12,8 +12,34 @@ pub const ECHO_REQUEST: u8 = 8;
 pub const UNREACHABLE: u8 = 3;
 /// Type: the time to live is used up.
 pub const TIME_EXCEEDED: u8 = 11;
+/// Code of [`TIME_EXCEEDED`]: on its way, not while fragments were waited for.
+pub const TTL_EXCEEDED: u8 = 0;
+/// Code of [`UNREACHABLE`]: there is no route.
+pub const NET_UNREACHABLE: u8 = 0;
+/// Code of [`UNREACHABLE`]: the host does not have the protocol.
+pub const PROTOCOL_UNREACHABLE: u8 = 2;
+/// Code of [`UNREACHABLE`]: nobody listens on the port.
+pub const PORT_UNREACHABLE: u8 = 3;
 /// Code of [`UNREACHABLE`]: the packet must be cut and must not be; [`Icmp::rest`] ends in the MTU (RFC 1191).
 pub const FRAGMENTATION_NEEDED: u8 = 4;
+/// Types that ask or answer and report no error, so that an error may be sent about them (RFC 1122, 3.2.2): echo, router
+/// discovery (RFC 1256), time stamp, information and address mask (RFC 950).
+pub const QUERIES: [u8; 10] = [0, 8, 9, 10, 13, 14, 15, 16, 17, 18];
+/// Largest error with its IPv4 header, in bytes (RFC 1812, 4.3.2.3).
+pub const LARGEST_ERROR: usize = 576;
+/// Type of service of an error: internetwork control (RFC 1812, 4.3.2.5).
+pub const ERROR_TOS: u8 = 0xc0;
+
+/// Where fields begin, in bytes from the message's first.
+pub mod offset {
+    /// Type.
+    pub const TYPE: usize = 0;
+    /// Code.
+    pub const CODE: usize = 1;
+    /// Checksum, 2 bytes.
+    pub const CHECKSUM: usize = 2;
+}
+
 /// Bytes.
 pub const LENGTH: usize = 8;
 

@@ -8,6 +8,8 @@ use super::{HeaderError, checksum};
 
 /// Protocol number of ICMP.
 pub const ICMP: u8 = 1;
+/// Protocol number of IPv4 in IPv4 (RFC 2003).
+pub const IPIP: u8 = 4;
 /// Protocol number of TCP.
 pub const TCP: u8 = 6;
 /// Protocol number of UDP.
@@ -17,9 +19,44 @@ pub const LENGTH: usize = 20;
 /// Initial time to live of what we send (RFC 1700).
 pub const TTL: u8 = 64;
 
-const DONT_FRAGMENT: u16 = 0x4000;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET: u16 = 0x1fff;
+/// First byte of a header without options: version 4, five words.
+pub const VERSION_AND_WORDS: u8 = 0x45;
+/// Flag in the word at [`offset::FRAGMENT`]: the packet must not be cut on its way.
+pub const DONT_FRAGMENT: u16 = 0x4000;
+/// Flag in the word at [`offset::FRAGMENT`]: further parts follow.
+pub const MORE_FRAGMENTS: u16 = 0x2000;
+/// Bits in the word at [`offset::FRAGMENT`] that count where a part belongs, in units of 8 bytes.
+pub const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// Where fields begin, in bytes from the header's first.
+pub mod offset {
+    /// Bytes of header and payload, 2 bytes.
+    pub const TOTAL_LENGTH: usize = 2;
+    /// Flags and fragment offset, 2 bytes.
+    pub const FRAGMENT: usize = 6;
+    /// Time to live.
+    pub const TTL: usize = 8;
+    /// Protocol number.
+    pub const PROTOCOL: usize = 9;
+    /// Header checksum, 2 bytes.
+    pub const CHECKSUM: usize = 10;
+    /// Source address, 4 bytes.
+    pub const SOURCE: usize = 12;
+    /// Destination address, 4 bytes.
+    pub const DESTINATION: usize = 16;
+}
+
+/// Option types (RFC 791, 3.1).
+pub mod option {
+    /// End of the list, one byte.
+    pub const END: u8 = 0;
+    /// No operation, one byte.
+    pub const NOP: u8 = 1;
+    /// Loose source route.
+    pub const LOOSE_SOURCE_ROUTE: u8 = 131;
+    /// Strict source route.
+    pub const STRICT_SOURCE_ROUTE: u8 = 137;
+}
 
 /// The fixed part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -66,7 +103,7 @@ impl Ipv4 {
         identification: u16,
     ) -> Self {
         let mut header = Self {
-            version_and_words: 0x45,
+            version_and_words: VERSION_AND_WORDS,
             tos: 0,
             length: U16::new(LENGTH as u16 + payload),
             identification: U16::new(identification),
@@ -79,6 +116,27 @@ impl Ipv4 {
         };
         header.checksum = U16::new(checksum::of(&[header.as_bytes()]));
         header
+    }
+
+    /// The same with another type of service.
+    #[must_use]
+    pub fn with_tos(mut self, tos: u8) -> Self {
+        self.tos = tos;
+        self.checksum = U16::ZERO;
+        self.checksum = U16::new(checksum::of(&[self.as_bytes()]));
+        self
+    }
+
+    /// 4, or it is no such header.
+    #[inline]
+    pub fn version(&self) -> u8 {
+        self.version_and_words >> 4
+    }
+
+    /// Bytes of the header with its options, as it says itself.
+    #[inline]
+    pub fn header_length(&self) -> u16 {
+        u16::from(self.version_and_words & 0x0f) * 4
     }
 
     /// From whom.
@@ -103,12 +161,17 @@ impl Ipv4 {
 
     /// True for every part of a packet that was cut.
     pub fn is_fragment(&self) -> bool {
-        self.fragment.get() & (MORE_FRAGMENTS | OFFSET) != 0
+        self.fragment.get() & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
+    }
+
+    /// True for every part of a packet that was cut but the first.
+    pub fn is_later_fragment(&self) -> bool {
+        self.fragment.get() & FRAGMENT_OFFSET != 0
     }
 
     /// Bytes of the packet's payload that lie before this part.
     pub fn fragment_offset(&self) -> u32 {
-        u32::from(self.fragment.get() & OFFSET) * 8
+        u32::from(self.fragment.get() & FRAGMENT_OFFSET) * 8
     }
 
     /// It must not be cut on its way.
@@ -122,18 +185,18 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed<'_>, HeaderError> {
     let short = |need| HeaderError::Short { header: "ipv4", need, got: bytes.len() };
     let field = |field, value: u32| HeaderError::Field { header: "ipv4", field, value };
     let (header, _) = Ipv4::ref_from_prefix(bytes).map_err(|_| short(LENGTH))?;
-    let (version, words) = (header.version_and_words >> 4, usize::from(header.version_and_words & 0x0f));
-    if version != 4 {
-        return Err(field("version", version.into()));
+    let head = usize::from(header.header_length());
+    if header.version() != 4 {
+        return Err(field("version", header.version().into()));
     }
-    if words * 4 < LENGTH {
-        return Err(field("header length", words as u32 * 4));
+    if head < LENGTH {
+        return Err(field("header length", head as u32));
     }
     let total = usize::from(header.length.get());
-    if total < words * 4 {
+    if total < head {
         return Err(field("total length", total as u32));
     }
     let packet = bytes.get(..total).ok_or_else(|| short(total))?;
-    let (head, payload) = packet.split_at(words * 4);
+    let (head, payload) = packet.split_at(head);
     Ok(Parsed { header, options: &head[LENGTH..], payload, checksum_ok: checksum::verify(head) })
 }

@@ -9,6 +9,7 @@ pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
 pub mod mobile_ip;
+pub mod tcp;
 pub mod udp;
 
 /// The bytes are not such a header.
@@ -17,7 +18,7 @@ pub enum HeaderError {
     /// Fewer bytes than the header has.
     #[error("{header}: {got} bytes, {need} needed")]
     Short {
-        /// Which header.
+        /// Name of the header.
         header: &'static str,
         /// Bytes that it has.
         need: usize,
@@ -27,9 +28,9 @@ pub enum HeaderError {
     /// A field that must have another value.
     #[error("{header}: {field} is {value}")]
     Field {
-        /// Which header.
+        /// Name of the header.
         header: &'static str,
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
         /// What it says.
         value: u32,

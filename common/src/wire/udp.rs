@@ -11,6 +11,18 @@ pub const LENGTH: usize = 8;
 /// Port of Mobile IP registration (RFC 5944, section 3.3).
 pub const MOBILE_IP: u16 = 434;
 
+/// Where fields begin, in bytes from the header's first; each has 2 bytes.
+pub mod offset {
+    /// Source port.
+    pub const SOURCE: usize = 0;
+    /// Destination port.
+    pub const DESTINATION: usize = 2;
+    /// Bytes of header and payload.
+    pub const LENGTH: usize = 4;
+    /// Checksum; 0 is none.
+    pub const CHECKSUM: usize = 6;
+}
+
 /// The header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -54,6 +66,11 @@ impl Udp {
         self.destination.get()
     }
 
+    /// Bytes of header and payload.
+    pub fn length(&self) -> u16 {
+        self.length.get()
+    }
+
     /// 0: none was computed.
     pub fn checksum(&self) -> u16 {
         self.checksum.get()
@@ -84,7 +101,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed<'_>, HeaderError> {
 /// # Panics
 /// If there are under 8 bytes.
 pub fn fill_checksum(bytes: &mut [u8], source: Ipv4Addr, destination: Ipv4Addr) {
-    bytes[6..8].fill(0);
+    let field = offset::CHECKSUM..offset::CHECKSUM + 2;
+    bytes[field.clone()].fill(0);
     let sum = checksum::of_udp(source, destination, bytes);
-    bytes[6..8].copy_from_slice(&sum.to_be_bytes());
+    bytes[field].copy_from_slice(&sum.to_be_bytes());
 }

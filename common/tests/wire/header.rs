@@ -4,7 +4,13 @@ use std::net::Ipv4Addr;
 
 use common::{
     mac::MacAddr,
-    wire::{HeaderError, arp::Arp, checksum, checksum::Delta, ethernet, icmp, ipv4, udp},
+    wire::{
+        HeaderError,
+        arp::{self, Arp},
+        checksum,
+        checksum::Delta,
+        ethernet, icmp, ipv4, tcp, udp,
+    },
 };
 use etherparse::{IpNumber, PacketBuilder, SlicedPacket, TransportSlice};
 use proptest::{collection::vec, prelude::*};
@@ -204,4 +210,54 @@ fn an_echo_is_summed() {
     let sliced = SlicedPacket::from_ip(&packet).unwrap();
     assert!(matches!(sliced.transport, Some(TransportSlice::Icmpv4(_))));
     assert_eq!(sliced.net.unwrap().ip_payload_ref().unwrap().ip_number, IpNumber::ICMP);
+}
+
+#[test]
+fn a_gratuitous_request_asks_everybody_for_the_address_it_comes_from() {
+    let address = Ipv4Addr::new(10, 1, 1, 10);
+    let bytes = arp::gratuitous(A, address);
+    let SlicedPacket { link, net: Some(etherparse::NetSlice::Arp(request)), .. } =
+        SlicedPacket::from_ethernet(&bytes).unwrap()
+    else {
+        panic!("ARP")
+    };
+    let Some(etherparse::LinkSlice::Ethernet2(link)) = link else { panic!("Ethernet II") };
+    assert_eq!((link.source(), link.destination()), (A.0, [0xff; 6]));
+    assert_eq!(request.operation(), etherparse::ArpOperation::REQUEST);
+    assert_eq!((request.sender_hw_addr(), request.target_hw_addr()), (&A.0[..], &[0; 6][..]));
+    assert_eq!(request.sender_protocol_addr(), address.octets());
+    assert_eq!(request.target_protocol_addr(), address.octets());
+    assert_eq!(bytes[42..], [0; 18], "padding");
+}
+
+proptest! {
+    #[test]
+    fn our_resets_are_those_of_etherparse(
+        addresses: (u32, u32), ports: (u16, u16), sequence: u32, acknowledged: u32, ack: bool
+    ) {
+        let (source, destination) = (Ipv4Addr::from(addresses.0), Ipv4Addr::from(addresses.1));
+        let mut builder = PacketBuilder::ipv4(source.octets(), destination.octets(), 64)
+            .tcp(ports.0, ports.1, sequence, 0).rst();
+        if ack {
+            builder = builder.ack(acknowledged);
+        }
+        let mut theirs = Vec::new();
+        builder.write(&mut theirs, &[]).unwrap();
+        let (flags, number) = if ack { (tcp::RST | tcp::ACK, acknowledged) } else { (tcp::RST, 0) };
+        let ours = tcp::Tcp::new(ports.0, ports.1, (sequence, number), flags).with_checksum(source, destination);
+        prop_assert_eq!(ours.as_bytes(), &theirs[20..]);
+        let read = tcp::Tcp::parse(&theirs[20..]).unwrap();
+        prop_assert_eq!((read.source(), read.destination()), ports);
+        prop_assert_eq!((read.sequence(), read.acknowledgement(), read.flags), (sequence, number, flags));
+        prop_assert_eq!(read.header_length(), tcp::LENGTH);
+        prop_assert!(tcp::Tcp::parse(&theirs[20..39]).is_err());
+    }
+
+    #[test]
+    fn a_header_with_another_type_of_service_sums_up(source: u32, destination: u32, tos: u8, payload in 0..1000_u16) {
+        let header = ipv4::Ipv4::new(source.into(), destination.into(), ipv4::ICMP, payload, 9).with_tos(tos);
+        let (theirs, _) = etherparse::Ipv4Header::from_slice(header.as_bytes()).unwrap();
+        prop_assert_eq!(theirs.header_checksum, theirs.calc_header_checksum());
+        prop_assert_eq!(header.tos, tos);
+    }
 }
