@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dataplane::{
     backend::sim::{HEADROOM, Pool},
     batch::Packet,
-    rewrite::{Change, HEADERS, IP_HEADER, Link, Ttl, hop, readdress, rewrite},
+    rewrite::{Change, HEADERS, IP_HEADER, Link, Ttl, destination_nat, rewrite, set_next_hop},
 };
 
 const REAL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);
@@ -30,12 +30,12 @@ fn short(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rewrite/plain");
     group.throughput(Throughput::Elements(1));
     group.bench_function("dispatched", |bencher| {
-        bencher.iter(|| hop(black_box(&mut head), black_box(link)));
+        bencher.iter(|| set_next_hop(black_box(&mut head), black_box(link)));
     });
     group.bench_function("directed", |bencher| {
         bencher.iter(|| {
-            readdress(black_box(&mut head), black_box(REAL), Some(8434));
-            hop(&mut head, black_box(link));
+            destination_nat(black_box(&mut head), black_box(REAL), Some(8434));
+            set_next_hop(&mut head, black_box(link));
         });
     });
     group.finish();

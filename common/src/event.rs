@@ -16,7 +16,7 @@ pub enum Event {
     Resolve {
         /// On which interface.
         interface: InterfaceId,
-        /// Whose.
+        /// The neighbour's.
         address: Ipv4Addr,
     },
 }

@@ -22,7 +22,7 @@ const EVENT_RING: usize = 4096;
 /// What one worker holds.
 #[derive(Debug)]
 pub struct WorkerEnd {
-    /// Which worker.
+    /// The worker that it is for.
     pub id: WorkerId,
     /// The published snapshot.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
@@ -34,7 +34,7 @@ pub struct WorkerEnd {
     pub punt: FrameSender,
     /// Frames from the kernel or from control, to be sent as they are (tag included) on the interface's port.
     pub inject: FrameReceiver,
-    /// News for control.
+    /// Events for control.
     pub events: Producer<Event>,
 }
 
@@ -51,7 +51,7 @@ pub struct ControlEnd {
     pub punts: Vec<FrameReceiver>,
     /// By worker: frames to send.
     pub injects: Vec<FrameSender>,
-    /// By worker: news.
+    /// By worker: events.
     pub events: Vec<Consumer<Event>>,
 }
 
@@ -72,11 +72,11 @@ pub fn link(workers: u8, ports: usize, director: Director) -> (Vec<WorkerEnd>, C
             let stats = Arc::new(WorkerStats::new(ports));
             let (punt, punts) = frame_ring(FRAME_RING);
             let (injects, inject) = frame_ring(FRAME_RING);
-            let (events, news) = RingBuffer::new(EVENT_RING);
+            let (events, seen) = RingBuffer::new(EVENT_RING);
             control.stats.push(Arc::clone(&stats));
             control.punts.push(punts);
             control.injects.push(injects);
-            control.events.push(news);
+            control.events.push(seen);
             WorkerEnd {
                 id: WorkerId(worker),
                 snapshot: Arc::clone(&snapshot),

@@ -13,13 +13,13 @@ pub struct PortInfo {
     pub mac: MacAddr,
     /// Driver name, such as `net_af_packet`.
     pub driver: String,
-    /// Queue pairs in use.
+    /// Receive queues in use.
     pub rx_queues: u16,
-    /// Likewise.
+    /// Transmit queues in use.
     pub tx_queues: u16,
-    /// Descriptors as the device took them.
+    /// Descriptors of a receive queue, as the device took them.
     pub rx_descriptors: u16,
-    /// Likewise.
+    /// Descriptors of a transmit queue, as the device took them.
     pub tx_descriptors: u16,
     /// Layer-3 MTU in force.
     pub mtu: u16,

@@ -152,7 +152,7 @@ pub struct Batch<F> {
     /// Of frames that leave without passing the stages.
     pub exits: [Exit; BURST],
     /// All frames leave so; no stage has any.
-    pub uniform: Option<Exit>,
+    pub single_egress: Option<Exit>,
     /// Requests of the Mobile IP stage between its two passes, with their positions.
     pub requests: ArrayVec<(u8, Request), BURST>,
 }
@@ -165,7 +165,7 @@ impl<F> Default for Batch<F> {
             ends: [Next::Punt; BURST],
             sets: [0; STAGES],
             exits: [Exit { port: PortId(0), verdict: Verdict::SlbDispatched }; BURST],
-            uniform: None,
+            single_egress: None,
             requests: ArrayVec::new(),
         }
     }
@@ -178,7 +178,7 @@ impl<F: Frame> Batch<F> {
     }
 
     /// Takes the frames as they came from the port, and brings their headers near.
-    pub fn begin(&mut self) {
+    pub fn start(&mut self) {
         self.requests.clear();
         for frame in &self.frames {
             frame.prefetch();
@@ -189,7 +189,7 @@ impl<F: Frame> Batch<F> {
 
     /// Sends fresh frames, `done` by position, straight to their [`Batch::exits`]; those with a request wait for the
     /// Mobile IP stage's second pass.
-    pub fn leave(&mut self, done: u64) {
+    pub fn complete(&mut self, done: u64) {
         let asked = self.requests.iter().fold(0, |set, (index, _)| set | 1 << index);
         self.sets[Stage::Parse as usize] &= !(done | asked);
         let exits = &self.exits[..self.frames.len()];
@@ -198,7 +198,7 @@ impl<F: Frame> Batch<F> {
             && self.sets[Stage::Parse as usize] == 0
             && exits.iter().fold(0, |difference, exit| difference | (exit.bits() ^ first.bits())) == 0
         {
-            self.uniform = Some(*first);
+            self.single_egress = Some(*first);
             return;
         }
         self.sets[Stage::End as usize] |= done;

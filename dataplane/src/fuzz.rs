@@ -4,13 +4,13 @@ use std::cell::RefCell;
 
 use common::id::PortId;
 
-use crate::{backend::sim::Marks, rig::Rig};
+use crate::{backend::sim::Marks, harness::Harness};
 
 thread_local! {
-    static RIG: RefCell<Rig> = RefCell::new(Rig::new(1));
+    static HARNESS: RefCell<Harness> = RefCell::new(Harness::new(1));
 }
 
-/// Sends a frame into a worker of the example network ([`crate::rig`]) and empties everything that it filled.
+/// Sends a frame into a worker of the example network ([`crate::harness`]) and empties everything that it filled.
 ///
 /// The first byte says how the frame comes (bit 0: port, bit 1: tag 15 stripped by the device, bit 2: header checksum
 /// good by the device, bit 3: in two segments); the rest is the frame. Sessions stay, so inputs may build on each
@@ -20,23 +20,23 @@ thread_local! {
 /// If a stage panics, or the packet has not exactly one verdict.
 pub fn frame(input: &[u8]) {
     let Some((how, bytes)) = input.split_first() else { return };
-    RIG.with_borrow_mut(|rig| {
+    HARNESS.with_borrow_mut(|harness| {
         let port = PortId(u16::from(how & 1));
         let marks = Marks {
             rss_hash: None,
             vlan: (how & 2 != 0).then_some(15),
             ip_checksum_ok: (how & 4 != 0).then_some(true),
         };
-        let before = rig.received();
+        let before = harness.received();
         let fed = if how & 8 == 0 {
-            rig.wire.feed_marked(port, 0, bytes, marks)
+            harness.wire.feed_marked(port, 0, bytes, marks)
         } else {
-            rig.wire.feed_segmented(port, 0, bytes, bytes.len() / 2, true)
+            harness.wire.feed_segmented(port, 0, bytes, bytes.len() / 2, true)
         };
-        rig.turn();
-        assert_eq!(rig.received(), before + u64::from(fed));
+        harness.run();
+        assert_eq!(harness.received(), before + u64::from(fed));
         let mut buffer = Vec::new();
-        while rig.control.punts[0].receive(&mut buffer).is_some() {}
-        while rig.control.events[0].pop().is_ok() {}
+        while harness.control.punts[0].receive(&mut buffer).is_some() {}
+        while harness.control.events[0].pop().is_ok() {}
     });
 }

@@ -7,7 +7,7 @@ use rtrb::Producer;
 
 /// What a worker answers on its own or has the kernel do, limited so that it cannot be made a weapon.
 #[derive(Clone, Copy, Debug)]
-pub struct Answers {
+pub struct ReplyLimiter {
     /// ICMP errors and TCP resets: 1000 a second and worker, 50 at once.
     pub errors: TokenBucket,
     /// Echo replies: 10 000 a second and worker, 500 at once.
@@ -16,7 +16,7 @@ pub struct Answers {
     pub slow_path: TokenBucket,
 }
 
-impl Default for Answers {
+impl Default for ReplyLimiter {
     fn default() -> Self {
         Self {
             errors: TokenBucket::new(1000, 50),
@@ -29,11 +29,11 @@ impl Default for Answers {
 /// Addresses asked for lately; a collision forgets the older one.
 const RECENT: usize = 64;
 /// One question an address and second.
-const PATIENCE: u64 = 1_000_000_000;
+const QUESTION_INTERVAL: u64 = 1_000_000_000;
 
-/// The ring to control, never waited for.
+/// Sends events to control by a ring, which is never waited for.
 #[derive(Debug)]
-pub struct News {
+pub struct EventSender {
     events: Producer<Event>,
     recent: [Option<(InterfaceId, Ipv4Addr, Nanos)>; RECENT],
     questions: TokenBucket,
@@ -41,7 +41,7 @@ pub struct News {
     pub lost: u64,
 }
 
-impl News {
+impl EventSender {
     /// Writes to `events`.
     pub fn new(events: Producer<Event>) -> Self {
         Self { events, recent: [None; RECENT], questions: TokenBucket::new(1000, 100), lost: 0 }
@@ -57,7 +57,7 @@ impl News {
     /// Asks for a neighbour: once a second for each address, at most 1000 times a second in all.
     pub fn resolve(&mut self, interface: InterfaceId, address: Ipv4Addr, now: Nanos) {
         let slot = &mut self.recent[address.to_bits() as usize % RECENT];
-        if slot.is_some_and(|(i, a, at)| (i, a) == (interface, address) && now.0 < at.0 + PATIENCE) {
+        if slot.is_some_and(|(i, a, at)| (i, a) == (interface, address) && now.0 < at.0 + QUESTION_INTERVAL) {
             return;
         }
         if self.questions.take(now) {
@@ -74,16 +74,16 @@ mod tests {
     #[test]
     fn one_question_a_second_for_an_address_and_a_bound_for_all() {
         let (events, mut seen) = rtrb::RingBuffer::new(4096);
-        let mut news = News::new(events);
+        let mut sender = EventSender::new(events);
         let address = Ipv4Addr::new(10, 0, 0, 1);
         for ms in 0..1500 {
-            news.resolve(InterfaceId(1), address, Nanos(ms * 1_000_000));
+            sender.resolve(InterfaceId(1), address, Nanos(ms * 1_000_000));
         }
         assert_eq!(std::iter::from_fn(|| seen.pop().ok()).count(), 2);
         for host in 0..100_000 {
-            news.resolve(InterfaceId(1), Ipv4Addr::from_bits(host), Nanos(3_000_000_000));
+            sender.resolve(InterfaceId(1), Ipv4Addr::from_bits(host), Nanos(3_000_000_000));
         }
         assert_eq!(std::iter::from_fn(|| seen.pop().ok()).count(), 100);
-        assert_eq!(news.lost, 0);
+        assert_eq!(sender.lost, 0);
     }
 }

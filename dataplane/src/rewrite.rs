@@ -95,12 +95,12 @@ pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) ->
     if frame.total_len() > keep {
         frame.truncate(keep);
     }
-    relink(frame, packet, &change.link)
+    rewrite_l2(frame, packet, &change.link)
 }
 
 /// [`rewrite`] of a plain packet that only goes on: Ethernet addresses, and a time to live of at least 2.
 #[inline(always)]
-pub fn hop(head: &mut [u8; HEADERS], link: [u8; 12]) {
+pub fn set_next_hop(head: &mut [u8; HEADERS], link: [u8; 12]) {
     head[..12].copy_from_slice(&link);
     head[ETHERNET + 8] = head[ETHERNET + 8].wrapping_sub(1);
     // The word of the time to live has become 0x0100 less, so the sum must become that much more.
@@ -112,7 +112,7 @@ pub fn hop(head: &mut [u8; HEADERS], link: [u8; 12]) {
 
 /// [`rewrite`] of a plain packet's destination.
 #[inline]
-pub fn readdress(head: &mut [u8; HEADERS], address: Ipv4Addr, port: Option<u16>) {
+pub fn destination_nat(head: &mut [u8; HEADERS], address: Ipv4Addr, port: Option<u16>) {
     let mut delta = Delta::default();
     delta.replace(head, ETHERNET + 16, &address.octets());
     delta.apply(head, ETHERNET + 10);
@@ -149,7 +149,7 @@ fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta,
 /// # Errors
 /// [`Verdict::NoBuffer`] if there is no headroom for a tag.
 #[inline]
-pub fn relink<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Result<(), Verdict> {
+pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Result<(), Verdict> {
     let tagged = usize::from(packet.l3) > ETHERNET;
     match (tagged, link.vlan) {
         (true, None) => {

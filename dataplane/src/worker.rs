@@ -28,17 +28,17 @@ use crate::{
     batch::Batch,
     clock::{Clock, TscClock},
     counts::Counts,
-    limit::{Answers, News},
+    limit::{EventSender, ReplyLimiter},
     stage::{
-        Context, classify, express, forward, local, mobile_ip, parse, punt,
+        Context, classify, fast_path, forward, local, mobile_ip, parse, punt,
         transmit::{self, Outbox},
     },
 };
 
 /// Empty rounds before an adaptive worker sleeps.
-const PATIENCE: u32 = 1000;
+const IDLE_POLLS: u32 = 1000;
 /// First and longest sleep; each is twice the one before.
-const NAP: (Duration, Duration) = (Duration::from_micros(15), Duration::from_millis(1));
+const BACKOFF: (Duration, Duration) = (Duration::from_micros(15), Duration::from_millis(1));
 /// Time between two signs of life.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 /// Frames from control a round.
@@ -61,8 +61,8 @@ pub struct Worker<Q: PortQueue, C: Clock = TscClock> {
     punt: FrameSender,
     inject: FrameReceiver,
     injected: Vec<u8>,
-    answers: Answers,
-    news: News,
+    replies: ReplyLimiter,
+    events: EventSender,
     idle: Idle,
     clock: C,
     started: Option<u64>,
@@ -74,23 +74,23 @@ pub struct Worker<Q: PortQueue, C: Clock = TscClock> {
 struct Idle {
     poll: Poll,
     empty: u32,
-    nap: Duration,
+    backoff: Duration,
 }
 
 impl Idle {
     /// How long to sleep after one more round without work.
     fn round(&mut self) -> Option<Duration> {
         self.empty = self.empty.saturating_add(1);
-        if self.poll == Poll::Always || self.empty <= PATIENCE {
+        if self.poll == Poll::Always || self.empty <= IDLE_POLLS {
             return None;
         }
-        let nap = self.nap;
-        self.nap = (nap * 2).min(NAP.1);
-        Some(nap)
+        let backoff = self.backoff;
+        self.backoff = (backoff * 2).min(BACKOFF.1);
+        Some(backoff)
     }
 
     fn work(&mut self) {
-        (self.empty, self.nap) = (0, NAP.0);
+        (self.empty, self.backoff) = (0, BACKOFF.0);
     }
 }
 
@@ -110,9 +110,9 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             punt: end.punt,
             inject: end.inject,
             injected: Vec::with_capacity(MAX_FRAME),
-            answers: Answers::default(),
-            news: News::new(end.events),
-            idle: Idle { poll, empty: 0, nap: NAP.0 },
+            replies: ReplyLimiter::default(),
+            events: EventSender::new(end.events),
+            idle: Idle { poll, empty: 0, backoff: BACKOFF.0 },
             clock,
             started: None,
             beat: Nanos(0),
@@ -141,11 +141,11 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             if got + injected > 0 {
                 self.idle.work();
             }
-            self.sign(cycles);
+            self.heartbeat(cycles);
             if got + injected == 0
-                && let Some(nap) = self.idle.round()
+                && let Some(backoff) = self.idle.round()
             {
-                self.clock.sleep(nap);
+                self.clock.sleep(backoff);
                 break;
             }
         }
@@ -204,12 +204,12 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             director: &self.director,
             now: self.clock.nanos(cycles),
             port,
-            answers: &mut self.answers,
-            news: &mut self.news,
+            replies: &mut self.replies,
+            events: &mut self.events,
         };
         let batch = &mut self.batch;
-        batch.begin();
-        express::run(&cx, batch);
+        batch.start();
+        fast_path::run(&cx, batch);
         parse::run(&cx, batch);
         classify::run(&cx, batch);
         mobile_ip::run(&mut cx, batch);
@@ -263,7 +263,7 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
     }
 
     /// Gives a sign of life ten times a second.
-    fn sign(&mut self, cycles: u64) {
+    fn heartbeat(&mut self, cycles: u64) {
         let started = *self.started.get_or_insert(cycles);
         let now = self.clock.nanos(cycles);
         if self.beats > 0 && now < self.beat.after(HEARTBEAT) {
@@ -275,7 +275,7 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
         stats.heartbeat.store(self.beats, Relaxed);
         stats.total_cycles.store(cycles.wrapping_sub(started), Relaxed);
         stats.empty_polls.store(self.counts.empty_polls, Relaxed);
-        stats.events_lost.store(self.news.lost, Relaxed);
+        stats.events_lost.store(self.events.lost, Relaxed);
         stats.generation.store(self.snapshot.load().generation, Relaxed);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::id::PortId;
-use dataplane::rig::{AGENT, AGENT_MAC, DIRECTED, DISPATCHED, INTERFACES, MAC1, Rig};
+use dataplane::harness::{AGENT, AGENT_MAC, DIRECTED, DISPATCHED, Harness, INTERFACES, MAC1};
 use etherparse::PacketBuilder;
 
 fn udp(to: [u8; 4], ttl: u8, port: u16, payload: &[u8]) -> Vec<u8> {
@@ -24,7 +24,7 @@ fn request(to: [u8; 4], user: u8) -> Vec<u8> {
 
 #[test]
 fn no_burst_of_any_kind_allocates() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let mut frames: Vec<_> = (0..20).map(|user| request(DISPATCHED.octets(), user)).collect();
     frames.extend((20..30).map(|user| request(DIRECTED.octets(), user)));
     frames.push(udp([10, 1, 1, 52], 64, 9, b"routed"));
@@ -33,20 +33,20 @@ fn no_burst_of_any_kind_allocates() {
     frames.push(udp(DISPATCHED.octets(), 64, 9, b"nobody serves it"));
     frames.push(udp([15, 1, 1, 1], 64, 9, b"punted"));
     frames.push(vec![0; 3]);
-    let (worker, wire) = (&mut rig.workers[0], &rig.wire);
+    let (worker, wire) = (&mut harness.workers[0], &harness.wire);
     let mut buffer = Vec::with_capacity(common::ring::MAX_FRAME);
     let mut round = |bytes: &mut usize| {
         for frame in &frames {
             assert!(wire.feed(PortId(1), 0, frame));
         }
-        assert!(rig.control.injects[0].send(INTERFACES[0], &frames[0]));
+        assert!(harness.control.injects[0].send(INTERFACES[0], &frames[0]));
         assert_eq!(worker.step(1), frames.len());
         for port in [0, 1] {
             wire.take(PortId(port), |frame| *bytes += frame.len());
         }
-        while rig.control.punts[0].receive(&mut buffer).is_some() {}
-        while rig.control.events[0].pop().is_ok() {}
-        rig.clock.advance(Duration::from_millis(300));
+        while harness.control.punts[0].receive(&mut buffer).is_some() {}
+        while harness.control.events[0].pop().is_ok() {}
+        harness.clock.advance(Duration::from_millis(300));
     };
     let mut bytes = 0;
     for _ in 0..10 {
@@ -61,5 +61,5 @@ fn no_burst_of_any_kind_allocates() {
     let boxed = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(bytes))));
     assert_eq!(boxed.count_total, 1, "the counter counts");
     assert!(bytes > 0);
-    rig.received();
+    harness.received();
 }

@@ -62,7 +62,7 @@ pub trait Frame: Sized {
 pub trait PortQueue: Send {
     /// The buffers it deals in.
     type Frame: Frame;
-    /// Whose queue.
+    /// The port that it is a queue of.
     fn port(&self) -> PortId;
     /// Appends received frames to `out` as far as there is room; returns how many.
     fn receive(&mut self, out: &mut Burst<Self::Frame>) -> usize;

@@ -81,7 +81,7 @@ pub fn error<F: Frame>(
         return Next::Drop(otherwise);
     };
     let Some(back) = back(interface, frame) else { return Next::Drop(Verdict::Martian) };
-    if !cx.answers.errors.take(cx.now) {
+    if !cx.replies.errors.take(cx.now) {
         return Next::Drop(otherwise);
     }
     packet.egress = interface.port;
@@ -183,7 +183,7 @@ pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) 
     if let Err(reason) = contiguous(frame, l4 + ICMP_HEADER) {
         return Next::Drop(reason);
     }
-    if !cx.answers.echoes.take(cx.now) {
+    if !cx.replies.echoes.take(cx.now) {
         return Next::Drop(Verdict::NoService);
     }
     let bytes = &mut frame.data_mut()[l4..];
@@ -216,7 +216,7 @@ pub fn reset<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet)
         return Next::Drop(reason);
     }
     let segment = Segment::read(&frame.data()[packet.l4()..], packet.payload());
-    if segment.flags & Segment::RST != 0 || !cx.answers.errors.take(cx.now) {
+    if segment.flags & Segment::RST != 0 || !cx.replies.errors.take(cx.now) {
         return Next::Drop(Verdict::NoService);
     }
     packet.egress = interface.port;
@@ -278,7 +278,7 @@ fn write_reset<F: Frame>(
     if !frame.linearize() {
         return Err(Verdict::NotLinear);
     }
-    crate::rewrite::relink(frame, packet, back)?;
+    crate::rewrite::rewrite_l2(frame, packet, back)?;
     let l3 = usize::from(packet.l3);
     let (ip, tcp) = frame.data_mut()[l3..].split_at_mut(IP_HEADER);
     write_ip(ip, 0, length, TCP, packet.destination, packet.source);

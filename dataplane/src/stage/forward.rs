@@ -49,7 +49,7 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
         return Next::Drop(Verdict::Martian);
     }
     let Some(destination) = snapshot.neighbours.get(&(interface, hop)) else {
-        cx.news.resolve(interface, hop, cx.now);
+        cx.events.resolve(interface, hop, cx.now);
         return slow_path(cx, packet, Verdict::NoNeighbour);
     };
     let adjacency = Adjacency {
@@ -60,17 +60,17 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
         destination: *destination,
         mtu: egress.mtu,
     };
-    through(cx, frame, packet, &adjacency, Readdress::default(), Verdict::Routed)
+    output(cx, frame, packet, &adjacency, DestinationNat::default(), Verdict::Routed)
 }
 
 /// To the kernel while the rate allows, else dropped for `reason`.
 fn slow_path(cx: &mut Context<'_>, packet: &Packet, reason: Verdict) -> Next {
-    if packet.ttl > 1 && cx.answers.slow_path.take(cx.now) { Next::Punt } else { Next::Drop(reason) }
+    if packet.ttl > 1 && cx.replies.slow_path.take(cx.now) { Next::Punt } else { Next::Drop(reason) }
 }
 
 /// What directed mode changes beside what every hop changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Readdress {
+pub struct DestinationNat {
     /// IPv4 destination.
     pub destination: Option<Ipv4Addr>,
     /// UDP destination port.
@@ -79,12 +79,12 @@ pub struct Readdress {
 
 /// Sends a packet on through an adjacency: time to live, MTU, rewrite.
 #[inline]
-pub fn through<F: Frame>(
+pub fn output<F: Frame>(
     cx: &mut Context<'_>,
     frame: &mut F,
     packet: &mut Packet,
     adjacency: &Adjacency,
-    readdress: Readdress,
+    nat: DestinationNat,
     verdict: Verdict,
 ) -> Next {
     if packet.ttl <= 1 {
@@ -109,8 +109,8 @@ pub fn through<F: Frame>(
     }
     let change = Change {
         source: None,
-        destination: readdress.destination,
-        destination_port: readdress.port,
+        destination: nat.destination,
+        destination_port: nat.port,
         ttl: Ttl::Decrement,
         link: Link { source: adjacency.source, destination: adjacency.destination, vlan: adjacency.vlan },
     };

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     backend::Frame,
     batch::{Batch, Next, Packet, Stage},
-    rewrite::{Link, relink},
+    rewrite::{Link, rewrite_l2},
 };
 
 const ECHO_REQUEST: u8 = 8;
@@ -78,7 +78,7 @@ fn arp<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     body[14..18].copy_from_slice(&target.octets());
     packet.egress = interface.port;
     let link = Link { source: vip.mac, destination: hardware, vlan: interface.vlan };
-    match relink(frame, packet, &link) {
+    match rewrite_l2(frame, packet, &link) {
         Ok(()) => Next::Transmit(Verdict::ArpReply),
         Err(reason) => Next::Drop(reason),
     }

@@ -15,8 +15,9 @@ use common::{
 };
 
 use super::{
-    Context, arrivals, express,
-    forward::{Readdress, through},
+    Context, fast_path,
+    forward::{DestinationNat, output},
+    new_sessions,
     parse::contiguous,
 };
 use crate::{
@@ -28,7 +29,7 @@ const UDP_HEADER: usize = 8;
 
 /// Sends every request to its real.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
-    let introduced = batch.requests.len();
+    let recognised = batch.requests.len();
     let mut tags = Tags::default();
     for index in batch.take(Stage::MobileIp) {
         let (frame, packet) = batch.at(index);
@@ -40,12 +41,12 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
             Err(verdict) => batch.send(index, Next::Drop(verdict)),
         }
     }
-    if introduced > 0 && batch.requests.len() > introduced {
+    if recognised > 0 && batch.requests.len() > recognised {
         // New sessions begin in the order of arrival.
         batch.requests.sort_unstable_by_key(|(index, _)| *index);
     }
-    if introduced == batch.requests.len() {
-        return arrivals::run(cx, batch);
+    if recognised == batch.requests.len() {
+        return new_sessions::run(cx, batch);
     }
     for at in 0..batch.requests.len() {
         alone(cx, batch, at);
@@ -181,8 +182,8 @@ fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, re
 }
 
 fn handle<F: Frame>(cx: &mut Context<'_>, frame: &F, packet: &Packet, request: &Request) -> Outcome {
-    let shown = || shown_hash(frame, packet);
-    let (debug, news) = (cx.snapshot.debug_sessions, &mut *cx.news);
+    let shown = || request_hash(frame, packet);
+    let (debug, news) = (cx.snapshot.debug_sessions, &mut *cx.events);
     cx.director.handle(cx.snapshot, request, &shown, cx.now.tick(), cx.worker, |end| {
         if debug {
             news.push(Event::Session(end.into()));
@@ -216,27 +217,27 @@ fn forward<F: Frame>(
     if cx.snapshot.debug_sessions
         && let Some(change) = change
     {
-        cx.news.push(Event::Session(SessionEvent {
+        cx.events.push(Event::Session(SessionEvent {
             change,
             vserver: request.vserver,
             real: real.id,
             client: request.client,
             client_port: request.client_port,
-            display_hash: shown_hash(frame, packet),
+            display_hash: request_hash(frame, packet),
             nai: nai(frame, packet),
         }));
     }
     let snapshot = cx.snapshot;
-    if let Some(verdict) = express::send_to(snapshot, frame, packet, real) {
+    if let Some(verdict) = fast_path::send_to(snapshot, frame, packet, real) {
         return Next::Transmit(verdict);
     }
     let Some(adjacency) = &real.adjacency else { return Next::Drop(Verdict::NoAdjacency) };
     let directed = snapshot.farm(real.farm).is_some_and(|farm| farm.nat_server);
     if directed {
-        let readdress = Readdress { destination: Some(real.address), port: real.port };
-        through(cx, frame, packet, adjacency, readdress, Verdict::SlbDirected)
+        let nat = DestinationNat { destination: Some(real.address), port: real.port };
+        output(cx, frame, packet, adjacency, nat, Verdict::SlbDirected)
     } else {
-        through(cx, frame, packet, adjacency, Readdress::default(), Verdict::SlbDispatched)
+        output(cx, frame, packet, adjacency, DestinationNat::default(), Verdict::SlbDispatched)
     }
 }
 
@@ -258,7 +259,7 @@ fn nai<F: Frame>(frame: &F, packet: &Packet) -> Box<[u8]> {
 }
 
 /// The hash of its key that `show` prints; reading the frame anew is cheaper than to hash every request.
-fn shown_hash<F: Frame>(frame: &F, packet: &Packet) -> u32 {
+fn request_hash<F: Frame>(frame: &F, packet: &Packet) -> u32 {
     if let Some(Plain { nai, .. }) = payload(frame, packet).and_then(mobile_ip::plain) {
         return display_hash(nai);
     }

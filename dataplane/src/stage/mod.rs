@@ -1,16 +1,16 @@
 //! One step a file: a function over the frames of a batch that wait for it.
 //!
-//! `express` sends on the usual packets at once; `parse` gives the others their first [`Next`](crate::batch::Next); `classify`, `mobile_ip`, `forward`, `local`
+//! `fast_path` sends on the usual packets at once; `parse` gives the others their first [`Next`](crate::batch::Next); `classify`, `mobile_ip`, `forward`, `local`
 //! and `punt` take the frames sent to them and send each on exactly once; `transmit` takes what ended, counts
-//! its verdict and buffers what leaves. `arrivals` is a part of `mobile_ip`, `answer` is no stage but the generator of all answers.
+//! its verdict and buffers what leaves. `new_sessions` is a part of `mobile_ip`, `answer` is no stage but the generator of all answers.
 
 pub mod answer;
-mod arrivals;
 pub mod classify;
-pub mod express;
+pub mod fast_path;
 pub mod forward;
 pub mod local;
 pub mod mobile_ip;
+mod new_sessions;
 pub mod parse;
 pub mod punt;
 pub mod transmit;
@@ -23,7 +23,7 @@ use common::{
     time::Nanos,
 };
 
-use crate::limit::{Answers, News};
+use crate::limit::{EventSender, ReplyLimiter};
 
 /// What the stages see beside the frames, for one burst.
 #[derive(Debug)]
@@ -41,9 +41,9 @@ pub struct Context<'a> {
     /// The port on which the burst came.
     pub port: PortId,
     /// Limits of what is answered.
-    pub answers: &'a mut Answers,
+    pub replies: &'a mut ReplyLimiter,
     /// Events for control.
-    pub news: &'a mut News,
+    pub events: &'a mut EventSender,
 }
 
 impl Context<'_> {
@@ -56,8 +56,8 @@ impl Context<'_> {
             director: self.director,
             now: self.now,
             port: self.port,
-            answers: self.answers,
-            news: self.news,
+            replies: self.replies,
+            events: self.events,
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn run<Q: PortQueue>(
     outboxes: &mut [Outbox<Q::Frame>],
     counts: &mut Counts,
 ) {
-    if let Some(exit) = batch.uniform.take() {
+    if let Some(exit) = batch.single_egress.take() {
         return all(exit, batch, queues, outboxes, counts);
     }
     for (frame, next, egress) in batch.finish() {

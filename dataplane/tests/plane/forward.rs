@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use common::{event::Event, id::PortId, mac::MacAddr, verdict::Verdict};
 use dataplane::{
     backend::sim::Marks,
-    rig::{AGENT, AGENT_MAC, INTERFACES, MAC0, MAC1, Rig, agent_mac},
+    harness::{AGENT, AGENT_MAC, Harness, INTERFACES, MAC0, MAC1, agent_mac},
 };
 use etherparse::{Icmpv4Type, icmpv4::DestUnreachableHeader, icmpv4::TimeExceededCode};
 
@@ -21,15 +21,15 @@ fn from_inside(to: [u8; 4]) -> Build {
 
 #[test]
 fn a_routed_packet_loses_one_hop_and_nothing_else() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(INSIDE).udp(7, 9, b"some payload of odd length.");
-    let (verdict, sent) = one(&mut rig, 1, &frame);
+    let (verdict, sent) = one(&mut harness, 1, &frame);
     assert_eq!(verdict, Verdict::Routed);
     let mut wanted = from_agent(INSIDE).ttl(63).mac(agent_mac(52));
     wanted.source = MAC0;
     assert_eq!(sent, [wanted.udp(7, 9, b"some payload of odd length.")]);
     let back = from_inside([192, 168, 5, 5]).udp(7, 9, b"through a gateway");
-    let (verdict, sent) = one(&mut rig, 0, &back);
+    let (verdict, sent) = one(&mut harness, 0, &back);
     let seen = see(&sent[0]);
     assert_eq!((verdict, seen.source, seen.destination), (Verdict::Routed, MAC1, AGENT_MAC));
     assert_eq!(seen.to(), Ipv4Addr::new(192, 168, 5, 5));
@@ -37,30 +37,30 @@ fn a_routed_packet_loses_one_hop_and_nothing_else() {
 
 #[test]
 fn tags_are_pushed_popped_and_changed_at_the_edges() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let to_vlan = |build: Build| build.udp(1, 2, &[8; 33]);
-    let push = see(&one(&mut rig, 0, &to_vlan(from_inside([10, 15, 0, 9]))).1[0]);
+    let push = see(&one(&mut harness, 0, &to_vlan(from_inside([10, 15, 0, 9]))).1[0]);
     assert_eq!((push.vlan, push.source, push.destination), (Some(15), MAC1, agent_mac(9)));
-    let pop = see(&one(&mut rig, 1, &to_vlan(from_agent(INSIDE).vlan(15))).1[0]);
+    let pop = see(&one(&mut harness, 1, &to_vlan(from_agent(INSIDE).vlan(15))).1[0]);
     assert_eq!((pop.vlan, pop.destination), (None, agent_mac(52)));
-    rig.change(|snapshot| {
+    harness.change(|snapshot| {
         snapshot.ports[0].vlans.push((4094, INTERFACES[0]));
         snapshot.interfaces[0].vlan = Some(4094);
     });
-    let swap = see(&one(&mut rig, 0, &to_vlan(from_inside([10, 15, 0, 9]).vlan(4094))).1[0]);
+    let swap = see(&one(&mut harness, 0, &to_vlan(from_inside([10, 15, 0, 9]).vlan(4094))).1[0]);
     assert_eq!((swap.vlan, swap.payload), (Some(15), vec![8; 33]));
     let marks = Marks { vlan: Some(4094), ..Marks::default() };
-    rig.wire.feed_marked(PortId(0), 0, &to_vlan(from_inside([10, 15, 0, 9])), marks);
-    let [_, outside] = rig.turn();
+    harness.wire.feed_marked(PortId(0), 0, &to_vlan(from_inside([10, 15, 0, 9])), marks);
+    let [_, outside] = harness.run();
     assert_eq!(see(&outside[0]).vlan, Some(15), "the device stripped the tag");
-    rig.received();
+    harness.received();
 }
 
 #[test]
 fn options_are_forwarded_untouched_but_source_routes_are_not() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let record_route = [7, 7, 4, 0, 0, 0, 0, 0];
-    let (verdict, sent) = one(&mut rig, 1, &from_agent(INSIDE).options(record_route).udp(1, 2, &[1; 9]));
+    let (verdict, sent) = one(&mut harness, 1, &from_agent(INSIDE).options(record_route).udp(1, 2, &[1; 9]));
     assert_eq!(verdict, Verdict::Routed);
     assert_eq!(see(&sent[0]).ip.options.as_slice(), record_route);
     for options in [
@@ -70,8 +70,8 @@ fn options_are_forwarded_untouched_but_source_routes_are_not() {
         [7, 1, 0, 0, 0, 0, 0, 0],
         [1, 1, 1, 1, 1, 1, 1, 7],
     ] {
-        for to in [INSIDE, dataplane::rig::DISPATCHED] {
-            let (verdict, sent) = one(&mut rig, 1, &from_agent(to).options(options).udp(1, 2, &[]));
+        for to in [INSIDE, dataplane::harness::DISPATCHED] {
+            let (verdict, sent) = one(&mut harness, 1, &from_agent(to).options(options).udp(1, 2, &[]));
             assert_eq!((verdict, sent.len()), (Verdict::IpOption, 0), "{options:?}");
         }
     }
@@ -79,10 +79,10 @@ fn options_are_forwarded_untouched_but_source_routes_are_not() {
 
 #[test]
 fn the_last_hop_is_told_to_the_sender() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for ttl in [0, 1] {
         let frame = from_agent(INSIDE).ttl(ttl).udp(33434, 33434, &[1; 31]);
-        let (verdict, sent) = one(&mut rig, 1, &frame);
+        let (verdict, sent) = one(&mut harness, 1, &frame);
         let error = see(&sent[0]);
         assert_eq!((verdict, error.from(), error.to()), (Verdict::IcmpError, [15, 1, 1, 1].into(), AGENT));
         assert_eq!((error.source, error.destination), (MAC1, AGENT_MAC));
@@ -90,111 +90,111 @@ fn the_last_hop_is_told_to_the_sender() {
         assert_eq!(error.payload, frame[14..], "the packet as it came");
         assert_eq!((error.ip.dscp.value(), error.ip.time_to_live), (48, 64), "internetwork control");
     }
-    assert_eq!(see(&one(&mut rig, 1, &from_agent(INSIDE).ttl(2).udp(1, 2, &[])).1[0]).ip.time_to_live, 1);
+    assert_eq!(see(&one(&mut harness, 1, &from_agent(INSIDE).ttl(2).udp(1, 2, &[])).1[0]).ip.time_to_live, 1);
 }
 
 #[test]
 fn no_route_and_too_big_are_told_to_the_sender() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let lost = from_agent([8, 8, 8, 8].into()).vlan(15).udp(1, 2, &[3; 1000]);
-    let (verdict, sent) = one(&mut rig, 1, &lost);
+    let (verdict, sent) = one(&mut harness, 1, &lost);
     let error = see(&sent[0]);
     assert_eq!((verdict, error.vlan, error.ip.total_len), (Verdict::IcmpError, Some(15), 576));
     assert_eq!(error.from(), Ipv4Addr::new(10, 15, 0, 1));
     assert_eq!(error.icmp(), Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Network));
     assert_eq!(error.payload, lost[18..18 + 548]);
-    rig.change(|snapshot| snapshot.interfaces[0].mtu = 1000);
+    harness.change(|snapshot| snapshot.interfaces[0].mtu = 1000);
     let big = |size, df| from_agent(INSIDE).dont_fragment(df).udp(1, 2, &vec![3; size]);
-    let (verdict, sent) = one(&mut rig, 1, &big(973, true));
+    let (verdict, sent) = one(&mut harness, 1, &big(973, true));
     assert_eq!(verdict, Verdict::IcmpError);
     assert_eq!(
         see(&sent[0]).icmp(),
         Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1000 })
     );
-    assert_eq!(one(&mut rig, 1, &big(973, false)), (Verdict::Punted, vec![]), "the kernel fragments");
-    let flood = (0..300).map(|_| one(&mut rig, 1, &big(973, false)).0);
+    assert_eq!(one(&mut harness, 1, &big(973, false)), (Verdict::Punted, vec![]), "the kernel fragments");
+    let flood = (0..300).map(|_| one(&mut harness, 1, &big(973, false)).0);
     assert_eq!(flood.filter(|verdict| *verdict == Verdict::TooBig).count(), 101, "199 more were punted");
-    assert_eq!(one(&mut rig, 1, &big(972, true)).0, Verdict::Routed);
+    assert_eq!(one(&mut harness, 1, &big(972, true)).0, Verdict::Routed);
 }
 
 #[test]
 fn a_tag_that_the_device_stripped_comes_back_in_the_error() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let lost = from_agent([8, 8, 8, 8].into()).udp(1, 2, &[3; 10]);
-    rig.wire.feed_marked(PortId(1), 0, &lost, Marks { vlan: Some(15), ..Marks::default() });
-    let [_, sent] = rig.turn();
+    harness.wire.feed_marked(PortId(1), 0, &lost, Marks { vlan: Some(15), ..Marks::default() });
+    let [_, sent] = harness.run();
     let error = see(&sent[0]);
     assert_eq!((error.vlan, error.payload), (Some(15), lost[14..].to_vec()));
-    rig.received();
+    harness.received();
 }
 
 #[test]
 fn a_neighbour_that_is_not_resolved_is_asked_for_once_a_second() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent([10, 1, 1, 99].into()).udp(1, 2, &[]);
     let expired = from_agent([10, 1, 1, 99].into()).ttl(1).udp(1, 2, &[]);
-    assert_eq!(one(&mut rig, 1, &expired).0, Verdict::NoNeighbour);
+    assert_eq!(one(&mut harness, 1, &expired).0, Verdict::NoNeighbour);
     for _ in 0..200 {
-        assert_eq!(one(&mut rig, 1, &frame), (Verdict::Punted, vec![]), "the kernel holds it");
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Punted, vec![]), "the kernel holds it");
     }
-    assert_eq!(one(&mut rig, 1, &frame), (Verdict::NoNeighbour, vec![]), "at a bounded rate");
-    let mut asked = || match rig.control.events[0].pop() {
+    assert_eq!(one(&mut harness, 1, &frame), (Verdict::NoNeighbour, vec![]), "at a bounded rate");
+    let mut asked = || match harness.control.events[0].pop() {
         Ok(Event::Resolve { interface, address }) => Some((interface, address)),
         _ => None,
     };
     assert_eq!(asked(), Some((INTERFACES[0], [10, 1, 1, 99].into())));
     assert_eq!(asked(), None);
-    rig.clock.advance(Duration::from_secs(1));
-    one(&mut rig, 1, &frame);
-    assert!(rig.control.events[0].pop().is_ok());
+    harness.clock.advance(Duration::from_secs(1));
+    one(&mut harness, 1, &frame);
+    assert!(harness.control.events[0].pop().is_ok());
 }
 
 #[test]
 fn routes_may_discard_or_belong_to_the_kernel() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let to = |a, b, c, d| from_agent([a, b, c, d].into()).udp(1, 2, &[]);
-    assert_eq!(one(&mut rig, 1, &to(192, 168, 66, 1)), (Verdict::NoRoute, vec![]));
-    assert_eq!(one(&mut rig, 1, &to(192, 168, 77, 1)).0, Verdict::Punted);
-    assert_eq!(punted(&mut rig), Some((INTERFACES[1], to(192, 168, 77, 1))));
+    assert_eq!(one(&mut harness, 1, &to(192, 168, 66, 1)), (Verdict::NoRoute, vec![]));
+    assert_eq!(one(&mut harness, 1, &to(192, 168, 77, 1)).0, Verdict::Punted);
+    assert_eq!(punted(&mut harness), Some((INTERFACES[1], to(192, 168, 77, 1))));
 }
 
 #[test]
 fn martians_and_group_frames_are_not_forwarded() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for source in [[0, 0, 0, 1], [127, 0, 0, 1], [169, 254, 1, 1], [224, 0, 0, 5], [240, 0, 0, 1], [255; 4]] {
         let frame = from_agent(INSIDE).source_ip(source).udp(1, 2, &[]);
-        assert_eq!(one(&mut rig, 1, &frame), (Verdict::Martian, vec![]), "{source:?}");
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Martian, vec![]), "{source:?}");
     }
     for destination in [[0, 0, 0, 1], [127, 0, 0, 1], [169, 254, 1, 1], [240, 0, 0, 1]] {
         let frame = from_agent(destination.into()).udp(1, 2, &[]);
-        assert_eq!(one(&mut rig, 1, &frame).0, Verdict::Martian, "{destination:?}");
+        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Martian, "{destination:?}");
     }
     let directed = from_agent([10, 1, 1, 255].into()).udp(1, 2, &[]);
-    assert_eq!(one(&mut rig, 1, &directed).0, Verdict::Martian, "a directed broadcast");
-    assert!(rig.control.events[0].pop().is_err(), "nobody is asked for it");
+    assert_eq!(one(&mut harness, 1, &directed).0, Verdict::Martian, "a directed broadcast");
+    assert!(harness.control.events[0].pop().is_err(), "nobody is asked for it");
     let group = from_agent(INSIDE).mac(MacAddr::BROADCAST).udp(1, 2, &[]);
-    assert_eq!(one(&mut rig, 1, &group).0, Verdict::Martian);
+    assert_eq!(one(&mut harness, 1, &group).0, Verdict::Martian);
 }
 
 #[test]
 fn a_port_that_is_down_or_full_has_its_verdict() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(INSIDE).udp(1, 2, &[]);
-    rig.change(|snapshot| snapshot.ports[0].link_up = false);
-    assert_eq!(one(&mut rig, 1, &frame), (Verdict::TxDown, vec![]));
-    rig.change(|snapshot| {
+    harness.change(|snapshot| snapshot.ports[0].link_up = false);
+    assert_eq!(one(&mut harness, 1, &frame), (Verdict::TxDown, vec![]));
+    harness.change(|snapshot| {
         snapshot.ports[0].link_up = true;
         snapshot.interfaces[0].up = false;
     });
-    assert_eq!(one(&mut rig, 1, &frame).0, Verdict::TxDown);
-    rig.change(|snapshot| snapshot.interfaces[0].up = true);
-    rig.wire.set_link(PortId(0), false);
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::TxDown);
+    harness.change(|snapshot| snapshot.interfaces[0].up = true);
+    harness.wire.set_link(PortId(0), false);
     assert_eq!(
-        one(&mut rig, 1, &frame),
+        one(&mut harness, 1, &frame),
         (Verdict::TxFull, vec![]),
         "the device refuses before control knows"
     );
-    assert_eq!(rig.control.stats[0].ports[0].tx_full.load(std::sync::atomic::Ordering::Relaxed), 1);
-    rig.wire.set_link(PortId(0), true);
-    assert_eq!(one(&mut rig, 1, &pad(frame)).0, Verdict::Routed);
+    assert_eq!(harness.control.stats[0].ports[0].tx_full.load(std::sync::atomic::Ordering::Relaxed), 1);
+    harness.wire.set_link(PortId(0), true);
+    assert_eq!(one(&mut harness, 1, &pad(frame)).0, Verdict::Routed);
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use common::{mac::MacAddr, verdict::Verdict};
-use dataplane::rig::{AGENT, AGENT_MAC, MAC1, Rig};
+use dataplane::harness::{AGENT, AGENT_MAC, Harness, MAC1};
 use etherparse::{
     EtherType, Icmpv4Header, Icmpv4Type, IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, LinkExtHeader,
     LinkHeader, NetHeaders, PacketHeaders, TcpHeader, TransportHeader, UdpHeader,
@@ -180,27 +180,27 @@ impl Seen {
 }
 
 /// Sends one frame into a port and returns its verdict and all that left.
-pub fn one(rig: &mut Rig, port: u16, frame: &[u8]) -> (Verdict, Vec<Vec<u8>>) {
-    let before = totals(rig);
-    assert!(rig.wire.feed(common::id::PortId(port), 0, frame), "the frame fits the queue");
-    let sent = rig.turn().concat();
-    let after = totals(rig);
+pub fn one(harness: &mut Harness, port: u16, frame: &[u8]) -> (Verdict, Vec<Vec<u8>>) {
+    let before = totals(harness);
+    assert!(harness.wire.feed(common::id::PortId(port), 0, frame), "the frame fits the queue");
+    let sent = harness.run().concat();
+    let after = totals(harness);
     let mut changed = Verdict::ALL.iter().zip(after.iter().zip(&before)).filter(|(_, (a, b))| a != b);
     let (verdict, (now, then)) = changed.next().expect("a verdict");
     assert_eq!(now - then, 1);
     assert!(changed.next().is_none(), "one verdict only");
-    rig.received();
+    harness.received();
     (*verdict, sent)
 }
 
 /// Every verdict's total over all workers.
-pub fn totals(rig: &Rig) -> Vec<u64> {
-    Verdict::ALL.iter().map(|v| rig.control.stats.iter().map(|stats| stats.verdict(*v)).sum()).collect()
+pub fn totals(harness: &Harness) -> Vec<u64> {
+    Verdict::ALL.iter().map(|v| harness.control.stats.iter().map(|stats| stats.verdict(*v)).sum()).collect()
 }
 
 /// Takes the next frame out of worker 0's punt ring.
-pub fn punted(rig: &mut Rig) -> Option<(common::id::InterfaceId, Vec<u8>)> {
+pub fn punted(harness: &mut Harness) -> Option<(common::id::InterfaceId, Vec<u8>)> {
     let mut buffer = Vec::new();
-    let interface = rig.control.punts[0].receive(&mut buffer)?;
+    let interface = harness.control.punts[0].receive(&mut buffer)?;
     Some((interface, buffer))
 }

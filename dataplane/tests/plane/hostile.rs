@@ -1,7 +1,7 @@
 //! Frames that nobody sane sends: no panic, and every one has its verdict.
 
 use common::{id::PortId, verdict::Verdict};
-use dataplane::rig::{DIRECTED, DISPATCHED, Rig};
+use dataplane::harness::{DIRECTED, DISPATCHED, Harness};
 use etherparse::{IcmpEchoHeader, Icmpv4Type, TcpHeader};
 
 use crate::{
@@ -52,32 +52,32 @@ fn seeds() -> Vec<Vec<u8>> {
 
 /// Runs `count` frames made by `make` through two workers, each in one of several ways to arrive.
 fn run(count: usize, seed: u64, mut make: impl FnMut(&mut Random) -> Vec<u8>) -> Vec<Verdict> {
-    let mut rig = Rig::new(2);
+    let mut harness = Harness::new(2);
     let mut random = Random(seed);
-    let all = rig.wire.free_buffers();
+    let all = harness.wire.free_buffers();
     let mut buffer = Vec::new();
     for fed in 0..count {
         let frame = make(&mut random);
         let (port, queue) = (PortId(random.below(2) as u16), random.below(2));
         let fits = match random.below(4) {
-            0 => rig.wire.feed_segmented(port, queue, &frame, random.below(80), random.below(8) > 0),
-            _ => rig.wire.feed(port, queue, &frame),
+            0 => harness.wire.feed_segmented(port, queue, &frame, random.below(80), random.below(8) > 0),
+            _ => harness.wire.feed(port, queue, &frame),
         };
         assert!(fits);
         if fed % 61 == 0 || fed + 1 == count {
-            rig.clock.advance(std::time::Duration::from_millis(50));
-            rig.turn();
+            harness.clock.advance(std::time::Duration::from_millis(50));
+            harness.run();
             for worker in 0..2 {
-                while rig.control.punts[worker].receive(&mut buffer).is_some() {}
-                while rig.control.events[worker].pop().is_ok() {}
+                while harness.control.punts[worker].receive(&mut buffer).is_some() {}
+                while harness.control.events[worker].pop().is_ok() {}
             }
         }
     }
-    assert_eq!(rig.received(), count as u64, "seed {seed}");
-    assert_eq!(rig.wire.free_buffers(), all, "every buffer came back");
+    assert_eq!(harness.received(), count as u64, "seed {seed}");
+    assert_eq!(harness.wire.free_buffers(), all, "every buffer came back");
     Verdict::ALL
         .iter()
-        .zip(totals(&rig))
+        .zip(totals(&harness))
         .filter(|(_, total)| *total > 0)
         .map(|(verdict, _)| *verdict)
         .collect()
@@ -115,7 +115,7 @@ fn random_bytes_never_panic_and_add_up() {
         let length = random.below(200);
         let mut frame: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
         if length >= 15 && random.below(2) == 0 {
-            frame[..6].copy_from_slice(&dataplane::rig::MAC1.0);
+            frame[..6].copy_from_slice(&dataplane::harness::MAC1.0);
             frame[12..15].copy_from_slice(&[8, 0, 0x45]);
         }
         frame

@@ -3,8 +3,8 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use common::{id::PortId, mac::MacAddr, verdict::Verdict};
-use dataplane::rig::{
-    AGENT, AGENT_MAC, DIRECTED, DISPATCHED, INTERFACES, MAC0, MAC1, Rig, VIRTUAL_MAC, agent_mac,
+use dataplane::harness::{
+    AGENT, AGENT_MAC, DIRECTED, DISPATCHED, Harness, INTERFACES, MAC0, MAC1, VIRTUAL_MAC, agent_mac,
 };
 use etherparse::{
     ArpHardwareId, ArpOperation, ArpPacket, EtherType, IcmpEchoHeader, Icmpv4Type, IpNumber, TcpHeader,
@@ -33,10 +33,10 @@ fn arp(operation: ArpOperation, sender: [u8; 4], target: Ipv4Addr) -> Vec<u8> {
 
 #[test]
 fn arp_for_a_virtual_address_is_answered_with_its_mac_on_its_interface_only() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for (vip, mac) in [(DISPATCHED, MAC0), (DIRECTED, VIRTUAL_MAC)] {
         for sender in [[10, 1, 1, 51], [0, 0, 0, 0]] {
-            let (verdict, sent) = one(&mut rig, 0, &arp(ArpOperation::REQUEST, sender, vip));
+            let (verdict, sent) = one(&mut harness, 0, &arp(ArpOperation::REQUEST, sender, vip));
             assert_eq!((verdict, sent.len(), sent[0].len()), (Verdict::ArpReply, 1, 60));
             assert_eq!(sent[0][..14], [&ASKER.0[..], &mac.0, &[8, 6]].concat());
             let reply = ArpPacket::from_slice(&sent[0][14..]).unwrap();
@@ -46,43 +46,43 @@ fn arp_for_a_virtual_address_is_answered_with_its_mac_on_its_interface_only() {
             assert_eq!(reply.target_hw_addr(), ASKER.0);
             assert_eq!(reply.target_protocol_addr(), sender);
         }
-        assert_eq!(one(&mut rig, 1, &arp(ArpOperation::REQUEST, [15, 1, 1, 9], vip)).0, Verdict::Punted);
+        assert_eq!(one(&mut harness, 1, &arp(ArpOperation::REQUEST, [15, 1, 1, 9], vip)).0, Verdict::Punted);
     }
 }
 
 #[test]
 fn other_arp_is_the_kernels() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for frame in [
         arp(ArpOperation::REPLY, [10, 1, 1, 51], DISPATCHED),
         arp(ArpOperation::REQUEST, [10, 1, 1, 51], [10, 1, 1, 1].into()),
         arp(ArpOperation::REQUEST, DISPATCHED.octets(), DISPATCHED),
     ] {
-        let (verdict, sent) = one(&mut rig, 0, &frame);
+        let (verdict, sent) = one(&mut harness, 0, &frame);
         assert_eq!((verdict, sent.len()), (Verdict::Punted, 0));
-        assert_eq!(punted(&mut rig), Some((INTERFACES[0], frame)));
+        assert_eq!(punted(&mut harness), Some((INTERFACES[0], frame)));
     }
     let mut group = arp(ArpOperation::REQUEST, [10, 1, 1, 51], DISPATCHED);
     group[22] |= 1;
-    assert_eq!(one(&mut rig, 0, &group).0, Verdict::Martian);
-    assert_eq!(one(&mut rig, 0, &group[..41]).0, Verdict::Truncated);
+    assert_eq!(one(&mut harness, 0, &group).0, Verdict::Martian);
+    assert_eq!(one(&mut harness, 0, &group[..41]).0, Verdict::Truncated);
 }
 
 #[test]
 fn arp_on_a_vlan_is_answered_with_the_tag() {
-    let mut rig = Rig::new(1);
-    rig.change(|snapshot| {
+    let mut harness = Harness::new(1);
+    harness.change(|snapshot| {
         snapshot.vips.get_mut(&DISPATCHED).unwrap().interface = Some(INTERFACES[2]);
     });
     let mut request = arp(ArpOperation::REQUEST, [10, 15, 0, 9], DISPATCHED);
     request.splice(12..12, [0x81, 0, 0x20, 15]);
-    let (verdict, sent) = one(&mut rig, 1, &request);
+    let (verdict, sent) = one(&mut harness, 1, &request);
     assert_eq!((verdict, &sent[0][12..18]), (Verdict::ArpReply, &[0x81, 0, 0, 15, 8, 6][..]));
 }
 
 #[test]
 fn echo_is_answered_whatever_its_size_and_options() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let header = IcmpEchoHeader { id: 77, seq: 3 };
     for size in [0, 1, 2, 55, 56, 1471, 1472] {
         let payload: Vec<u8> = (0..size).map(|i| i as u8 ^ 0x5a).collect();
@@ -92,7 +92,7 @@ fn echo_is_answered_whatever_its_size_and_options() {
                 build = build.options([7, 7, 4, 0, 0, 0, 0, 1]);
             }
             let frame = pad(build.clone().icmp(Icmpv4Type::EchoRequest(header), &payload));
-            let (verdict, sent) = one(&mut rig, 1, &frame);
+            let (verdict, sent) = one(&mut harness, 1, &frame);
             assert_eq!((verdict, sent.len()), (Verdict::EchoReply, 1), "{size}");
             let reply = see(&sent[0]);
             assert_eq!((reply.source, reply.destination, reply.vlan), (MAC1, AGENT_MAC, None));
@@ -103,28 +103,28 @@ fn echo_is_answered_whatever_its_size_and_options() {
         }
     }
     let frame = from_agent(DISPATCHED).vlan(15).icmp(Icmpv4Type::EchoRequest(header), b"tagged");
-    let reply = see(&one(&mut rig, 1, &frame).1[0]);
+    let reply = see(&one(&mut harness, 1, &frame).1[0]);
     assert_eq!((reply.vlan, reply.icmp()), (Some(15), Icmpv4Type::EchoReply(header)));
     let wrong = from_agent(DISPATCHED).ip(IpNumber::ICMP, &[8, 0, 1, 2, 0, 0, 0, 0]);
-    let sent = one(&mut rig, 1, &wrong).1;
+    let sent = one(&mut harness, 1, &wrong).1;
     assert_eq!(sent[0][34..38], [0, 0, 9, 2], "a wrong checksum stays wrong");
 }
 
 #[test]
 fn echo_replies_have_a_limit() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).icmp(Icmpv4Type::EchoRequest(IcmpEchoHeader { id: 1, seq: 1 }), &[]);
-    let answered = |rig: &mut Rig| (0..700).filter(|_| !one(rig, 1, &frame).1.is_empty()).count();
-    assert_eq!(answered(&mut rig), 500);
-    rig.clock.advance(Duration::from_millis(10));
-    assert_eq!(answered(&mut rig), 100);
+    let answered = |harness: &mut Harness| (0..700).filter(|_| !one(harness, 1, &frame).1.is_empty()).count();
+    assert_eq!(answered(&mut harness), 500);
+    harness.clock.advance(Duration::from_millis(10));
+    assert_eq!(answered(&mut harness), 100);
 }
 
 #[test]
 fn what_no_virtual_server_serves_is_refused_as_a_host_does() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).udp(5000, 53, b"who is it");
-    let (verdict, sent) = one(&mut rig, 1, &frame);
+    let (verdict, sent) = one(&mut harness, 1, &frame);
     let error = see(&sent[0]);
     assert_eq!((verdict, error.from(), error.to()), (Verdict::IcmpError, DISPATCHED, AGENT));
     assert!(matches!(
@@ -133,24 +133,24 @@ fn what_no_virtual_server_serves_is_refused_as_a_host_does() {
     ));
     assert_eq!(error.payload, frame[14..]);
     let gre = from_agent(DISPATCHED).ip(IpNumber::GRE, &[9; 24]);
-    let (verdict, sent) = one(&mut rig, 1, &gre);
+    let (verdict, sent) = one(&mut harness, 1, &gre);
     assert_eq!(verdict, Verdict::IcmpError);
     assert!(matches!(
         see(&sent[0]).icmp(),
         Icmpv4Type::DestinationUnreachable(etherparse::icmpv4::DestUnreachableHeader::Protocol)
     ));
     let info = from_agent(DISPATCHED).ip(IpNumber::ICMP, &[13, 0, 0xf2, 0xff, 0, 0, 0, 0]);
-    assert_eq!(one(&mut rig, 1, &info).0, Verdict::NoService);
-    assert_eq!(one(&mut rig, 1, &from_agent(DISPATCHED).ip(IpNumber::ICMP, &[])).0, Verdict::Truncated);
+    assert_eq!(one(&mut harness, 1, &info).0, Verdict::NoService);
+    assert_eq!(one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::ICMP, &[])).0, Verdict::Truncated);
     assert_eq!(
-        one(&mut rig, 1, &from_agent(DISPATCHED).ip(IpNumber::ICMP, &[8, 0, 0])).0,
+        one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::ICMP, &[8, 0, 0])).0,
         Verdict::Truncated
     );
 }
 
 #[test]
 fn tcp_is_reset_by_the_rules_of_rfc_793() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let tcp = |flags: &str, ack: u32| {
         let mut tcp = TcpHeader::new(40000, 80, 0xffff_fff0, 1024);
         (tcp.syn, tcp.fin, tcp.rst) = (flags.contains('S'), flags.contains('F'), flags.contains('R'));
@@ -173,7 +173,7 @@ fn tcp_is_reset_by_the_rules_of_rfc_793() {
         let mut header = tcp(flags, 99);
         header.set_options_raw(&[2, 4, 5, 0xb4]).unwrap();
         let frame = pad(build.tcp(header, &vec![1; payload]));
-        let (verdict, sent) = one(&mut rig, 1, &frame);
+        let (verdict, sent) = one(&mut harness, 1, &frame);
         let reset = see(&sent[0]);
         assert_eq!((verdict, reset.from(), reset.to()), (Verdict::TcpReset, DISPATCHED, AGENT), "{flags}");
         let Some(TransportHeader::Tcp(tcp)) = reset.transport else { panic!("not TCP") };
@@ -186,30 +186,33 @@ fn tcp_is_reset_by_the_rules_of_rfc_793() {
             "{flags}"
         );
     }
-    assert_eq!(one(&mut rig, 1, &from_agent(DISPATCHED).tcp(tcp("R", 0), &[])).0, Verdict::NoService);
-    assert_eq!(one(&mut rig, 1, &from_agent(DISPATCHED).ip(IpNumber::TCP, &[0; 19])).0, Verdict::Truncated);
+    assert_eq!(one(&mut harness, 1, &from_agent(DISPATCHED).tcp(tcp("R", 0), &[])).0, Verdict::NoService);
+    assert_eq!(
+        one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::TCP, &[0; 19])).0,
+        Verdict::Truncated
+    );
     let tagged = from_agent(DISPATCHED).vlan(15).tcp(tcp("S", 0), &[]);
-    assert_eq!(see(&one(&mut rig, 1, &tagged).1[0]).vlan, Some(15));
+    assert_eq!(see(&one(&mut harness, 1, &tagged).1[0]).vlan, Some(15));
 }
 
 #[test]
 fn fragments_and_group_frames_to_a_virtual_address_are_dropped() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for (offset, more) in [(0, true), (100, false), (100, true)] {
         let frame = from_agent(DISPATCHED).fragment(offset, more).udp(434, 434, &[0; 40]);
-        assert_eq!(one(&mut rig, 1, &frame), (Verdict::Fragment, vec![]));
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Fragment, vec![]));
     }
     for source in [[0, 0, 0, 0], [127, 0, 0, 1], [224, 0, 0, 1], [255; 4]] {
         let frame = from_agent(DISPATCHED).source_ip(source).udp(434, 434, &[0; 40]);
-        assert_eq!(one(&mut rig, 1, &frame), (Verdict::Martian, vec![]), "{source:?}");
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Martian, vec![]), "{source:?}");
     }
     let group = from_agent(DISPATCHED).mac(MacAddr::BROADCAST).udp(434, 434, &[0; 40]);
-    assert_eq!(one(&mut rig, 1, &group).0, Verdict::Martian);
+    assert_eq!(one(&mut harness, 1, &group).0, Verdict::Martian);
 }
 
 #[test]
 fn everything_for_the_host_reaches_the_kernel_as_it_came() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let own = from_agent([15, 1, 1, 1].into());
     let elsewhere = from_agent([10, 1, 1, 1].into());
     let multicast = from_agent([224, 0, 0, 2].into()).mac(MacAddr([1, 0, 0x5e, 0, 0, 2]));
@@ -217,12 +220,12 @@ fn everything_for_the_host_reaches_the_kernel_as_it_came() {
     let subnet = from_agent([15, 1, 1, 255].into()).mac(MacAddr::BROADCAST);
     for build in [own, elsewhere, multicast, broadcast, subnet] {
         let frame = build.clone().ttl(1).udp(68, 67, &[5; 40]);
-        assert_eq!(one(&mut rig, 1, &frame), (Verdict::Punted, vec![]));
-        assert_eq!(punted(&mut rig), Some((INTERFACES[1], frame)));
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Punted, vec![]));
+        assert_eq!(punted(&mut harness), Some((INTERFACES[1], frame)));
     }
     let fragment = from_agent([15, 1, 1, 1].into()).fragment(0, true).udp(68, 67, &[5; 40]);
-    assert_eq!(one(&mut rig, 1, &fragment).0, Verdict::Punted, "the kernel reassembles");
-    rig.wire.feed_segmented(PortId(1), 0, &fragment, 60, false);
-    rig.turn();
-    assert_eq!(rig.control.stats[0].verdict(Verdict::NotLinear), 1);
+    assert_eq!(one(&mut harness, 1, &fragment).0, Verdict::Punted, "the kernel reassembles");
+    harness.wire.feed_segmented(PortId(1), 0, &fragment, 60, false);
+    harness.run();
+    assert_eq!(harness.control.stats[0].verdict(Verdict::NotLinear), 1);
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod errors;
-mod express;
+mod fast_path;
 mod forward;
 mod frames;
 mod hostile;

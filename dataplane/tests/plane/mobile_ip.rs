@@ -9,7 +9,7 @@ use common::{
     snapshot::ClientRule,
     verdict::Verdict,
 };
-use dataplane::rig::{AGENT, AGENT_MAC, DIRECTED, DISPATCHED, MAC0, MAC1, Rig, agent_mac};
+use dataplane::harness::{AGENT, AGENT_MAC, DIRECTED, DISPATCHED, Harness, MAC0, MAC1, agent_mac};
 use etherparse::{
     Icmpv4Type, IpNumber,
     icmpv4::{DestUnreachableHeader, TimeExceededCode},
@@ -52,8 +52,8 @@ fn packet(name: &str) -> Vec<u8> {
     hex(vectors().find(|fields| fields[0] == name).unwrap()[5])
 }
 
-fn counter(rig: &Rig, vserver: u16, counter: VserverCounter) -> u64 {
-    rig.control.snapshot.load().vserver(VserverId(vserver)).unwrap().live.total(counter)
+fn counter(harness: &Harness, vserver: u16, counter: VserverCounter) -> u64 {
+    harness.control.snapshot.load().vserver(VserverId(vserver)).unwrap().live.total(counter)
 }
 
 fn link(destination: common::mac::MacAddr, source: common::mac::MacAddr, packet: &[u8]) -> Vec<u8> {
@@ -62,9 +62,9 @@ fn link(destination: common::mac::MacAddr, source: common::mac::MacAddr, packet:
 
 #[test]
 fn dispatched_mode_changes_the_link_and_the_time_to_live_only() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = link(MAC1, AGENT_MAC, &packet("PKT-01"));
-    let (verdict, sent) = one(&mut rig, 1, &frame);
+    let (verdict, sent) = one(&mut harness, 1, &frame);
     assert_eq!(verdict, Verdict::SlbDispatched);
     assert_eq!(sent, [link(agent_mac(51), MAC0, &packet("PKT-03"))]);
     see(&sent[0]);
@@ -72,25 +72,25 @@ fn dispatched_mode_changes_the_link_and_the_time_to_live_only() {
 
 #[test]
 fn directed_mode_changes_destination_and_checksums_as_well() {
-    let mut rig = Rig::new(1);
-    rig.change(|snapshot| {
+    let mut harness = Harness::new(1);
+    harness.change(|snapshot| {
         snapshot.farms[0].as_mut().unwrap().nat_server = true;
     });
-    let (verdict, sent) = one(&mut rig, 1, &link(MAC1, AGENT_MAC, &packet("PKT-01")));
+    let (verdict, sent) = one(&mut harness, 1, &link(MAC1, AGENT_MAC, &packet("PKT-01")));
     assert_eq!(verdict, Verdict::SlbDirected);
     assert_eq!(sent, [link(agent_mac(51), MAC0, &packet("PKT-02"))]);
 }
 
 #[test]
 fn directed_mode_with_a_port_onto_a_vlan() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for (size, none) in [(0, false), (1, false), (2, true), (3, true)] {
         let nai = "x".repeat(20 + size);
         let mut frame = from_agent(DIRECTED).options([7, 3, 4, 0]).udp(434, 434, &rrq(&nai));
         if none {
             frame[44..46].fill(0);
         }
-        let (verdict, sent) = one(&mut rig, 1, &frame);
+        let (verdict, sent) = one(&mut harness, 1, &frame);
         let seen = see(&sent[0]);
         assert_eq!((verdict, seen.vlan), (Verdict::SlbDirected, Some(15)));
         assert_eq!((seen.source, seen.destination), (MAC1, agent_mac(9)));
@@ -104,9 +104,9 @@ fn directed_mode_with_a_port_onto_a_vlan() {
 
 #[test]
 fn requests_on_a_vlan_leave_without_its_tag() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).vlan(15).udp(434, 434, &rrq("user@example.com"));
-    let (verdict, sent) = one(&mut rig, 1, &frame);
+    let (verdict, sent) = one(&mut harness, 1, &frame);
     assert_eq!(verdict, Verdict::SlbDispatched);
     let seen = see(&sent[0]);
     assert_eq!((seen.vlan, seen.to(), seen.destination), (None, DISPATCHED, agent_mac(51)));
@@ -117,11 +117,11 @@ fn every_vector_has_its_verdict_and_counter() {
     let mut seen = 0;
     for fields in vectors().filter(|fields| !fields[0].starts_with("PKT")) {
         let [name, wanted, counted, source, port, payload] = fields[..] else { panic!("six fields") };
-        let mut rig = Rig::new(1);
+        let mut harness = Harness::new(1);
         let payload = if payload == "-" { vec![] } else { hex(payload) };
         let source: Ipv4Addr = source.parse().unwrap();
         let frame = from_agent(DISPATCHED).source_ip(source).udp(port.parse().unwrap(), 434, &payload);
-        let (verdict, sent) = one(&mut rig, 1, &pad(frame));
+        let (verdict, sent) = one(&mut harness, 1, &pad(frame));
         if wanted == "forward" {
             assert_eq!((verdict, see(&sent[0]).payload), (Verdict::SlbDispatched, payload), "{name}");
         } else {
@@ -130,7 +130,7 @@ fn every_vector_has_its_verdict_and_counter() {
         for item in VserverCounter::ALL {
             if !["total_conns"].contains(&item.name()) {
                 assert_eq!(
-                    counter(&rig, 0, *item),
+                    counter(&harness, 0, *item),
                     u64::from(counted.split(',').any(|name| name == item.name())),
                     "{name}: {}",
                     item.name()
@@ -144,47 +144,51 @@ fn every_vector_has_its_verdict_and_counter() {
 
 #[test]
 fn the_home_agent_field_may_name_a_real_or_in_strict_mode_nobody_else() {
-    let mut rig = Rig::new(1);
-    let host = |rig: &mut Rig, nai: &str, agent| {
+    let mut harness = Harness::new(1);
+    let host = |harness: &mut Harness, nai: &str, agent| {
         let frame = from_agent(DISPATCHED).udp(434, 434, &to_agent(rrq(nai), agent));
-        let (verdict, sent) = one(rig, 1, &frame);
+        let (verdict, sent) = one(harness, 1, &frame);
         (verdict, sent.first().map(|frame| see(frame).destination))
     };
-    assert_eq!(host(&mut rig, "a", [10, 1, 1, 53]), (Verdict::SlbDispatched, Some(agent_mac(53))));
-    assert_eq!(host(&mut rig, "b", [10, 1, 1, 52]), (Verdict::SlbDispatched, Some(agent_mac(52))));
-    assert_eq!(host(&mut rig, "c", [192, 0, 2, 1]), (Verdict::SlbDispatched, Some(agent_mac(51))));
-    assert_eq!(counter(&rig, 0, VserverCounter::HaFieldSet), 3);
-    rig.change(|snapshot| snapshot.vservers[0].as_mut().unwrap().strict_home_agent = true);
-    assert_eq!(host(&mut rig, "c", [192, 0, 2, 1]), (Verdict::HaFieldMismatch, None));
-    assert_eq!(counter(&rig, 0, VserverCounter::HaFieldMismatch), 1);
+    assert_eq!(host(&mut harness, "a", [10, 1, 1, 53]), (Verdict::SlbDispatched, Some(agent_mac(53))));
+    assert_eq!(host(&mut harness, "b", [10, 1, 1, 52]), (Verdict::SlbDispatched, Some(agent_mac(52))));
+    assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::SlbDispatched, Some(agent_mac(51))));
+    assert_eq!(counter(&harness, 0, VserverCounter::HaFieldSet), 3);
+    harness.change(|snapshot| snapshot.vservers[0].as_mut().unwrap().strict_home_agent = true);
+    assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::HaFieldMismatch, None));
+    assert_eq!(counter(&harness, 0, VserverCounter::HaFieldMismatch), 1);
     assert_eq!(
-        host(&mut rig, "d", [10, 15, 0, 9]),
+        host(&mut harness, "d", [10, 15, 0, 9]),
         (Verdict::HaFieldMismatch, None),
         "a real of another farm"
     );
     for agent in [[0; 4], [255; 4], [10, 1, 1, 10], [10, 1, 1, 51]] {
-        assert_eq!(host(&mut rig, "e", agent).0, Verdict::SlbDispatched, "{agent:?}");
+        assert_eq!(host(&mut harness, "e", agent).0, Verdict::SlbDispatched, "{agent:?}");
     }
 }
 
 #[test]
 fn udp_lengths_must_fit() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let sound = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
     for length in [0_u16, 7, 8 + 24 + 6 + 1, u16::MAX] {
         let mut frame = sound.clone();
         frame[38..40].copy_from_slice(&length.to_be_bytes());
-        assert_eq!(one(&mut rig, 1, &frame).0, Verdict::UdpLength, "{length}");
+        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::UdpLength, "{length}");
     }
     for bytes in 0..8 {
         let frame = from_agent(DISPATCHED).ip(IpNumber::UDP, &[1, 0xb2, 1, 0xb2, 0, 8, 0, 0][..bytes]);
-        assert_eq!(one(&mut rig, 1, &pad(frame)).0, Verdict::UdpLength, "{bytes}");
+        assert_eq!(one(&mut harness, 1, &pad(frame)).0, Verdict::UdpLength, "{bytes}");
     }
-    assert_eq!(counter(&rig, 0, VserverCounter::Malformed), 4 + 4, "with less than the ports it is nobody's");
+    assert_eq!(
+        counter(&harness, 0, VserverCounter::Malformed),
+        4 + 4,
+        "with less than the ports it is nobody's"
+    );
     let mut short = sound;
     short[38..40].copy_from_slice(&32_u16.to_be_bytes());
     assert_eq!(
-        one(&mut rig, 1, &short).0,
+        one(&mut harness, 1, &short).0,
         Verdict::NoIdentity,
         "what lies behind the UDP length is not read"
     );
@@ -192,9 +196,9 @@ fn udp_lengths_must_fit() {
 
 #[test]
 fn clients_decide_which_virtual_server_takes_a_request() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let rule = |network: &str, exclude| ClientRule { network: network.parse().unwrap(), exclude };
-    rig.change(|snapshot| {
+    harness.change(|snapshot| {
         let mut second = snapshot.vservers[1].clone().unwrap();
         (second.port, second.address) = (0, DISPATCHED);
         snapshot.vservers.push(Some(dataplane_vserver(second, 2)));
@@ -203,18 +207,18 @@ fn clients_decide_which_virtual_server_takes_a_request() {
     });
     let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
     assert_eq!(
-        one(&mut rig, 1, &frame).0,
+        one(&mut harness, 1, &frame).0,
         Verdict::SlbDirected,
         "the next one in the order of the configuration"
     );
     let any_port = from_agent(DISPATCHED).udp(434, 999, &rrq("user"));
-    assert_eq!(one(&mut rig, 1, &any_port).0, Verdict::SlbDirected);
-    rig.change(|snapshot| {
+    assert_eq!(one(&mut harness, 1, &any_port).0, Verdict::SlbDirected);
+    harness.change(|snapshot| {
         snapshot.vservers[2].as_mut().unwrap().clients = vec![rule("16.0.0.0/8", false)];
     });
-    assert_eq!(one(&mut rig, 1, &frame).0, Verdict::Punted, "routed like any packet");
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Punted, "routed like any packet");
     let elsewhere = from_agent(DISPATCHED).source_ip([16, 0, 0, 1]).udp(434, 434, &rrq("user"));
-    assert_eq!(one(&mut rig, 1, &elsewhere).0, Verdict::SlbDispatched);
+    assert_eq!(one(&mut harness, 1, &elsewhere).0, Verdict::SlbDispatched);
 }
 
 fn dataplane_vserver(
@@ -228,23 +232,23 @@ fn dataplane_vserver(
 
 #[test]
 fn the_last_hop_and_the_largest_packet() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).ttl(1).udp(434, 434, &rrq("user"));
-    let (verdict, sent) = one(&mut rig, 1, &frame);
+    let (verdict, sent) = one(&mut harness, 1, &frame);
     let error = see(&sent[0]);
     assert_eq!(
         (verdict, error.icmp()),
         (Verdict::IcmpError, Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit),)
     );
     assert_eq!(error.payload, frame[14..]);
-    rig.change(|snapshot| {
+    harness.change(|snapshot| {
         for real in snapshot.reals.iter_mut().flatten() {
             real.adjacency.as_mut().unwrap().mtu = 57;
         }
     });
     let big = |df| from_agent(DISPATCHED).dont_fragment(df).udp(434, 434, &rrq("user"));
     assert_eq!(big(true).len() - 14, 58);
-    let (verdict, sent) = one(&mut rig, 1, &big(true));
+    let (verdict, sent) = one(&mut harness, 1, &big(true));
     assert_eq!(
         (verdict, see(&sent[0]).icmp()),
         (
@@ -254,64 +258,64 @@ fn the_last_hop_and_the_largest_packet() {
             }),
         )
     );
-    assert_eq!(one(&mut rig, 1, &big(false)), (Verdict::TooBig, vec![]));
+    assert_eq!(one(&mut harness, 1, &big(false)), (Verdict::TooBig, vec![]));
 }
 
 #[test]
 fn without_a_real_or_its_mac_requests_are_dropped() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
-    assert_eq!(one(&mut rig, 1, &frame).0, Verdict::SlbDispatched);
-    rig.change(|snapshot| {
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::SlbDispatched);
+    harness.change(|snapshot| {
         for real in snapshot.reals.iter_mut().flatten() {
             real.adjacency = None;
         }
     });
-    assert_eq!(one(&mut rig, 1, &frame), (Verdict::NoAdjacency, vec![]));
-    let snapshot = rig.control.snapshot.load_full();
+    assert_eq!(one(&mut harness, 1, &frame), (Verdict::NoAdjacency, vec![]));
+    let snapshot = harness.control.snapshot.load_full();
     for real in snapshot.reals.iter().flatten() {
         real.live.set_in_service(false);
     }
     let other = from_agent(DISPATCHED).udp(434, 434, &rrq("other"));
-    assert_eq!(one(&mut rig, 1, &other), (Verdict::NoReal, vec![]));
-    assert_eq!(counter(&rig, 0, VserverCounter::NoReal), 1);
-    assert!(punted(&mut rig).is_none());
+    assert_eq!(one(&mut harness, 1, &other), (Verdict::NoReal, vec![]));
+    assert_eq!(counter(&harness, 0, VserverCounter::NoReal), 1);
+    assert!(punted(&mut harness).is_none());
 }
 
 #[test]
 fn a_request_in_segments_is_read_whole() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
     for first in [14, 34, 38, 42, 50, 70] {
-        rig.wire.feed_segmented(PortId(1), 0, &frame, first, true);
+        harness.wire.feed_segmented(PortId(1), 0, &frame, first, true);
     }
-    let [inside, _] = rig.turn();
+    let [inside, _] = harness.run();
     assert_eq!(inside.len(), 6);
     for first in [34, 42, 50, 70] {
-        rig.wire.feed_segmented(PortId(1), 0, &frame, first, false);
+        harness.wire.feed_segmented(PortId(1), 0, &frame, first, false);
     }
-    rig.turn();
-    assert_eq!(rig.control.stats[0].verdict(Verdict::NotLinear), 4);
-    assert_eq!(counter(&rig, 0, VserverCounter::Malformed), 0);
-    rig.received();
+    harness.run();
+    assert_eq!(harness.control.stats[0].verdict(Verdict::NotLinear), 4);
+    assert_eq!(counter(&harness, 0, VserverCounter::Malformed), 0);
+    harness.received();
 }
 
 #[test]
 fn sessions_are_told_only_while_they_are_debugged() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).udp(1234, 434, &rrq("user@example.com"));
-    one(&mut rig, 1, &frame);
-    assert!(rig.control.events[0].pop().is_err());
-    rig.change(|snapshot| snapshot.debug_sessions = true);
-    one(&mut rig, 1, &frame);
-    rig.clock.advance(Duration::from_secs(11));
-    one(&mut rig, 1, &frame);
+    one(&mut harness, 1, &frame);
+    assert!(harness.control.events[0].pop().is_err());
+    harness.change(|snapshot| snapshot.debug_sessions = true);
+    one(&mut harness, 1, &frame);
+    harness.clock.advance(Duration::from_secs(11));
+    one(&mut harness, 1, &frame);
     let mut last = frame.clone();
     last[44..46].fill(0);
     last[40..42].fill(0);
-    one(&mut rig, 1, &last);
+    one(&mut harness, 1, &last);
     let mut changes = Vec::new();
-    while let Ok(Event::Session(event)) = rig.control.events[0].pop() {
+    while let Ok(Event::Session(event)) = harness.control.events[0].pop() {
         assert_eq!((event.client, event.client_port, event.vserver), (AGENT, 1234, VserverId(0)));
         let ended = event.change == SessionChange::TimedOut;
         assert_eq!(&event.nai[..], if ended { &b""[..] } else { b"user@example.com" });
@@ -330,35 +334,35 @@ fn sessions_are_told_only_while_they_are_debugged() {
 
 #[test]
 fn events_that_find_no_room_are_counted() {
-    let mut rig = Rig::new(1);
-    rig.change(|snapshot| snapshot.debug_sessions = true);
+    let mut harness = Harness::new(1);
+    harness.change(|snapshot| snapshot.debug_sessions = true);
     let frame = from_agent(DISPATCHED).udp(1234, 434, &rrq("user@example.com"));
     for _ in 0..5000 {
-        one(&mut rig, 1, &frame);
+        one(&mut harness, 1, &frame);
     }
-    rig.clock.advance(Duration::from_secs(1));
-    rig.turn();
-    let lost = rig.control.stats[0].events_lost.load(std::sync::atomic::Ordering::Relaxed);
+    harness.clock.advance(Duration::from_secs(1));
+    harness.run();
+    let lost = harness.control.stats[0].events_lost.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!(lost, 5000 - 4096);
 }
 
 #[test]
 fn under_overload_a_first_request_is_dropped_and_repeated_ones_go_on() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let from = |nai: &str| from_agent(DISPATCHED).udp(434, 434, &rrq(nai));
-    assert_eq!(one(&mut rig, 1, &from("known@x")).0, Verdict::SlbDispatched);
-    rig.control.director.shed(Shedding::ALL);
-    assert_eq!(one(&mut rig, 1, &from("new@x")), (Verdict::Overload, vec![]));
-    assert_eq!(one(&mut rig, 1, &from("known@x")).0, Verdict::SlbDispatched);
+    assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SlbDispatched);
+    harness.control.director.shed(Shedding::ALL);
+    assert_eq!(one(&mut harness, 1, &from("new@x")), (Verdict::Overload, vec![]));
+    assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SlbDispatched);
     // In one burst.
     for nai in ["other@x", "known@x", "another@x"] {
-        assert!(rig.wire.feed(PortId(1), 0, &from(nai)));
+        assert!(harness.wire.feed(PortId(1), 0, &from(nai)));
     }
-    let [inside, _] = rig.turn();
+    let [inside, _] = harness.run();
     assert_eq!(inside.len(), 1, "the repeated one");
-    let stats = &rig.control.stats[0];
+    let stats = &harness.control.stats[0];
     assert_eq!((stats.verdict(Verdict::Overload), stats.verdict(Verdict::SlbDispatched)), (3, 3));
-    assert_eq!(stats.verdict_sum(), rig.received());
-    rig.control.director.shed(Shedding::NONE);
-    assert_eq!(one(&mut rig, 1, &from("new@x")).0, Verdict::SlbDispatched);
+    assert_eq!(stats.verdict_sum(), harness.received());
+    harness.control.director.shed(Shedding::NONE);
+    assert_eq!(one(&mut harness, 1, &from("new@x")).0, Verdict::SlbDispatched);
 }

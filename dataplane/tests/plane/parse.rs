@@ -3,7 +3,7 @@
 use common::{id::PortId, mac::MacAddr, verdict::Verdict};
 use dataplane::{
     backend::sim::Marks,
-    rig::{AGENT_MAC, INTERFACES, MAC0, MAC1, Rig, VIRTUAL_MAC},
+    harness::{AGENT_MAC, Harness, INTERFACES, MAC0, MAC1, VIRTUAL_MAC},
 };
 use etherparse::IpNumber;
 
@@ -15,38 +15,38 @@ fn transit() -> Build {
 
 #[test]
 fn a_frame_too_short_for_its_headers_is_truncated_at_every_length() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for frame in [transit().udp(1, 2, &[]), transit().vlan(15).udp(1, 2, &[])] {
         for length in 0..frame.len() {
-            let (verdict, sent) = one(&mut rig, 1, &frame[..length]);
+            let (verdict, sent) = one(&mut harness, 1, &frame[..length]);
             assert_eq!((verdict, sent.len()), (Verdict::Truncated, 0), "{length}");
         }
-        assert_eq!(one(&mut rig, 1, &frame).0, Verdict::Routed);
+        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Routed);
     }
 }
 
 #[test]
 fn a_header_that_is_none_is_dropped() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let sound = transit().udp(1, 2, &[7; 20]);
     // The device calls every header checksum good, so only what is named can be wrong.
     let marks = Marks { ip_checksum_ok: Some(true), ..Marks::default() };
     for (at, bytes) in [(14, &[0x65][..]), (14, &[0x44]), (14, &[0x4f]), (16, &[0, 19])] {
         let mut frame = sound.clone();
         frame[at..at + bytes.len()].copy_from_slice(bytes);
-        rig.wire.feed_marked(PortId(1), 0, &frame, marks);
-        rig.turn();
+        harness.wire.feed_marked(PortId(1), 0, &frame, marks);
+        harness.run();
     }
-    assert_eq!(rig.control.stats[0].verdict(Verdict::BadIpHeader), 4);
-    rig.wire.feed_marked(PortId(1), 0, &sound, marks);
-    rig.turn();
-    assert_eq!(rig.control.stats[0].verdict(Verdict::Routed), 1);
-    assert_eq!(rig.received(), 5);
+    assert_eq!(harness.control.stats[0].verdict(Verdict::BadIpHeader), 4);
+    harness.wire.feed_marked(PortId(1), 0, &sound, marks);
+    harness.run();
+    assert_eq!(harness.control.stats[0].verdict(Verdict::Routed), 1);
+    assert_eq!(harness.received(), 5);
 }
 
 #[test]
 fn the_device_knows_the_header_checksum_better() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let good = transit().udp(1, 2, &[]);
     let mut bad = good.clone();
     bad[24] ^= 1;
@@ -56,113 +56,117 @@ fn the_device_knows_the_header_checksum_better() {
         (&good, None, Verdict::Routed),
         (&bad, None, Verdict::BadIpHeader),
     ] {
-        let before = rig.control.stats[0].verdict(verdict);
+        let before = harness.control.stats[0].verdict(verdict);
         let marks = Marks { ip_checksum_ok: says, ..Marks::default() };
-        rig.wire.feed_marked(PortId(1), 0, frame, marks);
-        rig.turn();
-        assert_eq!(rig.control.stats[0].verdict(verdict), before + 1, "{says:?}");
+        harness.wire.feed_marked(PortId(1), 0, frame, marks);
+        harness.run();
+        assert_eq!(harness.control.stats[0].verdict(verdict), before + 1, "{says:?}");
     }
-    assert_eq!(rig.received(), 4);
+    assert_eq!(harness.received(), 4);
 }
 
 #[test]
 fn padding_is_not_part_of_the_packet() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let bare = transit().udp(1, 2, &[1, 2, 3]);
-    let (verdict, sent) = one(&mut rig, 1, &pad(bare.clone()));
+    let (verdict, sent) = one(&mut harness, 1, &pad(bare.clone()));
     assert_eq!(verdict, Verdict::Routed);
     assert_eq!(sent[0].len(), 60);
     let long = [bare, vec![0xee; 100]].concat();
-    assert_eq!(one(&mut rig, 1, &long).1[0].len(), 60, "a trailer beyond the smallest frame is cut off");
+    assert_eq!(one(&mut harness, 1, &long).1[0].len(), 60, "a trailer beyond the smallest frame is cut off");
 }
 
 #[test]
 fn our_own_frames_and_those_of_others_are_not_taken() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let mut own = transit();
     own.source = MAC1;
-    assert_eq!(one(&mut rig, 1, &own.udp(1, 2, &[])).0, Verdict::OwnFrame);
+    assert_eq!(one(&mut harness, 1, &own.udp(1, 2, &[])).0, Verdict::OwnFrame);
     let other = transit().mac(MacAddr([2, 9, 9, 9, 9, 9]));
-    assert_eq!(one(&mut rig, 1, &other.udp(1, 2, &[])).0, Verdict::NotForUs);
-    assert_eq!(one(&mut rig, 1, &transit().mac(MAC0).udp(1, 2, &[])).0, Verdict::Routed, "a virtual MAC");
-    assert_eq!(one(&mut rig, 1, &transit().mac(VIRTUAL_MAC).udp(1, 2, &[])).0, Verdict::Routed);
+    assert_eq!(one(&mut harness, 1, &other.udp(1, 2, &[])).0, Verdict::NotForUs);
+    assert_eq!(one(&mut harness, 1, &transit().mac(MAC0).udp(1, 2, &[])).0, Verdict::Routed, "a virtual MAC");
+    assert_eq!(one(&mut harness, 1, &transit().mac(VIRTUAL_MAC).udp(1, 2, &[])).0, Verdict::Routed);
 }
 
 #[test]
 fn vlans_lead_to_their_interfaces_whoever_strips_the_tag() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = |vlan| transit().vlan(vlan).link(0x86dd);
-    assert_eq!(one(&mut rig, 1, &pad(frame(15))).0, Verdict::Punted);
+    assert_eq!(one(&mut harness, 1, &pad(frame(15))).0, Verdict::Punted);
     let mut untagged = pad(frame(15));
     untagged.drain(12..16);
-    assert_eq!(punted(&mut rig), Some((INTERFACES[2], untagged)), "the tag is gone");
-    assert_eq!(one(&mut rig, 1, &pad(frame(0))).0, Verdict::Punted);
-    assert_eq!(punted(&mut rig).unwrap().0, INTERFACES[1], "VLAN 0 is a priority, no VLAN");
-    assert_eq!(one(&mut rig, 1, &pad(frame(16))).0, Verdict::UnknownVlan);
-    assert_eq!(one(&mut rig, 0, &pad(frame(15))).0, Verdict::UnknownVlan, "another port's");
+    assert_eq!(punted(&mut harness), Some((INTERFACES[2], untagged)), "the tag is gone");
+    assert_eq!(one(&mut harness, 1, &pad(frame(0))).0, Verdict::Punted);
+    assert_eq!(punted(&mut harness).unwrap().0, INTERFACES[1], "VLAN 0 is a priority, no VLAN");
+    assert_eq!(one(&mut harness, 1, &pad(frame(16))).0, Verdict::UnknownVlan);
+    assert_eq!(one(&mut harness, 0, &pad(frame(15))).0, Verdict::UnknownVlan, "another port's");
     let marks = Marks { vlan: Some(0xe00f), ..Marks::default() };
-    rig.wire.feed_marked(PortId(1), 0, &pad(transit().link(0x86dd)), marks);
-    rig.turn();
-    let (interface, bytes) = punted(&mut rig).unwrap();
+    harness.wire.feed_marked(PortId(1), 0, &pad(transit().link(0x86dd)), marks);
+    harness.run();
+    let (interface, bytes) = punted(&mut harness).unwrap();
     assert_eq!((interface, bytes.len()), (INTERFACES[2], 60));
-    rig.received();
+    harness.received();
 }
 
 #[test]
 fn an_interface_that_is_shut_down_takes_nothing() {
-    let mut rig = Rig::new(1);
-    rig.change(|snapshot| snapshot.interfaces[1].up = false);
-    assert_eq!(one(&mut rig, 1, &transit().udp(1, 2, &[])).0, Verdict::InterfaceDown);
+    let mut harness = Harness::new(1);
+    harness.change(|snapshot| snapshot.interfaces[1].up = false);
+    assert_eq!(one(&mut harness, 1, &transit().udp(1, 2, &[])).0, Verdict::InterfaceDown);
 }
 
 #[test]
 fn what_is_not_ipv4_is_the_kernels_unless_it_is_no_ethernet_ii_frame() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for ethertype in [0x86dd, 0x88cc, 0x888e, 0x9000] {
-        assert_eq!(one(&mut rig, 1, &pad(transit().link(ethertype))).0, Verdict::Punted, "{ethertype:#x}");
-        assert_eq!(punted(&mut rig).unwrap().1, pad(transit().link(ethertype)));
+        assert_eq!(
+            one(&mut harness, 1, &pad(transit().link(ethertype))).0,
+            Verdict::Punted,
+            "{ethertype:#x}"
+        );
+        assert_eq!(punted(&mut harness).unwrap().1, pad(transit().link(ethertype)));
     }
     for ethertype in [0x0026, 0x05ff, 0x88a8] {
-        let (verdict, _) = one(&mut rig, 1, &pad(transit().link(ethertype)));
+        let (verdict, _) = one(&mut harness, 1, &pad(transit().link(ethertype)));
         assert_eq!(verdict, Verdict::UnknownEthertype, "{ethertype:#x}");
     }
     let stacked = pad(transit().vlan(15).vlan(15).link(0x0800));
-    assert_eq!(one(&mut rig, 1, &stacked).0, Verdict::UnknownEthertype);
+    assert_eq!(one(&mut harness, 1, &stacked).0, Verdict::UnknownEthertype);
 }
 
 #[test]
 fn segments_are_made_one_where_headers_are_needed() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = transit().udp(1, 2, &[3; 100]);
     for first in [0, 13, 14, 20, 33, 40] {
-        rig.wire.feed_segmented(PortId(1), 0, &frame, first, true);
-        let [inside, _] = rig.turn();
+        harness.wire.feed_segmented(PortId(1), 0, &frame, first, true);
+        let [inside, _] = harness.run();
         assert_eq!(inside.len(), 1, "{first}");
     }
     for first in [0, 13, 14, 20, 33] {
-        rig.wire.feed_segmented(PortId(1), 0, &frame, first, false);
+        harness.wire.feed_segmented(PortId(1), 0, &frame, first, false);
     }
-    rig.turn();
-    assert_eq!(rig.control.stats[0].verdict(Verdict::NotLinear), 5);
-    assert_eq!(rig.received(), 11);
+    harness.run();
+    assert_eq!(harness.control.stats[0].verdict(Verdict::NotLinear), 5);
+    assert_eq!(harness.received(), 11);
 }
 
 #[test]
 fn a_frame_to_a_virtual_mac_is_punted_with_the_interfaces_own() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent([15, 1, 1, 1].into()).mac(VIRTUAL_MAC).ip(IpNumber(89), &[1; 30]);
-    assert_eq!(one(&mut rig, 1, &frame).0, Verdict::Punted);
-    assert_eq!(punted(&mut rig).unwrap().1[..12], [MAC1.0, AGENT_MAC.0].concat());
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Punted);
+    assert_eq!(punted(&mut harness).unwrap().1[..12], [MAC1.0, AGENT_MAC.0].concat());
 }
 
 #[test]
 fn a_full_punt_ring_is_a_verdict() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let frame = from_agent([15, 1, 1, 1].into()).udp(1, 2, &[0; 1400]);
-    let verdicts: Vec<_> = (0..800).map(|_| one(&mut rig, 1, &frame).0).collect();
+    let verdicts: Vec<_> = (0..800).map(|_| one(&mut harness, 1, &frame).0).collect();
     let full = verdicts.iter().filter(|verdict| **verdict == Verdict::PuntFull).count();
     assert!((1..799).contains(&full), "{full}");
     assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Punted).count(), 800 - full);
-    while punted(&mut rig).is_some() {}
-    assert_eq!(one(&mut rig, 1, &frame).0, Verdict::Punted);
+    while punted(&mut harness).is_some() {}
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Punted);
 }

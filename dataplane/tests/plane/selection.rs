@@ -9,8 +9,8 @@ use common::{
 use dataplane::{
     backend::Frame,
     batch::{Batch, Next},
-    limit::{Answers, News},
-    rig::{DISPATCHED, Rig, agent_mac},
+    harness::{DISPATCHED, Harness, agent_mac},
+    limit::{EventSender, ReplyLimiter},
     stage::{Context, classify, mobile_ip, parse},
 };
 
@@ -30,48 +30,48 @@ fn hosts(sent: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn one_worker_keeps_the_order_a_a_a_b_c_c() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     for user in 0..12 {
-        assert!(rig.wire.feed(PortId(1), 0, &request(user)));
+        assert!(harness.wire.feed(PortId(1), 0, &request(user)));
     }
-    let [inside, _] = rig.turn();
+    let [inside, _] = harness.run();
     assert_eq!(hosts(&inside), [51, 51, 51, 52, 53, 53, 51, 51, 51, 52, 53, 53]);
     assert_eq!(agent_mac(51).0[5], 51);
-    rig.received();
+    harness.received();
 }
 
 #[test]
 fn two_workers_in_turn_continue_each_others_cycle_and_know_each_others_sessions() {
-    let mut rig = Rig::new(2);
+    let mut harness = Harness::new(2);
     let mut order = Vec::new();
     for user in 0..12 {
-        assert!(rig.wire.feed(PortId(1), user % 2, &request(user)));
-        order.extend(hosts(&rig.turn()[0]));
+        assert!(harness.wire.feed(PortId(1), user % 2, &request(user)));
+        order.extend(hosts(&harness.run()[0]));
     }
     assert_eq!(order, [51, 51, 51, 52, 53, 53, 51, 51, 51, 52, 53, 53]);
     let mut again = Vec::new();
     for user in 0..12 {
-        assert!(rig.wire.feed(PortId(1), (user + 1) % 2, &request(user)));
-        again.extend(hosts(&rig.turn()[0]));
+        assert!(harness.wire.feed(PortId(1), (user + 1) % 2, &request(user)));
+        again.extend(hosts(&harness.run()[0]));
     }
     assert_eq!(again, order, "a node that roams to another queue keeps its home agent");
-    assert_eq!(rig.received(), 24);
+    assert_eq!(harness.received(), 24);
 }
 
 #[test]
 fn four_workers_at_once_share_full_cycles_exactly() {
     const USERS: usize = 3000;
-    let mut rig = Rig::new(4);
+    let mut harness = Harness::new(4);
     let mut counts = BTreeMap::new();
     for round in 0..2 {
         let mut now: BTreeMap<u8, usize> = BTreeMap::new();
         for part in (0..USERS).collect::<Vec<_>>().chunks(600) {
             for user in part {
-                assert!(rig.wire.feed(PortId(1), (user + round) % 4, &request(*user)));
+                assert!(harness.wire.feed(PortId(1), (user + round) % 4, &request(*user)));
             }
             let barrier = std::sync::Barrier::new(4);
             std::thread::scope(|scope| {
-                for worker in &mut rig.workers {
+                for worker in &mut harness.workers {
                     let barrier = &barrier;
                     scope.spawn(move || {
                         barrier.wait();
@@ -79,7 +79,7 @@ fn four_workers_at_once_share_full_cycles_exactly() {
                     });
                 }
             });
-            for host in hosts(&rig.wire.sent(PortId(0))) {
+            for host in hosts(&harness.wire.sent(PortId(0))) {
                 *now.entry(host).or_default() += 1;
             }
         }
@@ -90,54 +90,54 @@ fn four_workers_at_once_share_full_cycles_exactly() {
             assert_eq!(now, counts, "repeats stay");
         }
     }
-    let dispatched: u64 = rig.control.stats.iter().map(|s| s.verdict(Verdict::SlbDispatched)).sum();
-    assert_eq!((rig.received(), dispatched), (2 * USERS as u64, 2 * USERS as u64));
-    assert_eq!(rig.control.director.occupancy(), USERS as u64);
+    let dispatched: u64 = harness.control.stats.iter().map(|s| s.verdict(Verdict::SlbDispatched)).sum();
+    assert_eq!((harness.received(), dispatched), (2 * USERS as u64, 2 * USERS as u64));
+    assert_eq!(harness.control.director.occupancy(), USERS as u64);
 }
 
 #[test]
 fn a_session_moves_when_its_real_goes_out_of_service() {
-    let mut rig = Rig::new(1);
-    assert!(rig.wire.feed(PortId(1), 0, &request(1)));
-    assert_eq!(hosts(&rig.turn()[0]), [51]);
-    for real in rig.control.snapshot.load().reals.iter().flatten() {
+    let mut harness = Harness::new(1);
+    assert!(harness.wire.feed(PortId(1), 0, &request(1)));
+    assert_eq!(hosts(&harness.run()[0]), [51]);
+    for real in harness.control.snapshot.load().reals.iter().flatten() {
         real.live.set_in_service(real.id.index == 1);
     }
-    assert!(rig.wire.feed(PortId(1), 0, &request(1)));
-    assert_eq!(hosts(&rig.turn()[0]), [52]);
-    rig.received();
+    assert!(harness.wire.feed(PortId(1), 0, &request(1)));
+    assert_eq!(hosts(&harness.run()[0]), [52]);
+    harness.received();
 }
 
 #[test]
 fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
-    let mut rig = Rig::new(1);
-    let old = rig.control.snapshot.load_full();
-    rig.change(|snapshot| {
+    let mut harness = Harness::new(1);
+    let old = harness.control.snapshot.load_full();
+    harness.change(|snapshot| {
         // The first real's slot is given to another real, which the old snapshot does not know.
         let real = snapshot.reals[0].as_mut().unwrap();
         real.id.generation += 1;
         snapshot.farms[0].as_mut().unwrap().reals[0] = real.id;
     });
-    assert!(rig.wire.feed(PortId(1), 0, &request(1)));
-    assert_eq!(hosts(&rig.turn()[0]), [51], "the session is on the new real");
+    assert!(harness.wire.feed(PortId(1), 0, &request(1)));
+    assert_eq!(hosts(&harness.run()[0]), [51], "the session is on the new real");
 
     let mut batch = Batch::default();
-    let mut frame = rig.wire.allocate().unwrap();
+    let mut frame = harness.wire.allocate().unwrap();
     frame.append(request(1).len()).unwrap().copy_from_slice(&request(1));
     batch.frames.push(frame);
     let (events, _seen) = rtrb::RingBuffer::new(16);
-    let (mut answers, mut news) = (Answers::default(), News::new(events));
+    let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
     let mut cx = Context {
         worker: WorkerId(0),
         snapshot: &old,
-        published: &rig.control.snapshot,
-        director: &rig.control.director,
-        now: rig.clock.now(),
+        published: &harness.control.snapshot,
+        director: &harness.control.director,
+        now: harness.clock.now(),
         port: PortId(1),
-        answers: &mut answers,
-        news: &mut news,
+        replies: &mut replies,
+        events: &mut events,
     };
-    batch.begin();
+    batch.start();
     parse::run(&cx, &mut batch);
     classify::run(&cx, &mut batch);
     mobile_ip::run(&mut cx, &mut batch);

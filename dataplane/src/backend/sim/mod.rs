@@ -101,19 +101,19 @@ impl Wire {
         self.ports[port.index()].arrive(queue, frame)
     }
 
-    /// Likewise, with what the device says of it.
+    /// [`Wire::feed`] with what the device says of the frame.
     pub fn feed_marked(&self, port: PortId, queue: usize, bytes: &[u8], marks: Marks) -> bool {
         let frame = self.pool.frame(bytes).map(|frame| frame.with_marks(marks));
         self.ports[port.index()].arrive(queue, frame)
     }
 
-    /// Likewise, in several segments (see [`SimFrame::segmented`]).
+    /// [`Wire::feed`] of a frame in several segments (see [`SimFrame::segmented`]).
     pub fn feed_segmented(&self, port: PortId, queue: usize, bytes: &[u8], first: usize, room: bool) -> bool {
         let frame = self.pool.frame(bytes).map(|frame| frame.segmented(first, room));
         self.ports[port.index()].arrive(queue, frame)
     }
 
-    /// Likewise, a frame made by the caller (see [`Wire::allocate`]).
+    /// [`Wire::feed`] of a frame made by the caller (see [`Wire::allocate`]).
     pub fn feed_frame(&self, port: PortId, queue: usize, frame: SimFrame) -> bool {
         self.ports[port.index()].arrive(queue, Some(frame))
     }

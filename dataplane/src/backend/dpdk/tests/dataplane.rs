@@ -17,7 +17,7 @@ use common::{
 };
 
 use super::{config, run};
-use crate::{backend::dpdk::start, clock::TscClock, rig};
+use crate::{backend::dpdk::start, clock::TscClock, harness};
 
 #[test]
 fn transit_from_one_port_leaves_by_the_other_as_tshark_sees_it() {
@@ -28,13 +28,13 @@ fn transit_from_one_port_leaves_by_the_other_as_tshark_sees_it() {
     let script = "import sys; from scapy.all import *; wrpcap(sys.argv[1], [Ether(src='02:00:00:00:00:77', \
                   dst=sys.argv[2])/IP(src='10.1.1.51', dst='192.168.1.1', id=n, ttl=9)/UDP(sport=1000+n, dport=53)/(b'x'*n) \
                   for n in range(200)])";
-    run("/usr/bin/python3", &["-c", script, &input, &colons(rig::MAC0)]);
+    run("/usr/bin/python3", &["-c", script, &input, &colons(harness::MAC0)]);
 
     let config = config(&[&format!("net_pcap0,rx_pcap={input}"), &format!("net_pcap1,tx_pcap={output}")]);
     let started = start(&config).unwrap();
     let director = Director::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
     let (ends, control) = link(1, 2, director);
-    control.snapshot.store(Arc::new(rig::network()));
+    control.snapshot.store(Arc::new(harness::network()));
     let (stop, ports) = (Arc::new(AtomicBool::new(false)), started.control());
     let (stopper, cpu) = (Arc::clone(&stop), started.worker_cpus()[0] as u64);
     let watcher = thread::spawn(move || {
@@ -62,7 +62,7 @@ fn transit_from_one_port_leaves_by_the_other_as_tshark_sees_it() {
     ];
     let check = ["-o", "ip.check_checksum:TRUE", "-r", &output];
     let read = run("tshark", &[&check[..], &fields].concat());
-    let addresses = format!("{}\t{}", colons(rig::MAC1), colons(rig::AGENT_MAC));
+    let addresses = format!("{}\t{}", colons(harness::MAC1), colons(harness::AGENT_MAC));
     let expected: Vec<String> = (0..200).map(|n| format!("{addresses}\t0x{n:04x}\t8\t1")).collect();
     assert_eq!(read.lines().collect::<Vec<_>>(), expected);
 

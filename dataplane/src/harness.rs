@@ -54,7 +54,7 @@ pub const fn agent_mac(host: u8) -> MacAddr {
 
 /// Workers, the wire and control's end.
 #[derive(Debug)]
-pub struct Rig {
+pub struct Harness {
     /// The other end of the cables.
     pub wire: Wire,
     /// The workers.
@@ -65,7 +65,7 @@ pub struct Rig {
     pub clock: FakeClock,
 }
 
-impl Rig {
+impl Harness {
     /// `workers` workers in the example network.
     pub fn new(workers: u8) -> Self {
         Self::with(workers, Poll::Always, Sizes::default(), snapshot())
@@ -103,9 +103,9 @@ impl Rig {
 
     /// One worker for which nothing is prepared: every packet goes the long way.
     pub fn unprepared() -> Self {
-        let rig = Self::new(1);
-        rig.change_unprepared(|_| {});
-        rig
+        let harness = Self::new(1);
+        harness.change_unprepared(|_| {});
+        harness
     }
 
     /// Publishes a changed snapshot without preparing it.
@@ -117,7 +117,7 @@ impl Rig {
     }
 
     /// Lets every worker take all that waits, and returns what each port sent.
-    pub fn turn(&mut self) -> [Vec<Vec<u8>>; 2] {
+    pub fn run(&mut self) -> [Vec<Vec<u8>>; 2] {
         for worker in &mut self.workers {
             while worker.step(1) > 0 {}
         }

@@ -32,35 +32,35 @@ use crate::{
 const SERVICES: usize = 8;
 
 /// Any client's address that is none of the martians.
-const FINE: Ipv4Addr = Ipv4Addr::new(1, 0, 0, 0);
+const ANY_CLIENT: Ipv4Addr = Ipv4Addr::new(1, 0, 0, 0);
 
 /// Sends on what it can of a fresh batch.
 pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
-    let Some(mut desk) = Desk::new(cx) else { return };
-    let mut glances = [const { Glance::NONE }; BURST];
-    for (frame, glance) in batch.frames.iter().zip(&mut glances) {
-        // Without a result the glance stays one of nothing.
-        let _ = desk.look(frame, glance);
+    let Some(mut burst) = BurstContext::new(cx) else { return };
+    let mut parsed = [const { ParsedRequest::NONE }; BURST];
+    for (frame, request) in batch.frames.iter().zip(&mut parsed) {
+        // Without a result the request stays one of nothing.
+        let _ = burst.parse(frame, request);
     }
     let mut done = 0;
-    for (index, (frame, glance)) in batch.frames.iter_mut().zip(&mut glances).enumerate() {
-        if let Some((target, slot)) = desk.forward(glance, frame) {
+    for (index, (frame, request)) in batch.frames.iter_mut().zip(&mut parsed).enumerate() {
+        if let Some((target, slot)) = burst.forward(request, frame) {
             batch.exits[index] = Exit { port: target.port, verdict: target.verdict };
-            glance.slot = slot;
+            request.slot = slot;
             done |= 1 << index;
-        } else if let Some(request) = desk.introduce(glance, frame, &mut batch.packets[index]) {
+        } else if let Some(request) = burst.to_slow_path(request, frame, &mut batch.packets[index]) {
             batch.requests.push((index as u8, request));
         }
     }
     for index in Indices(done) {
-        let glance = &glances[index];
-        cx.director.called(glance.slot, (Ipv4Addr::from_bits(glance.client), glance.client_port));
+        let request = &parsed[index];
+        cx.director.called(request.slot, (Ipv4Addr::from_bits(request.client), request.client_port));
     }
-    batch.leave(done);
+    batch.complete(done);
 }
 
 /// What holds for all frames of a burst.
-struct Desk<'a> {
+struct BurstContext<'a> {
     cx: &'a Context<'a>,
     targets: &'a [Option<Target>],
     interface: InterfaceId,
@@ -86,7 +86,7 @@ struct Service<'a> {
 }
 
 /// What the first look finds of a request.
-struct Glance {
+struct ParsedRequest {
     identity: u64,
     /// Where its session lies, once that is known.
     slot: Slot,
@@ -102,7 +102,7 @@ struct Glance {
     names_service: bool,
 }
 
-impl Glance {
+impl ParsedRequest {
     const NONE: Self = Self {
         identity: 0,
         slot: Slot::FIRST,
@@ -115,7 +115,7 @@ impl Glance {
     };
 }
 
-impl<'a> Desk<'a> {
+impl<'a> BurstContext<'a> {
     /// `None` if the port has no untagged interface in service, or if sessions are being debugged: events are made on
     /// the long way.
     fn new(cx: &'a Context<'a>) -> Option<Self> {
@@ -135,13 +135,13 @@ impl<'a> Desk<'a> {
             services: ArrayVec::new(),
             last: 0,
             key: u64::MAX,
-            client: FINE,
+            client: ANY_CLIENT,
         })
     }
 
-    /// The first look: fills in the glance of a usual request, its service last.
+    /// The first look: fills in the request of a usual request, its service last.
     #[inline(always)]
-    fn look<F: Frame>(&mut self, frame: &F, glance: &mut Glance) -> Option<()> {
+    fn parse<F: Frame>(&mut self, frame: &F, request: &mut ParsedRequest) -> Option<()> {
         const SERVICE: u64 = 0xffff_0000_ffff_ffff;
         let data = frame.data();
         let head = data.first_chunk::<HEADERS>()?;
@@ -173,31 +173,31 @@ impl<'a> Desk<'a> {
         }
         let key = u64::from_le_bytes(std::array::from_fn(|byte| head[30 + byte])) & SERVICE;
         if self.key != key {
-            self.turn_to(key)?;
+            self.select_service(key)?;
         }
         let service = self.services.get(self.last)?;
         let udp_end = ETHERNET + IP_HEADER + usize::from(half(38));
         let Plain { nai, home_agent } = mobile_ip::plain(data.get(HEADERS..udp_end)?)?;
-        glance.names_service = match home_agent {
+        request.names_service = match home_agent {
             0 | u32::MAX => false,
             agent if agent == u32::from(service.vserver.address) => true,
             _ => return None,
         };
         let identity = self.cx.director.tagged_identity(service.tag, nai);
         self.cx.director.prefetch(identity);
-        glance.identity = identity;
-        glance.client = u32::from(client);
-        glance.client_port = half(34);
-        glance.length = length;
-        glance.nai = (nai.as_ptr().addr().wrapping_sub(data.as_ptr().addr()) as u16, nai.len() as u8);
-        glance.service = self.last as u8 + 1;
+        request.identity = identity;
+        request.client = u32::from(client);
+        request.client_port = half(34);
+        request.length = length;
+        request.nai = (nai.as_ptr().addr().wrapping_sub(data.as_ptr().addr()) as u16, nai.len() as u8);
+        request.service = self.last as u8 + 1;
         Some(())
     }
 
     /// Makes the service of an address and port the last one used: the first virtual server there, if it admits
     /// everybody.
     #[cold]
-    fn turn_to(&mut self, key: u64) -> Option<()> {
+    fn select_service(&mut self, key: u64) -> Option<()> {
         if let Some(known) = self.services.iter().position(|known| known.key == key) {
             (self.last, self.key) = (known, key);
             return Some(());
@@ -219,13 +219,13 @@ impl<'a> Desk<'a> {
 
     /// The second look: counts the request and rewrites the frame, or changes nothing.
     #[inline(always)]
-    fn forward<F: Frame>(&self, glance: &Glance, frame: &mut F) -> Option<(&'a Target, Slot)> {
-        let service = self.services.get(usize::from(glance.service.checked_sub(1)?))?;
+    fn forward<F: Frame>(&self, request: &ParsedRequest, frame: &mut F) -> Option<(&'a Target, Slot)> {
+        let service = self.services.get(usize::from(request.service.checked_sub(1)?))?;
         let head = frame.data_mut().first_chunk_mut::<HEADERS>()?;
         let times = (self.now, service.deadline);
         let director = self.cx.director;
-        let (target, slot) = director.repeat(self.targets, glance.identity, glance.length, times)?;
-        if glance.names_service {
+        let (target, slot) = director.repeat(self.targets, request.identity, request.length, times)?;
+        if request.names_service {
             service.vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
         }
         send(head, target);
@@ -234,32 +234,37 @@ impl<'a> Desk<'a> {
 
     /// A request that was recognised and is no repeat, as the other stages would know it.
     #[inline(always)]
-    fn introduce<F: Frame>(&self, glance: &Glance, frame: &F, packet: &mut Packet) -> Option<Request> {
-        let service = self.services.get(usize::from(glance.service.checked_sub(1)?))?;
+    fn to_slow_path<F: Frame>(
+        &self,
+        request: &ParsedRequest,
+        frame: &F,
+        packet: &mut Packet,
+    ) -> Option<Request> {
+        let service = self.services.get(usize::from(request.service.checked_sub(1)?))?;
         let head = frame.data().first_chunk::<HEADERS>()?;
         let vserver = service.vserver;
-        let client = Ipv4Addr::from_bits(glance.client);
-        if glance.names_service {
+        let client = Ipv4Addr::from_bits(request.client);
+        if request.names_service {
             vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
         }
         *packet = Packet {
             interface: self.interface,
-            length: glance.length,
+            length: request.length,
             ethertype: IPV4,
             dont_fragment: head[20] & 0x40 != 0,
             ttl: head[22],
             protocol: UDP,
             source: client,
             destination: vserver.address,
-            nai: glance.nai,
+            nai: request.nai,
             vserver: vserver.id,
             ..Packet::EMPTY
         };
         Some(Request {
             vserver: vserver.id,
-            identity: glance.identity,
+            identity: request.identity,
             client,
-            client_port: glance.client_port,
+            client_port: request.client_port,
             deregistration: false,
             wanted: None,
         })
@@ -270,9 +275,9 @@ impl<'a> Desk<'a> {
 #[inline(always)]
 fn send(head: &mut [u8; HEADERS], target: &Target) {
     if let Some((address, port)) = target.readdress {
-        rewrite::readdress(head, address, port);
+        rewrite::destination_nat(head, address, port);
     }
-    rewrite::hop(head, target.link);
+    rewrite::set_next_hop(head, target.link);
 }
 
 /// Sends an examined request to a real, if its frame is plain and there is no more to it than that; else changes nothing.

@@ -10,9 +10,9 @@ use common::{
 };
 use dataplane::{
     batch::Batch,
-    limit::{Answers, News},
-    rig::{DIRECTED, DISPATCHED, MAC1, Rig, VIRTUAL_MAC},
-    stage::{Context, express},
+    harness::{DIRECTED, DISPATCHED, Harness, MAC1, VIRTUAL_MAC},
+    limit::{EventSender, ReplyLimiter},
+    stage::{Context, fast_path},
 };
 use proptest::prelude::*;
 
@@ -30,32 +30,32 @@ enum Step {
 }
 
 /// How a director was left: what it sent, its verdicts, its sessions and its virtual servers' counters.
-fn outcome(rig: &mut Rig, steps: &[Step]) -> (Vec<Vec<u8>>, Vec<u64>, Vec<String>, Vec<u64>) {
+fn outcome(harness: &mut Harness, steps: &[Step]) -> (Vec<Vec<u8>>, Vec<u64>, Vec<String>, Vec<u64>) {
     let mut sent = Vec::new();
     for step in steps {
         match step {
             Step::Frame(frame) => {
-                assert!(rig.wire.feed(PortId(1), 0, frame), "the frame fits the queue");
-                sent.extend(rig.turn().concat());
+                assert!(harness.wire.feed(PortId(1), 0, frame), "the frame fits the queue");
+                sent.extend(harness.run().concat());
             }
-            Step::Wait(seconds) => rig.clock.advance(Duration::from_secs(*seconds)),
+            Step::Wait(seconds) => harness.clock.advance(Duration::from_secs(*seconds)),
         }
     }
-    rig.received();
+    harness.received();
     let mut sessions = Vec::new();
-    let director = &rig.control.director;
-    director.sessions(rig.clock.now().tick(), 0, director.lines(), |view| {
+    let director = &harness.control.director;
+    director.sessions(harness.clock.now().tick(), 0, director.lines(), |view| {
         sessions.push(format!("{view:?}"));
     });
-    let snapshot = rig.control.snapshot.load();
+    let snapshot = harness.control.snapshot.load();
     let counters = snapshot.vservers.iter().flatten().flat_map(|vserver| {
         VserverCounter::ALL.iter().map(|counter| vserver.live.total(*counter)).collect::<Vec<_>>()
     });
-    (sent, totals(rig), sessions, counters.collect())
+    (sent, totals(harness), sessions, counters.collect())
 }
 
 fn both(change: impl Fn(&mut Snapshot), steps: &[Step]) {
-    let (mut short, mut long) = (Rig::new(1), Rig::unprepared());
+    let (mut short, mut long) = (Harness::new(1), Harness::unprepared());
     short.change(&change);
     long.change_unprepared(&change);
     assert_eq!(outcome(&mut short, steps), outcome(&mut long, steps));
@@ -149,41 +149,41 @@ proptest! {
 
 #[test]
 fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
-    let mut rig = Rig::new(1);
+    let mut harness = Harness::new(1);
     let usual = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user1@ispxyz.com"));
-    let short = |rig: &Rig, bytes: &[u8]| {
+    let short = |harness: &Harness, bytes: &[u8]| {
         let mut batch = Batch::default();
-        let mut frame = rig.wire.allocate().expect("a frame");
+        let mut frame = harness.wire.allocate().expect("a frame");
         dataplane::backend::Frame::append(&mut frame, bytes.len()).expect("room").copy_from_slice(bytes);
         batch.frames.push(frame);
         let (events, _seen) = rtrb::RingBuffer::new(16);
-        let (mut answers, mut news) = (Answers::default(), News::new(events));
-        let snapshot = rig.control.snapshot.load_full();
+        let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
+        let snapshot = harness.control.snapshot.load_full();
         let cx = Context {
             worker: WorkerId(0),
             snapshot: &snapshot,
-            published: &rig.control.snapshot,
-            director: &rig.control.director,
-            now: rig.clock.now(),
+            published: &harness.control.snapshot,
+            director: &harness.control.director,
+            now: harness.clock.now(),
             port: PortId(1),
-            answers: &mut answers,
-            news: &mut news,
+            replies: &mut replies,
+            events: &mut events,
         };
-        batch.begin();
-        express::run(&cx, &mut batch);
-        batch.uniform.is_some()
+        batch.start();
+        fast_path::run(&cx, &mut batch);
+        batch.single_egress.is_some()
     };
-    assert!(!short(&rig, &usual), "there is no session yet");
-    assert!(rig.wire.feed(PortId(1), 0, &usual));
-    rig.turn();
-    assert!(short(&rig, &usual));
+    assert!(!short(&harness, &usual), "there is no session yet");
+    assert!(harness.wire.feed(PortId(1), 0, &usual));
+    harness.run();
+    assert!(short(&harness, &usual));
     let other = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user2@ispxyz.com"));
-    assert!(!short(&rig, &other), "a new node");
-    assert!(!short(&rig, &[&usual[..], &[0xee; 60]].concat()), "bytes behind the packet");
-    rig.change(|snapshot| snapshot.ports[0].link_up = false);
-    assert!(!short(&rig, &usual), "the way out is down");
-    rig.change(|snapshot| snapshot.ports[0].link_up = true);
-    assert!(short(&rig, &usual));
-    rig.clock.advance(Duration::from_secs(11));
-    assert!(!short(&rig, &usual), "the session has expired");
+    assert!(!short(&harness, &other), "a new node");
+    assert!(!short(&harness, &[&usual[..], &[0xee; 60]].concat()), "bytes behind the packet");
+    harness.change(|snapshot| snapshot.ports[0].link_up = false);
+    assert!(!short(&harness, &usual), "the way out is down");
+    harness.change(|snapshot| snapshot.ports[0].link_up = true);
+    assert!(short(&harness, &usual));
+    harness.clock.advance(Duration::from_secs(11));
+    assert!(!short(&harness, &usual), "the session has expired");
 }

@@ -1,4 +1,4 @@
-//! Requests that `express` recognised and could not send on: most are the first of their nodes, whose sessions begin
+//! Requests that `fast_path` recognised and could not send on: most are the first of their nodes, whose sessions begin
 //! together. The others take the usual way in their place.
 
 use common::{
@@ -17,7 +17,7 @@ const _: () = assert!(BURST <= TOGETHER, "a burst is one call");
 /// Keys that are hashed side by side.
 const ABREAST: usize = 4;
 
-/// Decides about all requests of the batch, which `express` introduced, in their order.
+/// Decides about all requests of the batch, which `fast_path` recognised, in their order.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
     let shown = shown(batch);
     let mut from = 0;
