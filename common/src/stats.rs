@@ -34,8 +34,8 @@ impl PortCell {
 /// One worker's cells.
 #[derive(Debug)]
 pub struct WorkerStats {
-    /// By [`Verdict`].
-    pub verdicts: [AtomicU64; Verdict::COUNT],
+    /// By [`Verdict::index`].
+    pub verdicts: [AtomicU64; Verdict::ROOM],
     /// Packets received on all ports.
     pub received: AtomicU64,
     /// Polls that returned packets.
@@ -90,7 +90,7 @@ impl WorkerStats {
 
     /// One verdict's total.
     pub fn verdict(&self, verdict: Verdict) -> u64 {
-        self.verdicts[verdict as usize].load(Relaxed)
+        self.verdicts[verdict.index()].load(Relaxed)
     }
 
     /// Sum of all verdicts; equals `received` while traffic is still.

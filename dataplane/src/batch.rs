@@ -136,7 +136,7 @@ pub struct Exit {
 
 impl Exit {
     fn bits(self) -> u32 {
-        u32::from(self.port.0) << 8 | self.verdict as u32
+        u32::from(self.port.0) << 8 | self.verdict.index() as u32
     }
 }
 
@@ -164,7 +164,7 @@ impl<F> Default for Batch<F> {
             packets: [Packet::EMPTY; BURST],
             ends: [Next::Punt; BURST],
             sets: [0; STAGES],
-            exits: [Exit { port: PortId(0), verdict: Verdict::SlbDispatched }; BURST],
+            exits: [Exit { port: PortId(0), verdict: Verdict::SLB_DISPATCHED }; BURST],
             single_egress: None,
             requests: ArrayVec::new(),
         }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use common::{id::PortId, stats::WorkerStats, verdict::Verdict};
 
+use crate::batch::Indices;
+
 /// One port's counts, in the order of [`common::stats::PortCell`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PortCounts {
@@ -21,11 +23,14 @@ pub struct PortCounts {
     pub full_bursts: u64,
 }
 
+/// Bits of the set of changed verdicts.
+const BITS: usize = u64::BITS as usize;
+
 /// A worker's counts since its start.
 #[derive(Debug)]
 pub struct Counts {
-    verdicts: [u64; Verdict::COUNT],
-    /// Verdicts that changed since they were published.
+    verdicts: [u64; Verdict::ROOM],
+    /// Verdicts that changed since they were published: a bit stands for all whose index leaves the same rest.
     changed: u64,
     /// Packets received.
     pub received: u64,
@@ -47,13 +52,11 @@ pub struct Counts {
     pub ports: Vec<PortCounts>,
 }
 
-const _: () = assert!(Verdict::COUNT <= 64, "the set of changed verdicts is one word");
-
 impl Counts {
     /// Zeros for `ports` ports.
     pub fn new(ports: usize) -> Self {
         Self {
-            verdicts: [0; Verdict::COUNT],
+            verdicts: [0; Verdict::ROOM],
             changed: 0,
             received: 0,
             bursts: 0,
@@ -68,24 +71,25 @@ impl Counts {
     }
 
     /// Counts the end of one packet.
+    #[inline]
     pub fn end(&mut self, verdict: Verdict) {
-        self.verdicts[verdict as usize] += 1;
-        self.changed |= 1 << verdict as u32;
+        self.ends(verdict, 1);
     }
 
     /// Counts the same end of several packets.
+    #[inline]
     pub fn ends(&mut self, verdict: Verdict, packets: u64) {
-        self.verdicts[verdict as usize] += packets;
-        self.changed |= 1 << verdict as u32;
+        let index = verdict.index();
+        self.verdicts[index] += packets;
+        self.changed |= 1 << (index % BITS);
     }
 
     /// Copies a burst's changes to the cells that others read.
     pub fn publish(&mut self, stats: &WorkerStats) {
-        let mut changed = std::mem::take(&mut self.changed);
-        while changed != 0 {
-            let index = changed.trailing_zeros() as usize;
-            changed &= changed - 1;
-            stats.verdicts[index].store(self.verdicts[index], Relaxed);
+        for bit in Indices(std::mem::take(&mut self.changed)) {
+            for index in (bit..Verdict::ROOM).step_by(BITS) {
+                stats.verdicts[index].store(self.verdicts[index], Relaxed);
+            }
         }
         stats.received.store(self.received, Relaxed);
         stats.bursts.store(self.bursts, Relaxed);

@@ -69,7 +69,7 @@ pub struct Change {
 /// fragment, a short packet) is not touched.
 ///
 /// # Errors
-/// [`Verdict::NoBuffer`] if there is no headroom for a tag; the frame is then spoilt.
+/// [`Verdict::NO_BUFFER`] if there is no headroom for a tag; the frame is then spoilt.
 #[inline]
 pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) -> Result<(), Verdict> {
     let l3 = usize::from(packet.l3);
@@ -147,7 +147,7 @@ fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta,
 /// Gives the frame its Ethernet header and the tag with which it leaves.
 ///
 /// # Errors
-/// [`Verdict::NoBuffer`] if there is no headroom for a tag.
+/// [`Verdict::NO_BUFFER`] if there is no headroom for a tag.
 #[inline]
 pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Result<(), Verdict> {
     let tagged = usize::from(packet.l3) > ETHERNET;
@@ -157,7 +157,7 @@ pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> 
             packet.l3 -= TAG as u16;
         }
         (false, Some(_)) => {
-            frame.prepend(TAG).ok_or(Verdict::NoBuffer)?;
+            frame.prepend(TAG).ok_or(Verdict::NO_BUFFER)?;
             packet.l3 += TAG as u16;
         }
         _ => {}

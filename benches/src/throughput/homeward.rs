@@ -187,8 +187,8 @@ fn missing(control: &ControlEnd, case: Case) -> anyhow::Result<u64> {
 /// The counters must tell the story of the case, all of it; packets received and sent.
 fn check_counters(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
     let expected = match case.mode {
-        Mode::Dispatched => Verdict::SlbDispatched,
-        Mode::Directed => Verdict::SlbDirected,
+        Mode::Dispatched => Verdict::SLB_DISPATCHED,
+        Mode::Directed => Verdict::SLB_DIRECTED,
     };
     let (mut received, mut sent) = (0, 0);
     for stats in &control.stats {

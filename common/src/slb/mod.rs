@@ -14,6 +14,7 @@ mod keyed_hash;
 mod real;
 mod request;
 mod sessions;
+mod verdicts;
 mod vserver;
 
 pub use crate::table::Slot;
@@ -25,4 +26,6 @@ pub use hw::Want;
 pub use identity::{IdentityTag, KeySpace, SessionKey, display_hash, display_hashes};
 pub use real::{RealLive, RealSettings, RealView};
 pub use request::{Outcome, Request, SessionEnd, SessionView};
+pub use verdicts::OWNER;
+pub(crate) use verdicts::VERDICTS;
 pub use vserver::{SlbCounter, SlbStats, VserverCounter, VserverLive};

@@ -67,7 +67,7 @@ impl Snapshot {
             mtu,
             reassign: real.reassign.map_or(u16::MAX, u16::from),
             link,
-            verdict: if directed { Verdict::SlbDirected } else { Verdict::SlbDispatched },
+            verdict: if directed { Verdict::SLB_DIRECTED } else { Verdict::SLB_DISPATCHED },
             readdress: directed.then_some((real.address, real.port)),
             live: Arc::clone(&real.live),
         })

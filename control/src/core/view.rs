@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use common::{
     id::VserverId,
-    slb::{SessionView as Session, SlbCounter, VserverCounter},
+    slb::{OWNER, SessionView as Session, SlbCounter, VserverCounter},
     snapshot::Snapshot,
     time::Tick,
     verdict::{Class, Verdict},
@@ -149,11 +149,11 @@ impl Core {
         let dropped: Vec<Verdict> = Verdict::ALL
             .iter()
             .copied()
-            .filter(|verdict| verdict.class() == Class::Dropped && is_slb(*verdict))
+            .filter(|verdict| verdict.class() == Class::Dropped && verdict.owner() == OWNER)
             .collect();
         StatsView {
             pkts_via_normal_switching: 0,
-            pkts_via_special_switching: verdicts(&[Verdict::SlbDispatched, Verdict::SlbDirected]),
+            pkts_via_special_switching: verdicts(&[Verdict::SLB_DISPATCHED, Verdict::SLB_DIRECTED]),
             pkts_dropped: verdicts(&dropped),
             connections_created: total(SlbCounter::Created),
             connections_established: total(SlbCounter::Created),
@@ -214,24 +214,4 @@ pub(super) fn session_view(snapshot: &Snapshot, session: &Session, now: Tick) ->
 fn seconds_left(time: Duration) -> u64 {
     const LATE: u128 = 2 << Tick::NANOS_SHIFT;
     time.as_nanos().saturating_sub(LATE).div_ceil(1_000_000_000) as u64
-}
-
-/// Drops of packets to a virtual server.
-fn is_slb(verdict: Verdict) -> bool {
-    matches!(
-        verdict,
-        Verdict::Fragment
-            | Verdict::UdpLength
-            | Verdict::TooShort
-            | Verdict::NotRrq
-            | Verdict::ExtTruncated
-            | Verdict::ExtOverrun
-            | Verdict::NaiEmpty
-            | Verdict::NaiDuplicate
-            | Verdict::HaFieldMismatch
-            | Verdict::NoIdentity
-            | Verdict::NoReal
-            | Verdict::Overload
-            | Verdict::NoAdjacency
-    )
 }

@@ -80,13 +80,13 @@ pub fn error<F: Frame>(
     let Some(source) = source.filter(|_| deserves_error(interface, frame, packet)) else {
         return Next::Drop(otherwise);
     };
-    let Some(back) = back(interface, frame) else { return Next::Drop(Verdict::Martian) };
+    let Some(back) = back(interface, frame) else { return Next::Drop(Verdict::MARTIAN) };
     if !cx.replies.errors.take(cx.now) {
         return Next::Drop(otherwise);
     }
     packet.egress = interface.port;
     match write_error(frame, packet, &back, source, error) {
-        Ok(()) => Next::Transmit(Verdict::IcmpError),
+        Ok(()) => Next::Transmit(Verdict::ICMP_ERROR),
         Err(reason) => Next::Drop(reason),
     }
 }
@@ -129,11 +129,11 @@ fn write_error<F: Frame>(
     let quote = usize::from(packet.length).min(LARGEST_ERROR - IP_HEADER - ICMP_HEADER);
     contiguous(frame, l3 + quote)?;
     if !frame.linearize() {
-        return Err(Verdict::NotLinear);
+        return Err(Verdict::NOT_LINEAR);
     }
     frame.truncate(l3 + quote);
     let link = if back.vlan.is_some() { ETHERNET + TAG } else { ETHERNET };
-    frame.prepend(link + IP_HEADER + ICMP_HEADER - l3).ok_or(Verdict::NoBuffer)?;
+    frame.prepend(link + IP_HEADER + ICMP_HEADER - l3).ok_or(Verdict::NO_BUFFER)?;
     let bytes = frame.data_mut();
     write_link(bytes, back);
     let (head, quoted) = bytes[link..].split_at_mut(IP_HEADER + ICMP_HEADER);
@@ -173,18 +173,18 @@ fn write_ip(ip: &mut [u8], tos: u8, length: usize, protocol: u8, source: Ipv4Add
 /// Answers an echo request to a virtual address; the checksum is updated, so a wrong one stays wrong.
 pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index()) else {
-        return Next::Drop(Verdict::NoService);
+        return Next::Drop(Verdict::NO_SERVICE);
     };
-    let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::Martian) };
+    let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::MARTIAN) };
     let l4 = packet.l4();
     if packet.payload() < ICMP_HEADER {
-        return Next::Drop(Verdict::Truncated);
+        return Next::Drop(Verdict::TRUNCATED);
     }
     if let Err(reason) = contiguous(frame, l4 + ICMP_HEADER) {
         return Next::Drop(reason);
     }
     if !cx.replies.echoes.take(cx.now) {
-        return Next::Drop(Verdict::NoService);
+        return Next::Drop(Verdict::NO_SERVICE);
     }
     let bytes = &mut frame.data_mut()[l4..];
     let code = bytes[1];
@@ -198,7 +198,7 @@ pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) 
         link,
     };
     match rewrite(frame, packet, &change) {
-        Ok(()) => Next::Transmit(Verdict::EchoReply),
+        Ok(()) => Next::Transmit(Verdict::ECHO_REPLY),
         Err(reason) => Next::Drop(reason),
     }
 }
@@ -206,22 +206,22 @@ pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) 
 /// Answers a TCP segment to a virtual address with a reset (RFC 793, page 36, state CLOSED).
 pub fn reset<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index()) else {
-        return Next::Drop(Verdict::NoService);
+        return Next::Drop(Verdict::NO_SERVICE);
     };
-    let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::Martian) };
+    let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::MARTIAN) };
     if packet.payload() < TCP_HEADER {
-        return Next::Drop(Verdict::Truncated);
+        return Next::Drop(Verdict::TRUNCATED);
     }
     if let Err(reason) = contiguous(frame, packet.l4() + TCP_HEADER) {
         return Next::Drop(reason);
     }
     let segment = Segment::read(&frame.data()[packet.l4()..], packet.payload());
     if segment.flags & Segment::RST != 0 || !cx.replies.errors.take(cx.now) {
-        return Next::Drop(Verdict::NoService);
+        return Next::Drop(Verdict::NO_SERVICE);
     }
     packet.egress = interface.port;
     match write_reset(frame, packet, &link, &segment) {
-        Ok(()) => Next::Transmit(Verdict::TcpReset),
+        Ok(()) => Next::Transmit(Verdict::TCP_RESET),
         Err(reason) => Next::Drop(reason),
     }
 }
@@ -276,7 +276,7 @@ fn write_reset<F: Frame>(
     let length = IP_HEADER + TCP_HEADER;
     frame.truncate(usize::from(packet.l3) + length);
     if !frame.linearize() {
-        return Err(Verdict::NotLinear);
+        return Err(Verdict::NOT_LINEAR);
     }
     crate::rewrite::rewrite_l2(frame, packet, back)?;
     let l3 = usize::from(packet.l3);

@@ -50,7 +50,7 @@ fn classify<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &mut Packet) -
 /// A unicast packet in a group frame is never forwarded (RFC 1812, 5.3.4).
 fn transit<F: Frame>(frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
     if packet.group || martian(packet.source) || martian(packet.destination) {
-        return Err(Verdict::Martian);
+        return Err(Verdict::MARTIAN);
     }
     options(frame, packet)?;
     Ok(Next::Forward)
@@ -63,17 +63,17 @@ fn virtual_address<F: Frame>(
     packet: &mut Packet,
 ) -> Result<Next, Verdict> {
     if packet.group || martian(packet.source) {
-        return Err(Verdict::Martian);
+        return Err(Verdict::MARTIAN);
     }
     if packet.fragment {
-        return Err(Verdict::Fragment);
+        return Err(Verdict::FRAGMENT);
     }
     options(frame, packet)?;
     if packet.protocol != UDP {
         return Ok(Next::Local);
     }
     if packet.payload() < UDP_PORTS {
-        return Err(Verdict::UdpLength);
+        return Err(Verdict::UDP_LENGTH);
     }
     let l4 = packet.l4();
     super::parse::contiguous(frame, l4 + UDP_PORTS)?;
@@ -122,9 +122,9 @@ fn options<F: Frame>(frame: &F, packet: &Packet) -> Result<(), Verdict> {
         rest = match rest {
             [] | [END, ..] => return Ok(()),
             [NOP, after @ ..] => after,
-            [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, ..] => return Err(Verdict::IpOption),
-            [_, length, ..] if *length >= 2 => rest.get(usize::from(*length)..).ok_or(Verdict::IpOption)?,
-            _ => return Err(Verdict::IpOption),
+            [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, ..] => return Err(Verdict::IP_OPTION),
+            [_, length, ..] if *length >= 2 => rest.get(usize::from(*length)..).ok_or(Verdict::IP_OPTION)?,
+            _ => return Err(Verdict::IP_OPTION),
         };
     }
 }

@@ -35,22 +35,22 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
     let snapshot = cx.snapshot;
     let found = snapshot.fib.get_lpm(&Ipv4Net::from(packet.destination)).map(|(_, route)| *route);
     let (interface, hop) = match found {
-        None => return answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NoRoute),
-        Some(Route::Null) => return Next::Drop(Verdict::NoRoute),
+        None => return answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NO_ROUTE),
+        Some(Route::Null) => return Next::Drop(Verdict::NO_ROUTE),
         Some(Route::Punt) => return Next::Punt,
         Some(Route::Connected(interface)) => (interface, packet.destination),
         Some(Route::Via(interface, gateway)) => (interface, gateway),
     };
     let Some(egress) = snapshot.interfaces.get(interface.index()) else {
-        return Next::Drop(Verdict::NoRoute);
+        return Next::Drop(Verdict::NO_ROUTE);
     };
     // A directed broadcast is not forwarded (RFC 2644), and there is no neighbour to ask for.
     if hop == packet.destination && egress.broadcasts(hop) {
-        return Next::Drop(Verdict::Martian);
+        return Next::Drop(Verdict::MARTIAN);
     }
     let Some(destination) = snapshot.neighbours.get(&(interface, hop)) else {
         cx.events.resolve(interface, hop, cx.now);
-        return slow_path(cx, packet, Verdict::NoNeighbour);
+        return slow_path(cx, packet, Verdict::NO_NEIGHBOUR);
     };
     let adjacency = Adjacency {
         interface,
@@ -60,7 +60,7 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
         destination: *destination,
         mtu: egress.mtu,
     };
-    output(cx, frame, packet, &adjacency, DestinationNat::default(), Verdict::Routed)
+    output(cx, frame, packet, &adjacency, DestinationNat::default(), Verdict::ROUTED)
 }
 
 /// To the kernel while the rate allows, else dropped for `reason`.
@@ -88,24 +88,24 @@ pub fn output<F: Frame>(
     verdict: Verdict,
 ) -> Next {
     if packet.ttl <= 1 {
-        return answer::error(cx, frame, packet, Error::TimeExceeded, Verdict::TtlExpired);
+        return answer::error(cx, frame, packet, Error::TimeExceeded, Verdict::TTL_EXPIRED);
     }
     if packet.length > adjacency.mtu {
         if packet.dont_fragment {
             let error = Error::FragmentationNeeded { mtu: adjacency.mtu };
-            return answer::error(cx, frame, packet, error, Verdict::TooBig);
+            return answer::error(cx, frame, packet, error, Verdict::TOO_BIG);
         }
         // The kernel does not know virtual addresses.
-        return if verdict == Verdict::Routed {
-            slow_path(cx, packet, Verdict::TooBig)
+        return if verdict == Verdict::ROUTED {
+            slow_path(cx, packet, Verdict::TOO_BIG)
         } else {
-            Next::Drop(Verdict::TooBig)
+            Next::Drop(Verdict::TOO_BIG)
         };
     }
     let up = cx.snapshot.interfaces.get(adjacency.interface.index()).is_some_and(|interface| interface.up)
         && cx.snapshot.ports.get(adjacency.port.index()).is_some_and(|port| port.link_up);
     if !up {
-        return Next::Drop(Verdict::TxDown);
+        return Next::Drop(Verdict::TX_DOWN);
     }
     let change = Change {
         source: None,

@@ -38,17 +38,17 @@ fn ip<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Nex
         ICMP => {
             let l4 = packet.l4();
             if packet.payload() == 0 {
-                return Next::Drop(Verdict::Truncated);
+                return Next::Drop(Verdict::TRUNCATED);
             }
             match contiguous(frame, l4 + 1) {
                 Err(reason) => Next::Drop(reason),
                 Ok(()) if frame.data()[l4] == ECHO_REQUEST => answer::echo(cx, frame, packet),
-                Ok(()) => Next::Drop(Verdict::NoService),
+                Ok(()) => Next::Drop(Verdict::NO_SERVICE),
             }
         }
         TCP => answer::reset(cx, frame, packet),
-        UDP => answer::error(cx, frame, packet, Error::PortUnreachable, Verdict::NoService),
-        _ => answer::error(cx, frame, packet, Error::ProtocolUnreachable, Verdict::NoService),
+        UDP => answer::error(cx, frame, packet, Error::PortUnreachable, Verdict::NO_SERVICE),
+        _ => answer::error(cx, frame, packet, Error::ProtocolUnreachable, Verdict::NO_SERVICE),
     }
 }
 
@@ -70,7 +70,7 @@ fn arp<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     }
     let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index()) else { return Next::Punt };
     if hardware.is_multicast() {
-        return Next::Drop(Verdict::Martian);
+        return Next::Drop(Verdict::MARTIAN);
     }
     body[7] = 2;
     body[18..28].copy_from_slice(&sender);
@@ -79,7 +79,7 @@ fn arp<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     packet.egress = interface.port;
     let link = Link { source: vip.mac, destination: hardware, vlan: interface.vlan };
     match rewrite_l2(frame, packet, &link) {
-        Ok(()) => Next::Transmit(Verdict::ArpReply),
+        Ok(()) => Next::Transmit(Verdict::ARP_REPLY),
         Err(reason) => Next::Drop(reason),
     }
 }

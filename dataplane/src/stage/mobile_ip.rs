@@ -88,16 +88,11 @@ fn examine<F: Frame>(
     packet: &Packet,
 ) -> Result<Request, Verdict> {
     // Classification found it in this snapshot.
-    let vserver = cx.snapshot.vserver(packet.vserver).ok_or(Verdict::NoService)?;
+    let vserver = cx.snapshot.vserver(packet.vserver).ok_or(Verdict::NO_SERVICE)?;
     parse(cx, tags, vserver, frame, packet).inspect_err(|verdict| {
-        let counter = match verdict {
-            Verdict::NotRrq => VserverCounter::NotRrq,
-            Verdict::NoIdentity => VserverCounter::NoKey,
-            Verdict::HaFieldMismatch => VserverCounter::HaFieldMismatch,
-            Verdict::NotLinear => return,
-            _ => VserverCounter::Malformed,
-        };
-        vserver.live.count(cx.worker, counter);
+        if let Some(counter) = VserverCounter::of(*verdict) {
+            vserver.live.count(cx.worker, counter);
+        }
     })
 }
 
@@ -110,13 +105,13 @@ fn parse<F: Frame>(
     packet: &Packet,
 ) -> Result<Request, Verdict> {
     if packet.payload() < UDP_HEADER {
-        return Err(Verdict::UdpLength);
+        return Err(Verdict::UDP_LENGTH);
     }
     contiguous(frame, packet.end())?;
     let udp = &frame.data()[packet.l4()..packet.end()];
     let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
     if !(UDP_HEADER..=udp.len()).contains(&length) {
-        return Err(Verdict::UdpLength);
+        return Err(Verdict::UDP_LENGTH);
     }
     let payload = &udp[UDP_HEADER..length];
     let rrq = mobile_ip::walk(payload)?;
@@ -124,7 +119,7 @@ fn parse<F: Frame>(
         vserver.live.count(cx.worker, VserverCounter::ExtUnknown);
     }
     let wanted = wanted(cx, vserver, rrq.home_agent)?;
-    let key = rrq.key().ok_or(Verdict::NoIdentity)?;
+    let key = rrq.key().ok_or(Verdict::NO_IDENTITY)?;
     let (space, key) = match &key {
         Key::Nai(nai) => (KeySpace::Nai, *nai),
         Key::HomeAddress(home) => {
@@ -153,7 +148,7 @@ fn wanted(cx: &Context<'_>, vserver: &VirtualServer, agent: Ipv4Addr) -> Result<
         return Ok(None);
     }
     match member(cx.snapshot, vserver, agent) {
-        None if vserver.strict_home_agent => Err(Verdict::HaFieldMismatch),
+        None if vserver.strict_home_agent => Err(Verdict::HA_FIELD_MISMATCH),
         real => Ok(real),
     }
 }
@@ -167,15 +162,15 @@ fn member(snapshot: &Snapshot, vserver: &VirtualServer, address: Ipv4Addr) -> Op
 fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, request: &Request) -> Next {
     match handle(cx, frame, packet, request) {
         Outcome::Forward { real, change } => deliver(cx, frame, packet, request, (real, change)),
-        Outcome::NoReal => Next::Drop(Verdict::NoReal),
-        Outcome::Shed => Next::Drop(Verdict::Overload),
+        Outcome::NoReal => Next::Drop(Verdict::NO_REAL),
+        Outcome::Shed => Next::Drop(Verdict::OVERLOAD),
         Outcome::Stale => {
             let newest = cx.published.load();
             let mut cx = cx.with(&newest);
             match handle(&mut cx, frame, packet, request) {
                 Outcome::Forward { real, change } => deliver(&mut cx, frame, packet, request, (real, change)),
-                Outcome::Shed => Next::Drop(Verdict::Overload),
-                Outcome::NoReal | Outcome::Stale => Next::Drop(Verdict::NoReal),
+                Outcome::Shed => Next::Drop(Verdict::OVERLOAD),
+                Outcome::NoReal | Outcome::Stale => Next::Drop(Verdict::NO_REAL),
             }
         }
     }
@@ -201,7 +196,7 @@ pub(super) fn deliver<F: Frame>(
 ) -> Next {
     match cx.snapshot.real(id) {
         Some(real) => forward(cx, frame, packet, request, real, change),
-        None => Next::Drop(Verdict::NoReal),
+        None => Next::Drop(Verdict::NO_REAL),
     }
 }
 
@@ -231,13 +226,13 @@ fn forward<F: Frame>(
     if let Some(verdict) = fast_path::send_to(snapshot, frame, packet, real) {
         return Next::Transmit(verdict);
     }
-    let Some(adjacency) = &real.adjacency else { return Next::Drop(Verdict::NoAdjacency) };
+    let Some(adjacency) = &real.adjacency else { return Next::Drop(Verdict::NO_ADJACENCY) };
     let directed = snapshot.farm(real.farm).is_some_and(|farm| farm.nat_server);
     if directed {
         let nat = DestinationNat { destination: Some(real.address), port: real.port };
-        output(cx, frame, packet, adjacency, nat, Verdict::SlbDirected)
+        output(cx, frame, packet, adjacency, nat, Verdict::SLB_DIRECTED)
     } else {
-        output(cx, frame, packet, adjacency, DestinationNat::default(), Verdict::SlbDispatched)
+        output(cx, frame, packet, adjacency, DestinationNat::default(), Verdict::SLB_DISPATCHED)
     }
 }
 

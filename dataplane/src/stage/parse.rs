@@ -38,7 +38,7 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
 
 fn frame_next<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Result<Next, Verdict> {
     let snapshot = cx.snapshot;
-    let header: [u8; ETHERNET] = *first(frame, ETHERNET)?.first_chunk().ok_or(Verdict::Truncated)?;
+    let header: [u8; ETHERNET] = *first(frame, ETHERNET)?.first_chunk().ok_or(Verdict::TRUNCATED)?;
     let mut ethertype = u16::from_be_bytes([header[12], header[13]]);
     let mut vlan = frame.stripped_vlan().map(|tci| tci & VLAN_MASK);
     packet.l3 = ETHERNET as u16;
@@ -49,28 +49,28 @@ fn frame_next<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) ->
         packet.l3 += TAG as u16;
     }
     // VLAN 0 carries a priority only (IEEE 802.1Q, 9.6).
-    let interface = find(snapshot, cx, vlan.filter(|vlan| *vlan != 0)).ok_or(Verdict::UnknownVlan)?;
+    let interface = find(snapshot, cx, vlan.filter(|vlan| *vlan != 0)).ok_or(Verdict::UNKNOWN_VLAN)?;
     packet.interface = interface.id;
     packet.ethertype = ethertype;
     if !interface.up {
-        return Err(Verdict::InterfaceDown);
+        return Err(Verdict::INTERFACE_DOWN);
     }
     let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, _, _] = header;
     let (destination, source) = (MacAddr([d0, d1, d2, d3, d4, d5]), MacAddr([s0, s1, s2, s3, s4, s5]));
     if source == interface.mac {
-        return Err(Verdict::OwnFrame);
+        return Err(Verdict::OWN_FRAME);
     }
     packet.group = destination.is_multicast();
     if destination != interface.mac
         && !packet.group
         && !snapshot.vips.values().any(|vip| vip.mac == destination)
     {
-        return Err(Verdict::NotForUs);
+        return Err(Verdict::NOT_FOR_US);
     }
     match ethertype {
         IPV4 => ipv4(frame, packet),
         ARP => Ok(Next::Local),
-        DOT1Q | DOT1AD | 0..TYPES => Err(Verdict::UnknownEthertype),
+        DOT1Q | DOT1AD | 0..TYPES => Err(Verdict::UNKNOWN_ETHERTYPE),
         _ => Ok(Next::Punt),
     }
 }
@@ -88,10 +88,10 @@ fn find<'a>(snapshot: &'a Snapshot, cx: &Context<'_>, vlan: Option<u16>) -> Opti
 fn first<F: Frame>(frame: &mut F, need: usize) -> Result<&[u8], Verdict> {
     if frame.data().len() < need {
         if frame.total_len() < need {
-            return Err(Verdict::Truncated);
+            return Err(Verdict::TRUNCATED);
         }
         if !frame.linearize() {
-            return Err(Verdict::NotLinear);
+            return Err(Verdict::NOT_LINEAR);
         }
     }
     Ok(frame.data())
@@ -100,7 +100,7 @@ fn first<F: Frame>(frame: &mut F, need: usize) -> Result<&[u8], Verdict> {
 /// Makes sure that the first `need` bytes lie in one piece.
 ///
 /// # Errors
-/// [`Verdict::Truncated`] if there are fewer, [`Verdict::NotLinear`] if they cannot be made one piece.
+/// [`Verdict::TRUNCATED`] if there are fewer, [`Verdict::NOT_LINEAR`] if they cannot be made one piece.
 pub fn contiguous<F: Frame>(frame: &mut F, need: usize) -> Result<(), Verdict> {
     first(frame, need).map(|_| ())
 }
@@ -111,20 +111,20 @@ fn ipv4<F: Frame>(frame: &mut F, packet: &mut Packet) -> Result<Next, Verdict> {
     let total = frame.total_len();
     let ip_ok = frame.ip_checksum_ok();
     let header: [u8; IP_HEADER] =
-        *first(frame, l3 + IP_HEADER)?[l3..].first_chunk().ok_or(Verdict::Truncated)?;
+        *first(frame, l3 + IP_HEADER)?[l3..].first_chunk().ok_or(Verdict::TRUNCATED)?;
     let words = header[0] & 0x0f;
     packet.header = u16::from(words) * 4;
     packet.length = u16::from_be_bytes([header[2], header[3]]);
     if header[0] >> 4 != 4 || words < 5 || packet.length < packet.header {
-        return Err(Verdict::BadIpHeader);
+        return Err(Verdict::BAD_IP_HEADER);
     }
     if packet.end() > total {
-        return Err(Verdict::Truncated);
+        return Err(Verdict::TRUNCATED);
     }
     let l4 = packet.l4();
     let bytes = first(frame, l4)?;
     if !ip_ok.unwrap_or_else(|| checksum::verify(&bytes[l3..l4])) {
-        return Err(Verdict::BadIpHeader);
+        return Err(Verdict::BAD_IP_HEADER);
     }
     let flags = u16::from_be_bytes([header[6], header[7]]);
     packet.dont_fragment = flags & 0x4000 != 0;

@@ -21,7 +21,7 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>, ring: &mut FrameSen
 
 fn punt<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &Packet, ring: &mut FrameSender) -> Verdict {
     if !frame.linearize() {
-        return Verdict::NotLinear;
+        return Verdict::NOT_LINEAR;
     }
     if usize::from(packet.l3) > ETHERNET {
         frame.data_mut().copy_within(..12, TAG);
@@ -32,5 +32,5 @@ fn punt<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &Packet, ring: &mut F
     {
         frame.data_mut()[..6].copy_from_slice(&interface.mac.0);
     }
-    if ring.send(packet.interface, frame.data()) { Verdict::Punted } else { Verdict::PuntFull }
+    if ring.send(packet.interface, frame.data()) { Verdict::PUNTED } else { Verdict::PUNT_FULL }
 }

@@ -84,7 +84,7 @@ pub fn push<Q: PortQueue>(
 ) {
     let (Some(queue), Some(outbox)) = (queues.get_mut(port.index()), outboxes.get_mut(port.index())) else {
         match verdict {
-            Some(_) => counts.end(Verdict::TxDown),
+            Some(_) => counts.end(Verdict::TX_DOWN),
             None => counts.inject_refused += 1,
         }
         return;
@@ -123,7 +123,7 @@ pub fn flush<Q: PortQueue>(queue: &mut Q, outbox: &mut Outbox<Q::Frame>, counts:
     outbox.frames.clear();
     for (verdict, _) in outbox.tags.drain(..) {
         match verdict {
-            Some(_) => counts.end(Verdict::TxFull),
+            Some(_) => counts.end(Verdict::TX_FULL),
             None => counts.inject_tx_full += 1,
         }
     }

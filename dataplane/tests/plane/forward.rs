@@ -24,14 +24,14 @@ fn a_routed_packet_loses_one_hop_and_nothing_else() {
     let mut harness = Harness::new(1);
     let frame = from_agent(INSIDE).udp(7, 9, b"some payload of odd length.");
     let (verdict, sent) = one(&mut harness, 1, &frame);
-    assert_eq!(verdict, Verdict::Routed);
+    assert_eq!(verdict, Verdict::ROUTED);
     let mut wanted = from_agent(INSIDE).ttl(63).mac(agent_mac(52));
     wanted.source = MAC0;
     assert_eq!(sent, [wanted.udp(7, 9, b"some payload of odd length.")]);
     let back = from_inside([192, 168, 5, 5]).udp(7, 9, b"through a gateway");
     let (verdict, sent) = one(&mut harness, 0, &back);
     let seen = see(&sent[0]);
-    assert_eq!((verdict, seen.source, seen.destination), (Verdict::Routed, MAC1, AGENT_MAC));
+    assert_eq!((verdict, seen.source, seen.destination), (Verdict::ROUTED, MAC1, AGENT_MAC));
     assert_eq!(seen.to(), Ipv4Addr::new(192, 168, 5, 5));
 }
 
@@ -61,7 +61,7 @@ fn options_are_forwarded_untouched_but_source_routes_are_not() {
     let mut harness = Harness::new(1);
     let record_route = [7, 7, 4, 0, 0, 0, 0, 0];
     let (verdict, sent) = one(&mut harness, 1, &from_agent(INSIDE).options(record_route).udp(1, 2, &[1; 9]));
-    assert_eq!(verdict, Verdict::Routed);
+    assert_eq!(verdict, Verdict::ROUTED);
     assert_eq!(see(&sent[0]).ip.options.as_slice(), record_route);
     for options in [
         [131, 7, 4, 10, 1, 1, 1, 0],
@@ -72,7 +72,7 @@ fn options_are_forwarded_untouched_but_source_routes_are_not() {
     ] {
         for to in [INSIDE, dataplane::harness::DISPATCHED] {
             let (verdict, sent) = one(&mut harness, 1, &from_agent(to).options(options).udp(1, 2, &[]));
-            assert_eq!((verdict, sent.len()), (Verdict::IpOption, 0), "{options:?}");
+            assert_eq!((verdict, sent.len()), (Verdict::IP_OPTION, 0), "{options:?}");
         }
     }
 }
@@ -84,7 +84,7 @@ fn the_last_hop_is_told_to_the_sender() {
         let frame = from_agent(INSIDE).ttl(ttl).udp(33434, 33434, &[1; 31]);
         let (verdict, sent) = one(&mut harness, 1, &frame);
         let error = see(&sent[0]);
-        assert_eq!((verdict, error.from(), error.to()), (Verdict::IcmpError, [15, 1, 1, 1].into(), AGENT));
+        assert_eq!((verdict, error.from(), error.to()), (Verdict::ICMP_ERROR, [15, 1, 1, 1].into(), AGENT));
         assert_eq!((error.source, error.destination), (MAC1, AGENT_MAC));
         assert_eq!(error.icmp(), Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit));
         assert_eq!(error.payload, frame[14..], "the packet as it came");
@@ -99,22 +99,22 @@ fn no_route_and_too_big_are_told_to_the_sender() {
     let lost = from_agent([8, 8, 8, 8].into()).vlan(15).udp(1, 2, &[3; 1000]);
     let (verdict, sent) = one(&mut harness, 1, &lost);
     let error = see(&sent[0]);
-    assert_eq!((verdict, error.vlan, error.ip.total_len), (Verdict::IcmpError, Some(15), 576));
+    assert_eq!((verdict, error.vlan, error.ip.total_len), (Verdict::ICMP_ERROR, Some(15), 576));
     assert_eq!(error.from(), Ipv4Addr::new(10, 15, 0, 1));
     assert_eq!(error.icmp(), Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Network));
     assert_eq!(error.payload, lost[18..18 + 548]);
     harness.change(|snapshot| snapshot.interfaces[0].mtu = 1000);
     let big = |size, df| from_agent(INSIDE).dont_fragment(df).udp(1, 2, &vec![3; size]);
     let (verdict, sent) = one(&mut harness, 1, &big(973, true));
-    assert_eq!(verdict, Verdict::IcmpError);
+    assert_eq!(verdict, Verdict::ICMP_ERROR);
     assert_eq!(
         see(&sent[0]).icmp(),
         Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1000 })
     );
-    assert_eq!(one(&mut harness, 1, &big(973, false)), (Verdict::Punted, vec![]), "the kernel fragments");
+    assert_eq!(one(&mut harness, 1, &big(973, false)), (Verdict::PUNTED, vec![]), "the kernel fragments");
     let flood = (0..300).map(|_| one(&mut harness, 1, &big(973, false)).0);
-    assert_eq!(flood.filter(|verdict| *verdict == Verdict::TooBig).count(), 101, "199 more were punted");
-    assert_eq!(one(&mut harness, 1, &big(972, true)).0, Verdict::Routed);
+    assert_eq!(flood.filter(|verdict| *verdict == Verdict::TOO_BIG).count(), 101, "199 more were punted");
+    assert_eq!(one(&mut harness, 1, &big(972, true)).0, Verdict::ROUTED);
 }
 
 #[test]
@@ -133,11 +133,11 @@ fn a_neighbour_that_is_not_resolved_is_asked_for_once_a_second() {
     let mut harness = Harness::new(1);
     let frame = from_agent([10, 1, 1, 99].into()).udp(1, 2, &[]);
     let expired = from_agent([10, 1, 1, 99].into()).ttl(1).udp(1, 2, &[]);
-    assert_eq!(one(&mut harness, 1, &expired).0, Verdict::NoNeighbour);
+    assert_eq!(one(&mut harness, 1, &expired).0, Verdict::NO_NEIGHBOUR);
     for _ in 0..200 {
-        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Punted, vec![]), "the kernel holds it");
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::PUNTED, vec![]), "the kernel holds it");
     }
-    assert_eq!(one(&mut harness, 1, &frame), (Verdict::NoNeighbour, vec![]), "at a bounded rate");
+    assert_eq!(one(&mut harness, 1, &frame), (Verdict::NO_NEIGHBOUR, vec![]), "at a bounded rate");
     let mut asked = || match harness.control.events[0].pop() {
         Ok(Event::Resolve { interface, address }) => Some((interface, address)),
         _ => None,
@@ -153,8 +153,8 @@ fn a_neighbour_that_is_not_resolved_is_asked_for_once_a_second() {
 fn routes_may_discard_or_belong_to_the_kernel() {
     let mut harness = Harness::new(1);
     let to = |a, b, c, d| from_agent([a, b, c, d].into()).udp(1, 2, &[]);
-    assert_eq!(one(&mut harness, 1, &to(192, 168, 66, 1)), (Verdict::NoRoute, vec![]));
-    assert_eq!(one(&mut harness, 1, &to(192, 168, 77, 1)).0, Verdict::Punted);
+    assert_eq!(one(&mut harness, 1, &to(192, 168, 66, 1)), (Verdict::NO_ROUTE, vec![]));
+    assert_eq!(one(&mut harness, 1, &to(192, 168, 77, 1)).0, Verdict::PUNTED);
     assert_eq!(punted(&mut harness), Some((INTERFACES[1], to(192, 168, 77, 1))));
 }
 
@@ -163,17 +163,17 @@ fn martians_and_group_frames_are_not_forwarded() {
     let mut harness = Harness::new(1);
     for source in [[0, 0, 0, 1], [127, 0, 0, 1], [169, 254, 1, 1], [224, 0, 0, 5], [240, 0, 0, 1], [255; 4]] {
         let frame = from_agent(INSIDE).source_ip(source).udp(1, 2, &[]);
-        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Martian, vec![]), "{source:?}");
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::MARTIAN, vec![]), "{source:?}");
     }
     for destination in [[0, 0, 0, 1], [127, 0, 0, 1], [169, 254, 1, 1], [240, 0, 0, 1]] {
         let frame = from_agent(destination.into()).udp(1, 2, &[]);
-        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Martian, "{destination:?}");
+        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::MARTIAN, "{destination:?}");
     }
     let directed = from_agent([10, 1, 1, 255].into()).udp(1, 2, &[]);
-    assert_eq!(one(&mut harness, 1, &directed).0, Verdict::Martian, "a directed broadcast");
+    assert_eq!(one(&mut harness, 1, &directed).0, Verdict::MARTIAN, "a directed broadcast");
     assert!(harness.control.events[0].pop().is_err(), "nobody is asked for it");
     let group = from_agent(INSIDE).mac(MacAddr::BROADCAST).udp(1, 2, &[]);
-    assert_eq!(one(&mut harness, 1, &group).0, Verdict::Martian);
+    assert_eq!(one(&mut harness, 1, &group).0, Verdict::MARTIAN);
 }
 
 #[test]
@@ -181,20 +181,20 @@ fn a_port_that_is_down_or_full_has_its_verdict() {
     let mut harness = Harness::new(1);
     let frame = from_agent(INSIDE).udp(1, 2, &[]);
     harness.change(|snapshot| snapshot.ports[0].link_up = false);
-    assert_eq!(one(&mut harness, 1, &frame), (Verdict::TxDown, vec![]));
+    assert_eq!(one(&mut harness, 1, &frame), (Verdict::TX_DOWN, vec![]));
     harness.change(|snapshot| {
         snapshot.ports[0].link_up = true;
         snapshot.interfaces[0].up = false;
     });
-    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::TxDown);
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::TX_DOWN);
     harness.change(|snapshot| snapshot.interfaces[0].up = true);
     harness.wire.set_link(PortId(0), false);
     assert_eq!(
         one(&mut harness, 1, &frame),
-        (Verdict::TxFull, vec![]),
+        (Verdict::TX_FULL, vec![]),
         "the device refuses before control knows"
     );
     assert_eq!(harness.control.stats[0].ports[0].tx_full.load(std::sync::atomic::Ordering::Relaxed), 1);
     harness.wire.set_link(PortId(0), true);
-    assert_eq!(one(&mut harness, 1, &pad(frame)).0, Verdict::Routed);
+    assert_eq!(one(&mut harness, 1, &pad(frame)).0, Verdict::ROUTED);
 }

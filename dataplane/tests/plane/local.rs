@@ -37,7 +37,7 @@ fn arp_for_a_virtual_address_is_answered_with_its_mac_on_its_interface_only() {
     for (vip, mac) in [(DISPATCHED, MAC0), (DIRECTED, VIRTUAL_MAC)] {
         for sender in [[10, 1, 1, 51], [0, 0, 0, 0]] {
             let (verdict, sent) = one(&mut harness, 0, &arp(ArpOperation::REQUEST, sender, vip));
-            assert_eq!((verdict, sent.len(), sent[0].len()), (Verdict::ArpReply, 1, 60));
+            assert_eq!((verdict, sent.len(), sent[0].len()), (Verdict::ARP_REPLY, 1, 60));
             assert_eq!(sent[0][..14], [&ASKER.0[..], &mac.0, &[8, 6]].concat());
             let reply = ArpPacket::from_slice(&sent[0][14..]).unwrap();
             assert_eq!(reply.operation, ArpOperation::REPLY);
@@ -46,7 +46,7 @@ fn arp_for_a_virtual_address_is_answered_with_its_mac_on_its_interface_only() {
             assert_eq!(reply.target_hw_addr(), ASKER.0);
             assert_eq!(reply.target_protocol_addr(), sender);
         }
-        assert_eq!(one(&mut harness, 1, &arp(ArpOperation::REQUEST, [15, 1, 1, 9], vip)).0, Verdict::Punted);
+        assert_eq!(one(&mut harness, 1, &arp(ArpOperation::REQUEST, [15, 1, 1, 9], vip)).0, Verdict::PUNTED);
     }
 }
 
@@ -59,13 +59,13 @@ fn other_arp_is_the_kernels() {
         arp(ArpOperation::REQUEST, DISPATCHED.octets(), DISPATCHED),
     ] {
         let (verdict, sent) = one(&mut harness, 0, &frame);
-        assert_eq!((verdict, sent.len()), (Verdict::Punted, 0));
+        assert_eq!((verdict, sent.len()), (Verdict::PUNTED, 0));
         assert_eq!(punted(&mut harness), Some((INTERFACES[0], frame)));
     }
     let mut group = arp(ArpOperation::REQUEST, [10, 1, 1, 51], DISPATCHED);
     group[22] |= 1;
-    assert_eq!(one(&mut harness, 0, &group).0, Verdict::Martian);
-    assert_eq!(one(&mut harness, 0, &group[..41]).0, Verdict::Truncated);
+    assert_eq!(one(&mut harness, 0, &group).0, Verdict::MARTIAN);
+    assert_eq!(one(&mut harness, 0, &group[..41]).0, Verdict::TRUNCATED);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn arp_on_a_vlan_is_answered_with_the_tag() {
     let mut request = arp(ArpOperation::REQUEST, [10, 15, 0, 9], DISPATCHED);
     request.splice(12..12, [0x81, 0, 0x20, 15]);
     let (verdict, sent) = one(&mut harness, 1, &request);
-    assert_eq!((verdict, &sent[0][12..18]), (Verdict::ArpReply, &[0x81, 0, 0, 15, 8, 6][..]));
+    assert_eq!((verdict, &sent[0][12..18]), (Verdict::ARP_REPLY, &[0x81, 0, 0, 15, 8, 6][..]));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn echo_is_answered_whatever_its_size_and_options() {
             }
             let frame = pad(build.clone().icmp(Icmpv4Type::EchoRequest(header), &payload));
             let (verdict, sent) = one(&mut harness, 1, &frame);
-            assert_eq!((verdict, sent.len()), (Verdict::EchoReply, 1), "{size}");
+            assert_eq!((verdict, sent.len()), (Verdict::ECHO_REPLY, 1), "{size}");
             let reply = see(&sent[0]);
             assert_eq!((reply.source, reply.destination, reply.vlan), (MAC1, AGENT_MAC, None));
             assert_eq!((reply.from(), reply.to()), (DISPATCHED, AGENT));
@@ -126,7 +126,7 @@ fn what_no_virtual_server_serves_is_refused_as_a_host_does() {
     let frame = from_agent(DISPATCHED).udp(5000, 53, b"who is it");
     let (verdict, sent) = one(&mut harness, 1, &frame);
     let error = see(&sent[0]);
-    assert_eq!((verdict, error.from(), error.to()), (Verdict::IcmpError, DISPATCHED, AGENT));
+    assert_eq!((verdict, error.from(), error.to()), (Verdict::ICMP_ERROR, DISPATCHED, AGENT));
     assert!(matches!(
         error.icmp(),
         Icmpv4Type::DestinationUnreachable(etherparse::icmpv4::DestUnreachableHeader::Port)
@@ -134,17 +134,17 @@ fn what_no_virtual_server_serves_is_refused_as_a_host_does() {
     assert_eq!(error.payload, frame[14..]);
     let gre = from_agent(DISPATCHED).ip(IpNumber::GRE, &[9; 24]);
     let (verdict, sent) = one(&mut harness, 1, &gre);
-    assert_eq!(verdict, Verdict::IcmpError);
+    assert_eq!(verdict, Verdict::ICMP_ERROR);
     assert!(matches!(
         see(&sent[0]).icmp(),
         Icmpv4Type::DestinationUnreachable(etherparse::icmpv4::DestUnreachableHeader::Protocol)
     ));
     let info = from_agent(DISPATCHED).ip(IpNumber::ICMP, &[13, 0, 0xf2, 0xff, 0, 0, 0, 0]);
-    assert_eq!(one(&mut harness, 1, &info).0, Verdict::NoService);
-    assert_eq!(one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::ICMP, &[])).0, Verdict::Truncated);
+    assert_eq!(one(&mut harness, 1, &info).0, Verdict::NO_SERVICE);
+    assert_eq!(one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::ICMP, &[])).0, Verdict::TRUNCATED);
     assert_eq!(
         one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::ICMP, &[8, 0, 0])).0,
-        Verdict::Truncated
+        Verdict::TRUNCATED
     );
 }
 
@@ -175,7 +175,7 @@ fn tcp_is_reset_by_the_rules_of_rfc_793() {
         let frame = pad(build.tcp(header, &vec![1; payload]));
         let (verdict, sent) = one(&mut harness, 1, &frame);
         let reset = see(&sent[0]);
-        assert_eq!((verdict, reset.from(), reset.to()), (Verdict::TcpReset, DISPATCHED, AGENT), "{flags}");
+        assert_eq!((verdict, reset.from(), reset.to()), (Verdict::TCP_RESET, DISPATCHED, AGENT), "{flags}");
         let Some(TransportHeader::Tcp(tcp)) = reset.transport else { panic!("not TCP") };
         assert_eq!((tcp.source_port, tcp.destination_port), (80, 40000));
         assert!(tcp.rst && !tcp.syn && !tcp.fin && reset.payload.is_empty());
@@ -186,10 +186,10 @@ fn tcp_is_reset_by_the_rules_of_rfc_793() {
             "{flags}"
         );
     }
-    assert_eq!(one(&mut harness, 1, &from_agent(DISPATCHED).tcp(tcp("R", 0), &[])).0, Verdict::NoService);
+    assert_eq!(one(&mut harness, 1, &from_agent(DISPATCHED).tcp(tcp("R", 0), &[])).0, Verdict::NO_SERVICE);
     assert_eq!(
         one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::TCP, &[0; 19])).0,
-        Verdict::Truncated
+        Verdict::TRUNCATED
     );
     let tagged = from_agent(DISPATCHED).vlan(15).tcp(tcp("S", 0), &[]);
     assert_eq!(see(&one(&mut harness, 1, &tagged).1[0]).vlan, Some(15));
@@ -200,14 +200,14 @@ fn fragments_and_group_frames_to_a_virtual_address_are_dropped() {
     let mut harness = Harness::new(1);
     for (offset, more) in [(0, true), (100, false), (100, true)] {
         let frame = from_agent(DISPATCHED).fragment(offset, more).udp(434, 434, &[0; 40]);
-        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Fragment, vec![]));
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::FRAGMENT, vec![]));
     }
     for source in [[0, 0, 0, 0], [127, 0, 0, 1], [224, 0, 0, 1], [255; 4]] {
         let frame = from_agent(DISPATCHED).source_ip(source).udp(434, 434, &[0; 40]);
-        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Martian, vec![]), "{source:?}");
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::MARTIAN, vec![]), "{source:?}");
     }
     let group = from_agent(DISPATCHED).mac(MacAddr::BROADCAST).udp(434, 434, &[0; 40]);
-    assert_eq!(one(&mut harness, 1, &group).0, Verdict::Martian);
+    assert_eq!(one(&mut harness, 1, &group).0, Verdict::MARTIAN);
 }
 
 #[test]
@@ -220,12 +220,12 @@ fn everything_for_the_host_reaches_the_kernel_as_it_came() {
     let subnet = from_agent([15, 1, 1, 255].into()).mac(MacAddr::BROADCAST);
     for build in [own, elsewhere, multicast, broadcast, subnet] {
         let frame = build.clone().ttl(1).udp(68, 67, &[5; 40]);
-        assert_eq!(one(&mut harness, 1, &frame), (Verdict::Punted, vec![]));
+        assert_eq!(one(&mut harness, 1, &frame), (Verdict::PUNTED, vec![]));
         assert_eq!(punted(&mut harness), Some((INTERFACES[1], frame)));
     }
     let fragment = from_agent([15, 1, 1, 1].into()).fragment(0, true).udp(68, 67, &[5; 40]);
-    assert_eq!(one(&mut harness, 1, &fragment).0, Verdict::Punted, "the kernel reassembles");
+    assert_eq!(one(&mut harness, 1, &fragment).0, Verdict::PUNTED, "the kernel reassembles");
     harness.wire.feed_segmented(PortId(1), 0, &fragment, 60, false);
     harness.run();
-    assert_eq!(harness.control.stats[0].verdict(Verdict::NotLinear), 1);
+    assert_eq!(harness.control.stats[0].verdict(Verdict::NOT_LINEAR), 1);
 }

@@ -65,7 +65,7 @@ fn dispatched_mode_changes_the_link_and_the_time_to_live_only() {
     let mut harness = Harness::new(1);
     let frame = link(MAC1, AGENT_MAC, &packet("PKT-01"));
     let (verdict, sent) = one(&mut harness, 1, &frame);
-    assert_eq!(verdict, Verdict::SlbDispatched);
+    assert_eq!(verdict, Verdict::SLB_DISPATCHED);
     assert_eq!(sent, [link(agent_mac(51), MAC0, &packet("PKT-03"))]);
     see(&sent[0]);
 }
@@ -77,7 +77,7 @@ fn directed_mode_changes_destination_and_checksums_as_well() {
         snapshot.farms[0].as_mut().unwrap().nat_server = true;
     });
     let (verdict, sent) = one(&mut harness, 1, &link(MAC1, AGENT_MAC, &packet("PKT-01")));
-    assert_eq!(verdict, Verdict::SlbDirected);
+    assert_eq!(verdict, Verdict::SLB_DIRECTED);
     assert_eq!(sent, [link(agent_mac(51), MAC0, &packet("PKT-02"))]);
 }
 
@@ -92,7 +92,7 @@ fn directed_mode_with_a_port_onto_a_vlan() {
         }
         let (verdict, sent) = one(&mut harness, 1, &frame);
         let seen = see(&sent[0]);
-        assert_eq!((verdict, seen.vlan), (Verdict::SlbDirected, Some(15)));
+        assert_eq!((verdict, seen.vlan), (Verdict::SLB_DIRECTED, Some(15)));
         assert_eq!((seen.source, seen.destination), (MAC1, agent_mac(9)));
         assert_eq!((seen.from(), seen.to()), (AGENT, Ipv4Addr::new(10, 15, 0, 9)));
         assert_eq!((seen.udp().source_port, seen.udp().destination_port), (434, 8434));
@@ -107,7 +107,7 @@ fn requests_on_a_vlan_leave_without_its_tag() {
     let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).vlan(15).udp(434, 434, &rrq("user@example.com"));
     let (verdict, sent) = one(&mut harness, 1, &frame);
-    assert_eq!(verdict, Verdict::SlbDispatched);
+    assert_eq!(verdict, Verdict::SLB_DISPATCHED);
     let seen = see(&sent[0]);
     assert_eq!((seen.vlan, seen.to(), seen.destination), (None, DISPATCHED, agent_mac(51)));
 }
@@ -123,7 +123,7 @@ fn every_vector_has_its_verdict_and_counter() {
         let frame = from_agent(DISPATCHED).source_ip(source).udp(port.parse().unwrap(), 434, &payload);
         let (verdict, sent) = one(&mut harness, 1, &pad(frame));
         if wanted == "forward" {
-            assert_eq!((verdict, see(&sent[0]).payload), (Verdict::SlbDispatched, payload), "{name}");
+            assert_eq!((verdict, see(&sent[0]).payload), (Verdict::SLB_DISPATCHED, payload), "{name}");
         } else {
             assert_eq!((verdict.name(), sent.len()), (wanted, 0), "{name}");
         }
@@ -150,20 +150,20 @@ fn the_home_agent_field_may_name_a_real_or_in_strict_mode_nobody_else() {
         let (verdict, sent) = one(harness, 1, &frame);
         (verdict, sent.first().map(|frame| see(frame).destination))
     };
-    assert_eq!(host(&mut harness, "a", [10, 1, 1, 53]), (Verdict::SlbDispatched, Some(agent_mac(53))));
-    assert_eq!(host(&mut harness, "b", [10, 1, 1, 52]), (Verdict::SlbDispatched, Some(agent_mac(52))));
-    assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::SlbDispatched, Some(agent_mac(51))));
+    assert_eq!(host(&mut harness, "a", [10, 1, 1, 53]), (Verdict::SLB_DISPATCHED, Some(agent_mac(53))));
+    assert_eq!(host(&mut harness, "b", [10, 1, 1, 52]), (Verdict::SLB_DISPATCHED, Some(agent_mac(52))));
+    assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::SLB_DISPATCHED, Some(agent_mac(51))));
     assert_eq!(counter(&harness, 0, VserverCounter::HaFieldSet), 3);
     harness.change(|snapshot| snapshot.vservers[0].as_mut().unwrap().strict_home_agent = true);
-    assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::HaFieldMismatch, None));
+    assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::HA_FIELD_MISMATCH, None));
     assert_eq!(counter(&harness, 0, VserverCounter::HaFieldMismatch), 1);
     assert_eq!(
         host(&mut harness, "d", [10, 15, 0, 9]),
-        (Verdict::HaFieldMismatch, None),
+        (Verdict::HA_FIELD_MISMATCH, None),
         "a real of another farm"
     );
     for agent in [[0; 4], [255; 4], [10, 1, 1, 10], [10, 1, 1, 51]] {
-        assert_eq!(host(&mut harness, "e", agent).0, Verdict::SlbDispatched, "{agent:?}");
+        assert_eq!(host(&mut harness, "e", agent).0, Verdict::SLB_DISPATCHED, "{agent:?}");
     }
 }
 
@@ -174,11 +174,11 @@ fn udp_lengths_must_fit() {
     for length in [0_u16, 7, 8 + 24 + 6 + 1, u16::MAX] {
         let mut frame = sound.clone();
         frame[38..40].copy_from_slice(&length.to_be_bytes());
-        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::UdpLength, "{length}");
+        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::UDP_LENGTH, "{length}");
     }
     for bytes in 0..8 {
         let frame = from_agent(DISPATCHED).ip(IpNumber::UDP, &[1, 0xb2, 1, 0xb2, 0, 8, 0, 0][..bytes]);
-        assert_eq!(one(&mut harness, 1, &pad(frame)).0, Verdict::UdpLength, "{bytes}");
+        assert_eq!(one(&mut harness, 1, &pad(frame)).0, Verdict::UDP_LENGTH, "{bytes}");
     }
     assert_eq!(
         counter(&harness, 0, VserverCounter::Malformed),
@@ -189,7 +189,7 @@ fn udp_lengths_must_fit() {
     short[38..40].copy_from_slice(&32_u16.to_be_bytes());
     assert_eq!(
         one(&mut harness, 1, &short).0,
-        Verdict::NoIdentity,
+        Verdict::NO_IDENTITY,
         "what lies behind the UDP length is not read"
     );
 }
@@ -208,17 +208,17 @@ fn clients_decide_which_virtual_server_takes_a_request() {
     let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
     assert_eq!(
         one(&mut harness, 1, &frame).0,
-        Verdict::SlbDirected,
+        Verdict::SLB_DIRECTED,
         "the next one in the order of the configuration"
     );
     let any_port = from_agent(DISPATCHED).udp(434, 999, &rrq("user"));
-    assert_eq!(one(&mut harness, 1, &any_port).0, Verdict::SlbDirected);
+    assert_eq!(one(&mut harness, 1, &any_port).0, Verdict::SLB_DIRECTED);
     harness.change(|snapshot| {
         snapshot.vservers[2].as_mut().unwrap().clients = vec![rule("16.0.0.0/8", false)];
     });
-    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Punted, "routed like any packet");
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::PUNTED, "routed like any packet");
     let elsewhere = from_agent(DISPATCHED).source_ip([16, 0, 0, 1]).udp(434, 434, &rrq("user"));
-    assert_eq!(one(&mut harness, 1, &elsewhere).0, Verdict::SlbDispatched);
+    assert_eq!(one(&mut harness, 1, &elsewhere).0, Verdict::SLB_DISPATCHED);
 }
 
 fn dataplane_vserver(
@@ -238,7 +238,7 @@ fn the_last_hop_and_the_largest_packet() {
     let error = see(&sent[0]);
     assert_eq!(
         (verdict, error.icmp()),
-        (Verdict::IcmpError, Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit),)
+        (Verdict::ICMP_ERROR, Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit),)
     );
     assert_eq!(error.payload, frame[14..]);
     harness.change(|snapshot| {
@@ -252,32 +252,32 @@ fn the_last_hop_and_the_largest_packet() {
     assert_eq!(
         (verdict, see(&sent[0]).icmp()),
         (
-            Verdict::IcmpError,
+            Verdict::ICMP_ERROR,
             Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::FragmentationNeeded {
                 next_hop_mtu: 57
             }),
         )
     );
-    assert_eq!(one(&mut harness, 1, &big(false)), (Verdict::TooBig, vec![]));
+    assert_eq!(one(&mut harness, 1, &big(false)), (Verdict::TOO_BIG, vec![]));
 }
 
 #[test]
 fn without_a_real_or_its_mac_requests_are_dropped() {
     let mut harness = Harness::new(1);
     let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
-    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::SlbDispatched);
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::SLB_DISPATCHED);
     harness.change(|snapshot| {
         for real in snapshot.reals.iter_mut().flatten() {
             real.adjacency = None;
         }
     });
-    assert_eq!(one(&mut harness, 1, &frame), (Verdict::NoAdjacency, vec![]));
+    assert_eq!(one(&mut harness, 1, &frame), (Verdict::NO_ADJACENCY, vec![]));
     let snapshot = harness.control.snapshot.load_full();
     for real in snapshot.reals.iter().flatten() {
         real.live.set_in_service(false);
     }
     let other = from_agent(DISPATCHED).udp(434, 434, &rrq("other"));
-    assert_eq!(one(&mut harness, 1, &other), (Verdict::NoReal, vec![]));
+    assert_eq!(one(&mut harness, 1, &other), (Verdict::NO_REAL, vec![]));
     assert_eq!(counter(&harness, 0, VserverCounter::NoReal), 1);
     assert!(punted(&mut harness).is_none());
 }
@@ -295,7 +295,7 @@ fn a_request_in_segments_is_read_whole() {
         harness.wire.feed_segmented(PortId(1), 0, &frame, first, false);
     }
     harness.run();
-    assert_eq!(harness.control.stats[0].verdict(Verdict::NotLinear), 4);
+    assert_eq!(harness.control.stats[0].verdict(Verdict::NOT_LINEAR), 4);
     assert_eq!(counter(&harness, 0, VserverCounter::Malformed), 0);
     harness.received();
 }
@@ -350,10 +350,10 @@ fn events_that_find_no_room_are_counted() {
 fn under_overload_a_first_request_is_dropped_and_repeated_ones_go_on() {
     let mut harness = Harness::new(1);
     let from = |nai: &str| from_agent(DISPATCHED).udp(434, 434, &rrq(nai));
-    assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SlbDispatched);
+    assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SLB_DISPATCHED);
     harness.control.director.shed(Shedding::ALL);
-    assert_eq!(one(&mut harness, 1, &from("new@x")), (Verdict::Overload, vec![]));
-    assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SlbDispatched);
+    assert_eq!(one(&mut harness, 1, &from("new@x")), (Verdict::OVERLOAD, vec![]));
+    assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SLB_DISPATCHED);
     // In one burst.
     for nai in ["other@x", "known@x", "another@x"] {
         assert!(harness.wire.feed(PortId(1), 0, &from(nai)));
@@ -361,8 +361,8 @@ fn under_overload_a_first_request_is_dropped_and_repeated_ones_go_on() {
     let [inside, _] = harness.run();
     assert_eq!(inside.len(), 1, "the repeated one");
     let stats = &harness.control.stats[0];
-    assert_eq!((stats.verdict(Verdict::Overload), stats.verdict(Verdict::SlbDispatched)), (3, 3));
+    assert_eq!((stats.verdict(Verdict::OVERLOAD), stats.verdict(Verdict::SLB_DISPATCHED)), (3, 3));
     assert_eq!(stats.verdict_sum(), harness.received());
     harness.control.director.shed(Shedding::NONE);
-    assert_eq!(one(&mut harness, 1, &from("new@x")).0, Verdict::SlbDispatched);
+    assert_eq!(one(&mut harness, 1, &from("new@x")).0, Verdict::SLB_DISPATCHED);
 }

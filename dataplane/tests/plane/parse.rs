@@ -19,9 +19,9 @@ fn a_frame_too_short_for_its_headers_is_truncated_at_every_length() {
     for frame in [transit().udp(1, 2, &[]), transit().vlan(15).udp(1, 2, &[])] {
         for length in 0..frame.len() {
             let (verdict, sent) = one(&mut harness, 1, &frame[..length]);
-            assert_eq!((verdict, sent.len()), (Verdict::Truncated, 0), "{length}");
+            assert_eq!((verdict, sent.len()), (Verdict::TRUNCATED, 0), "{length}");
         }
-        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Routed);
+        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::ROUTED);
     }
 }
 
@@ -37,10 +37,10 @@ fn a_header_that_is_none_is_dropped() {
         harness.wire.feed_marked(PortId(1), 0, &frame, marks);
         harness.run();
     }
-    assert_eq!(harness.control.stats[0].verdict(Verdict::BadIpHeader), 4);
+    assert_eq!(harness.control.stats[0].verdict(Verdict::BAD_IP_HEADER), 4);
     harness.wire.feed_marked(PortId(1), 0, &sound, marks);
     harness.run();
-    assert_eq!(harness.control.stats[0].verdict(Verdict::Routed), 1);
+    assert_eq!(harness.control.stats[0].verdict(Verdict::ROUTED), 1);
     assert_eq!(harness.received(), 5);
 }
 
@@ -51,10 +51,10 @@ fn the_device_knows_the_header_checksum_better() {
     let mut bad = good.clone();
     bad[24] ^= 1;
     for (frame, says, verdict) in [
-        (&good, Some(false), Verdict::BadIpHeader),
-        (&good, Some(true), Verdict::Routed),
-        (&good, None, Verdict::Routed),
-        (&bad, None, Verdict::BadIpHeader),
+        (&good, Some(false), Verdict::BAD_IP_HEADER),
+        (&good, Some(true), Verdict::ROUTED),
+        (&good, None, Verdict::ROUTED),
+        (&bad, None, Verdict::BAD_IP_HEADER),
     ] {
         let before = harness.control.stats[0].verdict(verdict);
         let marks = Marks { ip_checksum_ok: says, ..Marks::default() };
@@ -70,7 +70,7 @@ fn padding_is_not_part_of_the_packet() {
     let mut harness = Harness::new(1);
     let bare = transit().udp(1, 2, &[1, 2, 3]);
     let (verdict, sent) = one(&mut harness, 1, &pad(bare.clone()));
-    assert_eq!(verdict, Verdict::Routed);
+    assert_eq!(verdict, Verdict::ROUTED);
     assert_eq!(sent[0].len(), 60);
     let long = [bare, vec![0xee; 100]].concat();
     assert_eq!(one(&mut harness, 1, &long).1[0].len(), 60, "a trailer beyond the smallest frame is cut off");
@@ -81,25 +81,25 @@ fn our_own_frames_and_those_of_others_are_not_taken() {
     let mut harness = Harness::new(1);
     let mut own = transit();
     own.source = MAC1;
-    assert_eq!(one(&mut harness, 1, &own.udp(1, 2, &[])).0, Verdict::OwnFrame);
+    assert_eq!(one(&mut harness, 1, &own.udp(1, 2, &[])).0, Verdict::OWN_FRAME);
     let other = transit().mac(MacAddr([2, 9, 9, 9, 9, 9]));
-    assert_eq!(one(&mut harness, 1, &other.udp(1, 2, &[])).0, Verdict::NotForUs);
-    assert_eq!(one(&mut harness, 1, &transit().mac(MAC0).udp(1, 2, &[])).0, Verdict::Routed, "a virtual MAC");
-    assert_eq!(one(&mut harness, 1, &transit().mac(VIRTUAL_MAC).udp(1, 2, &[])).0, Verdict::Routed);
+    assert_eq!(one(&mut harness, 1, &other.udp(1, 2, &[])).0, Verdict::NOT_FOR_US);
+    assert_eq!(one(&mut harness, 1, &transit().mac(MAC0).udp(1, 2, &[])).0, Verdict::ROUTED, "a virtual MAC");
+    assert_eq!(one(&mut harness, 1, &transit().mac(VIRTUAL_MAC).udp(1, 2, &[])).0, Verdict::ROUTED);
 }
 
 #[test]
 fn vlans_lead_to_their_interfaces_whoever_strips_the_tag() {
     let mut harness = Harness::new(1);
     let frame = |vlan| transit().vlan(vlan).link(0x86dd);
-    assert_eq!(one(&mut harness, 1, &pad(frame(15))).0, Verdict::Punted);
+    assert_eq!(one(&mut harness, 1, &pad(frame(15))).0, Verdict::PUNTED);
     let mut untagged = pad(frame(15));
     untagged.drain(12..16);
     assert_eq!(punted(&mut harness), Some((INTERFACES[2], untagged)), "the tag is gone");
-    assert_eq!(one(&mut harness, 1, &pad(frame(0))).0, Verdict::Punted);
+    assert_eq!(one(&mut harness, 1, &pad(frame(0))).0, Verdict::PUNTED);
     assert_eq!(punted(&mut harness).unwrap().0, INTERFACES[1], "VLAN 0 is a priority, no VLAN");
-    assert_eq!(one(&mut harness, 1, &pad(frame(16))).0, Verdict::UnknownVlan);
-    assert_eq!(one(&mut harness, 0, &pad(frame(15))).0, Verdict::UnknownVlan, "another port's");
+    assert_eq!(one(&mut harness, 1, &pad(frame(16))).0, Verdict::UNKNOWN_VLAN);
+    assert_eq!(one(&mut harness, 0, &pad(frame(15))).0, Verdict::UNKNOWN_VLAN, "another port's");
     let marks = Marks { vlan: Some(0xe00f), ..Marks::default() };
     harness.wire.feed_marked(PortId(1), 0, &pad(transit().link(0x86dd)), marks);
     harness.run();
@@ -112,7 +112,7 @@ fn vlans_lead_to_their_interfaces_whoever_strips_the_tag() {
 fn an_interface_that_is_shut_down_takes_nothing() {
     let mut harness = Harness::new(1);
     harness.change(|snapshot| snapshot.interfaces[1].up = false);
-    assert_eq!(one(&mut harness, 1, &transit().udp(1, 2, &[])).0, Verdict::InterfaceDown);
+    assert_eq!(one(&mut harness, 1, &transit().udp(1, 2, &[])).0, Verdict::INTERFACE_DOWN);
 }
 
 #[test]
@@ -121,17 +121,17 @@ fn what_is_not_ipv4_is_the_kernels_unless_it_is_no_ethernet_ii_frame() {
     for ethertype in [0x86dd, 0x88cc, 0x888e, 0x9000] {
         assert_eq!(
             one(&mut harness, 1, &pad(transit().link(ethertype))).0,
-            Verdict::Punted,
+            Verdict::PUNTED,
             "{ethertype:#x}"
         );
         assert_eq!(punted(&mut harness).unwrap().1, pad(transit().link(ethertype)));
     }
     for ethertype in [0x0026, 0x05ff, 0x88a8] {
         let (verdict, _) = one(&mut harness, 1, &pad(transit().link(ethertype)));
-        assert_eq!(verdict, Verdict::UnknownEthertype, "{ethertype:#x}");
+        assert_eq!(verdict, Verdict::UNKNOWN_ETHERTYPE, "{ethertype:#x}");
     }
     let stacked = pad(transit().vlan(15).vlan(15).link(0x0800));
-    assert_eq!(one(&mut harness, 1, &stacked).0, Verdict::UnknownEthertype);
+    assert_eq!(one(&mut harness, 1, &stacked).0, Verdict::UNKNOWN_ETHERTYPE);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn segments_are_made_one_where_headers_are_needed() {
         harness.wire.feed_segmented(PortId(1), 0, &frame, first, false);
     }
     harness.run();
-    assert_eq!(harness.control.stats[0].verdict(Verdict::NotLinear), 5);
+    assert_eq!(harness.control.stats[0].verdict(Verdict::NOT_LINEAR), 5);
     assert_eq!(harness.received(), 11);
 }
 
@@ -155,7 +155,7 @@ fn segments_are_made_one_where_headers_are_needed() {
 fn a_frame_to_a_virtual_mac_is_punted_with_the_interfaces_own() {
     let mut harness = Harness::new(1);
     let frame = from_agent([15, 1, 1, 1].into()).mac(VIRTUAL_MAC).ip(IpNumber(89), &[1; 30]);
-    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Punted);
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::PUNTED);
     assert_eq!(punted(&mut harness).unwrap().1[..12], [MAC1.0, AGENT_MAC.0].concat());
 }
 
@@ -164,9 +164,9 @@ fn a_full_punt_ring_is_a_verdict() {
     let mut harness = Harness::new(1);
     let frame = from_agent([15, 1, 1, 1].into()).udp(1, 2, &[0; 1400]);
     let verdicts: Vec<_> = (0..800).map(|_| one(&mut harness, 1, &frame).0).collect();
-    let full = verdicts.iter().filter(|verdict| **verdict == Verdict::PuntFull).count();
+    let full = verdicts.iter().filter(|verdict| **verdict == Verdict::PUNT_FULL).count();
     assert!((1..799).contains(&full), "{full}");
-    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Punted).count(), 800 - full);
+    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::PUNTED).count(), 800 - full);
     while punted(&mut harness).is_some() {}
-    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::Punted);
+    assert_eq!(one(&mut harness, 1, &frame).0, Verdict::PUNTED);
 }

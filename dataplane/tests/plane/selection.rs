@@ -90,7 +90,7 @@ fn four_workers_at_once_share_full_cycles_exactly() {
             assert_eq!(now, counts, "repeats stay");
         }
     }
-    let dispatched: u64 = harness.control.stats.iter().map(|s| s.verdict(Verdict::SlbDispatched)).sum();
+    let dispatched: u64 = harness.control.stats.iter().map(|s| s.verdict(Verdict::SLB_DISPATCHED)).sum();
     assert_eq!((harness.received(), dispatched), (2 * USERS as u64, 2 * USERS as u64));
     assert_eq!(harness.control.director.occupancy(), USERS as u64);
 }
@@ -142,6 +142,6 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
     classify::run(&cx, &mut batch);
     mobile_ip::run(&mut cx, &mut batch);
     let (frame, next, egress) = batch.finish().next().unwrap();
-    assert_eq!((next, egress), (Next::Transmit(Verdict::SlbDispatched), PortId(0)));
+    assert_eq!((next, egress), (Next::Transmit(Verdict::SLB_DISPATCHED), PortId(0)));
     assert_eq!(see(frame.data()).destination, agent_mac(51));
 }

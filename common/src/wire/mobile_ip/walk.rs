@@ -80,12 +80,12 @@ pub enum WalkError {
 impl From<WalkError> for Verdict {
     fn from(error: WalkError) -> Self {
         match error {
-            WalkError::TooShort => Self::TooShort,
-            WalkError::NotRrq => Self::NotRrq,
-            WalkError::ExtTruncated => Self::ExtTruncated,
-            WalkError::ExtOverrun => Self::ExtOverrun,
-            WalkError::NaiEmpty => Self::NaiEmpty,
-            WalkError::NaiDuplicate => Self::NaiDuplicate,
+            WalkError::TooShort => Self::TOO_SHORT,
+            WalkError::NotRrq => Self::NOT_RRQ,
+            WalkError::ExtTruncated => Self::EXT_TRUNCATED,
+            WalkError::ExtOverrun => Self::EXT_OVERRUN,
+            WalkError::NaiEmpty => Self::NAI_EMPTY,
+            WalkError::NaiDuplicate => Self::NAI_DUPLICATE,
         }
     }
 }

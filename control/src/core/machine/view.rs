@@ -133,9 +133,10 @@ impl Core {
             }
         });
         let total = |verdict: Verdict| self.stats.iter().map(|stats| stats.verdict(verdict)).sum();
-        let verdicts = Verdict::ALL.iter().map(|&verdict| VerdictView {
+        let verdicts = Verdict::all().map(|verdict| VerdictView {
             verdict,
             class: verdict.class(),
+            owner: verdict.owner(),
             packets: total(verdict),
         });
         DataplaneView {

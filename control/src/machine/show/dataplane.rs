@@ -60,6 +60,8 @@ pub struct VerdictView {
     pub verdict: Verdict,
     /// What kind of end.
     pub class: Class,
+    /// Name of the subsystem whose packets end so.
+    pub owner: &'static str,
     /// How many.
     pub packets: u64,
 }

@@ -139,14 +139,19 @@ fn the_dataplane_shows_its_books() {
         inject_refused: 2,
         ..dataplane::WorkerView::default()
     };
-    let verdicts = [(Verdict::SlbDispatched, 9), (Verdict::NoReal, 1), (Verdict::Fragment, 0)];
+    let verdicts = [(Verdict::SLB_DISPATCHED, 9), (Verdict::NO_REAL, 1), (Verdict::FRAGMENT, 0)];
     let mut view = dataplane::DataplaneView {
         workers: vec![worker],
         generation: 7,
         received: 10,
         verdict_sum: 10,
         verdicts: verdicts
-            .map(|(verdict, packets)| dataplane::VerdictView { verdict, class: verdict.class(), packets })
+            .map(|(verdict, packets)| dataplane::VerdictView {
+                verdict,
+                class: verdict.class(),
+                owner: verdict.owner(),
+                packets,
+            })
             .to_vec(),
     };
     assert_eq!(

@@ -68,7 +68,7 @@ fn transit_from_one_port_leaves_by_the_other_as_tshark_sees_it() {
 
     let stats = &control.stats[0];
     assert_eq!((stats.received.load(Relaxed), stats.verdict_sum()), (200, 200));
-    assert_eq!(stats.verdict(Verdict::Routed), 200);
+    assert_eq!(stats.verdict(Verdict::ROUTED), 200);
     assert_eq!(stats.ports[1].tx_packets.load(Relaxed), 200);
     assert_eq!(stats.cpu.load(Relaxed), cpu + 1);
 }
