@@ -1,17 +1,17 @@
 //! What changes a packet on its way: Ethernet addresses and time to live of a dispatched one, addresses and checksums of a
-//! directed one, by the short way of plain headers and by the general one.
+//! directed one, as the fast path does with plain headers and as everything else does.
 //!
 //! `cargo bench -p benches --bench rewrite`.
 
 use std::{hint::black_box, net::Ipv4Addr};
 
 use benches::throughput::{capture, source::Source};
-use common::mac::MacAddr;
+use common::{mac::MacAddr, wire::ipv4};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dataplane::{
     backend::sim::{HEADROOM, Pool},
     batch::Packet,
-    rewrite::{Change, HEADERS, IP_HEADER, Link, Ttl, destination_nat, rewrite, set_next_hop},
+    rewrite::{Change, HEADERS, Link, Ttl, destination_nat, rewrite, set_next_hop},
 };
 
 const REAL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);
@@ -46,7 +46,7 @@ fn general(criterion: &mut Criterion) {
     let pool = Pool::new(1, HEADROOM + 512);
     let mut frame = pool.frame(&bytes).expect("it has room");
     let packet = Packet {
-        header: IP_HEADER as u16,
+        header: ipv4::LENGTH as u16,
         length: (bytes.len() - 14) as u16,
         ethertype: 0x0800,
         ttl: 64,

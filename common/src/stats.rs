@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam::utils::CachePadded;
 
-use crate::verdict::Verdict;
+use crate::verdict::{Class, Verdict};
 
 /// Receives and sends of one port as one worker saw them.
 #[derive(Debug, Default)]
@@ -60,6 +60,10 @@ pub struct WorkerStats {
     pub inject_tx_full: AtomicU64,
     /// Frames from the kernel dropped because their interface is gone or they do not fit into a buffer.
     pub inject_refused: AtomicU64,
+    /// Copies of packets that stages made and the devices took; the packet itself has its verdict.
+    pub replicas: AtomicU64,
+    /// Copies that were dropped: no such port, a transmit ring that stayed full (also in [`PortCell::tx_full`]), or no room.
+    pub replicas_dropped: AtomicU64,
     /// Events lost because the ring to control was full.
     pub events_lost: AtomicU64,
     /// By port.
@@ -83,6 +87,8 @@ impl WorkerStats {
             inject_no_buffer: AtomicU64::new(0),
             inject_tx_full: AtomicU64::new(0),
             inject_refused: AtomicU64::new(0),
+            replicas: AtomicU64::new(0),
+            replicas_dropped: AtomicU64::new(0),
             events_lost: AtomicU64::new(0),
             ports: (0..ports).map(|_| CachePadded::default()).collect(),
         }
@@ -96,5 +102,19 @@ impl WorkerStats {
     /// Sum of all verdicts; equals `received` while traffic is still.
     pub fn verdict_sum(&self) -> u64 {
         self.verdicts.iter().map(|cell| cell.load(Relaxed)).sum()
+    }
+
+    /// Packets handed to devices, on all ports.
+    pub fn sent(&self) -> u64 {
+        self.ports.iter().map(|port| port.tx_packets.load(Relaxed)).sum()
+    }
+
+    /// The same by what was sent: packets forwarded and answered, copies, and the host's frames. Equals [`Self::sent`] while
+    /// traffic is still.
+    pub fn accounted_sent(&self) -> u64 {
+        let left =
+            Verdict::all().filter(|verdict| matches!(verdict.class(), Class::Forwarded | Class::Answered));
+        let packets: u64 = left.map(|verdict| self.verdict(verdict)).sum();
+        packets + self.replicas.load(Relaxed) + self.injected.load(Relaxed)
     }
 }

@@ -7,56 +7,33 @@ use common::{
     id::{InterfaceId, PortId, VserverId},
     slb::Request,
     verdict::Verdict,
+    wire::{ethernet, ipv4},
 };
 
-use crate::backend::{BURST, Burst, Frame};
+use crate::{
+    backend::{BURST, Burst, Frame},
+    stage::stages::Stage,
+};
 
 /// Where a frame goes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// IPv4 with a sound header: whose is it?
-    Classify,
-    /// UDP for a virtual server in service.
-    MobileIp,
-    /// Transit.
-    Forward,
-    /// For an address that the dataplane answers itself, or ARP.
-    Local,
-    /// For the host.
-    Punt,
+    /// To a stage, which may be an earlier one.
+    To(Stage),
     /// Rewritten for [`Packet::egress`]; counted so once the device took it.
     Transmit(Verdict),
+    /// A frame of the host for [`Packet::egress`]; it has no verdict.
+    Host,
     /// The end.
     Drop(Verdict),
 }
-
-/// The stages that take frames out of a batch, in the order in which they run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Fresh frames.
-    Parse,
-    /// [`Next::Classify`].
-    Classify,
-    /// [`Next::MobileIp`].
-    MobileIp,
-    /// [`Next::Forward`].
-    Forward,
-    /// [`Next::Local`].
-    Local,
-    /// [`Next::Punt`].
-    Punt,
-    /// [`Next::Transmit`] and [`Next::Drop`].
-    End,
-}
-
-const STAGES: usize = Stage::End as usize + 1;
 
 /// What is known of a frame. Offsets count from the frame's first byte.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
     /// Layer-3 interface on which it came.
     pub interface: InterfaceId,
-    /// Where the network header begins: 14, or 18 with a tag in the bytes.
+    /// Where the network header begins: behind the Ethernet header, and the tag if there is one in the bytes.
     pub l3: u16,
     /// Bytes of the IPv4 header.
     pub header: u16,
@@ -86,15 +63,17 @@ pub struct Packet {
     pub vserver: VserverId,
     /// Port of the device that transmits it.
     pub egress: PortId,
+    /// How many packets it was taken out of.
+    pub reentered: u8,
 }
 
 impl Packet {
     /// Nothing known.
     pub const EMPTY: Self = Self {
         interface: InterfaceId(0),
-        l3: 14,
-        header: 20,
-        length: 20,
+        l3: ethernet::LENGTH as u16,
+        header: ipv4::LENGTH as u16,
+        length: ipv4::LENGTH as u16,
         ethertype: 0,
         fragment: false,
         later_fragment: false,
@@ -107,6 +86,7 @@ impl Packet {
         nai: (0, 0),
         vserver: VserverId(0),
         egress: PortId(0),
+        reentered: 0,
     };
 
     /// Where the IPv4 payload begins.
@@ -140,15 +120,23 @@ impl Exit {
     }
 }
 
-/// Up to 64 frames. Each is in the set of exactly one stage.
+/// Up to 64 frames. Each waits for one stage, or has an end.
 #[derive(Debug)]
 pub struct Batch<F> {
     /// The frames.
     pub frames: Burst<F>,
     /// What is known of each.
     pub packets: [Packet; BURST],
+    /// The last that was said of each; of a fresh one [`Next::To`] the first stage.
     ends: [Next; BURST],
-    sets: [u64; STAGES],
+    /// Frames that wait, by stage.
+    sets: [u64; Stage::ROOM],
+    /// Stages to run, a bit each.
+    pending: u32,
+    /// Copies that a stage made, with their ports; sent before another stage runs.
+    replicas: ArrayVec<(F, PortId), BURST>,
+    /// Copies for which there was no room.
+    replicas_refused: u64,
     /// Of frames that leave without passing the stages.
     pub exits: [Exit; BURST],
     /// All frames leave so; no stage has any.
@@ -162,14 +150,20 @@ impl<F> Default for Batch<F> {
         Self {
             frames: Burst::new(),
             packets: [Packet::EMPTY; BURST],
-            ends: [Next::Punt; BURST],
-            sets: [0; STAGES],
+            ends: [FRESH; BURST],
+            sets: [0; Stage::ROOM],
+            pending: 0,
+            replicas: ArrayVec::new(),
+            replicas_refused: 0,
             exits: [Exit { port: PortId(0), verdict: Verdict::SLB_DISPATCHED }; BURST],
             single_egress: None,
             requests: ArrayVec::new(),
         }
     }
 }
+
+/// Said of a frame of which no stage said anything.
+const FRESH: Next = Next::To(Stage::PARSE);
 
 impl<F: Frame> Batch<F> {
     /// A frame and what is known of it.
@@ -179,29 +173,33 @@ impl<F: Frame> Batch<F> {
 
     /// Takes the frames as they came from the port, and brings their headers near.
     pub fn start(&mut self) {
-        self.requests.clear();
         for frame in &self.frames {
             frame.prefetch();
         }
-        self.sets[Stage::Parse as usize] =
-            u64::MAX.checked_shr((BURST - self.frames.len()) as u32).unwrap_or(0);
+        self.enter(Stage::PARSE);
     }
 
-    /// Sends fresh frames, `done` by position, straight to their [`Batch::exits`]; those with a request wait for the
-    /// Mobile IP stage's second pass.
-    pub fn complete(&mut self, done: u64) {
-        let asked = self.requests.iter().fold(0, |set, (index, _)| set | 1 << index);
-        self.sets[Stage::Parse as usize] &= !(done | asked);
+    /// Gives all frames to a stage.
+    pub fn enter(&mut self, stage: Stage) {
+        let all = u64::MAX.checked_shr((BURST - self.frames.len()) as u32).unwrap_or(0);
+        self.sets[stage.index()] = all;
+        self.pending = u32::from(all != 0) << stage.index();
+    }
+
+    /// Ends what the fast path did with a fresh batch: frames of `done`, by position, leave by their [`Batch::exits`];
+    /// those of `asked` are in `requests`, for which `stage` runs; the others are parsed.
+    pub fn complete(&mut self, done: u64, asked: u64, stage: Stage) {
+        let parse = Stage::PARSE.index();
+        self.sets[parse] &= !(done | asked);
+        self.pending = u32::from(self.sets[parse] != 0) << parse | u32::from(asked != 0) << stage.index();
         let exits = &self.exits[..self.frames.len()];
         if let Some(first) = exits.first()
-            && asked == 0
-            && self.sets[Stage::Parse as usize] == 0
+            && self.pending == 0
             && exits.iter().fold(0, |difference, exit| difference | (exit.bits() ^ first.bits())) == 0
         {
             self.single_egress = Some(*first);
             return;
         }
-        self.sets[Stage::End as usize] |= done;
         for index in Indices(done) {
             let Exit { port, verdict } = self.exits[index];
             self.packets[index].egress = port;
@@ -209,32 +207,67 @@ impl<F: Frame> Batch<F> {
         }
     }
 
+    /// The first stage that has something to do.
+    #[inline]
+    pub fn first_pending(&self) -> Option<Stage> {
+        Stage::first_of(self.pending)
+    }
+
     /// Sends a frame on. It must be in no stage's set, or [`Batch::take`]n from it.
+    #[inline]
     pub fn send(&mut self, index: usize, next: Next) {
-        let stage = match next {
-            Next::Classify => Stage::Classify,
-            Next::MobileIp => Stage::MobileIp,
-            Next::Forward => Stage::Forward,
-            Next::Local => Stage::Local,
-            Next::Punt => Stage::Punt,
-            Next::Transmit(_) | Next::Drop(_) => Stage::End,
-        };
         self.ends[index] = next;
-        self.sets[stage as usize] |= 1 << index;
+        if let Next::To(stage) = next {
+            self.sets[stage.index()] |= 1 << index;
+            self.pending |= 1 << stage.index();
+        }
     }
 
     /// Takes a stage's frames out of its set: their positions in order.
+    #[inline]
     pub fn take(&mut self, stage: Stage) -> Indices {
-        Indices(std::mem::take(&mut self.sets[stage as usize]))
+        self.pending &= !(1 << stage.index());
+        Indices(std::mem::take(&mut self.sets[stage.index()]))
     }
 
-    /// Takes every frame with its end, in the order of arrival.
+    /// Sends a copy of a frame, as it is now, by another port. Copies share the frame's bytes: nobody may write them from
+    /// here on. The frame itself needs its own end as ever.
+    ///
+    /// There is room for [`Batch::replica_room`] more until the stage returns; a stage with more to send sends the frame to
+    /// itself and goes on in its next run. What exceeds the room is dropped and counted.
+    pub fn replicate(&mut self, index: usize, egress: PortId) {
+        if self.replicas.try_push((self.frames[index].share(), egress)).is_err() {
+            self.replicas_refused += 1;
+        }
+    }
+
+    /// How many copies can be made until the stage returns.
+    pub fn replica_room(&self) -> usize {
+        self.replicas.remaining_capacity()
+    }
+
+    /// True if there are copies to send.
+    #[inline]
+    pub fn has_replicas(&self) -> bool {
+        !self.replicas.is_empty()
+    }
+
+    /// Takes the copies with their ports, and the number of those for which there was no room.
+    pub fn take_replicas(&mut self) -> (impl Iterator<Item = (F, PortId)>, u64) {
+        (self.replicas.drain(..), std::mem::take(&mut self.replicas_refused))
+    }
+
+    /// Takes every frame with what was said last of it, in the order of arrival.
     pub fn finish(&mut self) -> impl Iterator<Item = (F, Next, PortId)> {
-        self.sets = [0; STAGES];
+        if self.pending != 0 {
+            self.sets = [0; Stage::ROOM];
+            self.pending = 0;
+        }
+        let ends = std::mem::replace(&mut self.ends, [FRESH; BURST]);
         self.frames
             .drain(..)
-            .zip(self.ends.iter().zip(&self.packets))
-            .map(|(frame, (next, packet))| (frame, *next, packet.egress))
+            .zip(ends.into_iter().zip(&self.packets))
+            .map(|(frame, (end, packet))| (frame, end, packet.egress))
     }
 }
 

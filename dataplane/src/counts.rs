@@ -48,6 +48,10 @@ pub struct Counts {
     pub inject_tx_full: u64,
     /// Those dropped: no such interface any more, or too large.
     pub inject_refused: u64,
+    /// Copies of packets sent out.
+    pub replicas: u64,
+    /// Those dropped.
+    pub replicas_dropped: u64,
     /// By port.
     pub ports: Vec<PortCounts>,
 }
@@ -66,6 +70,8 @@ impl Counts {
             inject_no_buffer: 0,
             inject_tx_full: 0,
             inject_refused: 0,
+            replicas: 0,
+            replicas_dropped: 0,
             ports: vec![PortCounts::default(); ports],
         }
     }
@@ -116,6 +122,12 @@ impl Counts {
         stats.inject_no_buffer.store(self.inject_no_buffer, Relaxed);
         stats.inject_tx_full.store(self.inject_tx_full, Relaxed);
         stats.inject_refused.store(self.inject_refused, Relaxed);
+    }
+
+    /// Copies what became of copies that stages made.
+    pub fn publish_replicas(&self, stats: &WorkerStats) {
+        stats.replicas.store(self.replicas, Relaxed);
+        stats.replicas_dropped.store(self.replicas_dropped, Relaxed);
     }
 
     /// A port's counts.

@@ -25,6 +25,7 @@ use crate::{
         sim::{self, SimQueue, Sizes, Wire},
     },
     clock::FakeClock,
+    stage::stages::{StageList, Stages},
     worker::Worker,
 };
 
@@ -54,11 +55,11 @@ pub const fn agent_mac(host: u8) -> MacAddr {
 
 /// Workers, the wire and control's end.
 #[derive(Debug)]
-pub struct Harness {
+pub struct Harness<S: StageList = Stages> {
     /// The other end of the cables.
     pub wire: Wire,
     /// The workers.
-    pub workers: Vec<Worker<SimQueue, FakeClock>>,
+    pub workers: Vec<Worker<SimQueue, FakeClock, S>>,
     /// Control's end of every ring.
     pub control: ControlEnd,
     /// The time.
@@ -71,14 +72,33 @@ impl Harness {
         Self::with(workers, Poll::Always, Sizes::default(), snapshot())
     }
 
-    /// Likewise, with everything given.
+    /// `workers` workers with everything given.
     pub fn with(workers: u8, poll: Poll, sizes: Sizes, snapshot: Snapshot) -> Self {
         let (ports, wire) = sim::open(&config(workers), sizes).expect("no capture file is named");
         Self::on(ports, wire, workers, poll, snapshot)
     }
 
-    /// Likewise, on ports of the caller's.
-    pub fn on(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, mut snapshot: Snapshot) -> Self {
+    /// `workers` workers on ports of the caller's.
+    pub fn on(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, snapshot: Snapshot) -> Self {
+        Self::build(ports, wire, workers, poll, snapshot)
+    }
+
+    /// One worker for which nothing is prepared: every packet takes the slow path.
+    pub fn unprepared() -> Self {
+        let harness = Self::new(1);
+        harness.change_unprepared(|_| {});
+        harness
+    }
+}
+
+impl<S: StageList> Harness<S> {
+    /// `workers` workers with a list of stages of the caller's, in the example network.
+    pub fn with_stages(workers: u8) -> Self {
+        let (ports, wire) = sim::open(&config(workers), Sizes::default()).expect("no capture file is named");
+        Self::build(ports, wire, workers, Poll::Always, snapshot())
+    }
+
+    fn build(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, mut snapshot: Snapshot) -> Self {
         snapshot.prepare();
         let (ends, control) = link(workers, ports.control.ports().len(), director(workers));
         control.snapshot.store(Arc::new(snapshot));
@@ -87,7 +107,7 @@ impl Harness {
         let workers = ends
             .into_iter()
             .zip(ports.queues)
-            .map(|(end, queues)| Worker::new(end, queues, poll, clock.clone()))
+            .map(|(end, queues)| Worker::with_stages(end, queues, poll, clock.clone()))
             .collect();
         Self { wire, workers, control, clock }
     }
@@ -99,13 +119,6 @@ impl Harness {
         next.generation += 1;
         next.prepare();
         self.control.snapshot.store(Arc::new(next));
-    }
-
-    /// One worker for which nothing is prepared: every packet goes the long way.
-    pub fn unprepared() -> Self {
-        let harness = Self::new(1);
-        harness.change_unprepared(|_| {});
-        harness
     }
 
     /// Publishes a changed snapshot without preparing it.
@@ -124,12 +137,13 @@ impl Harness {
         [self.wire.sent(PortId(0)), self.wire.sent(PortId(1))]
     }
 
-    /// Packets received by all workers, after checking that each has exactly one verdict.
+    /// Packets received by all workers, after checking that each has exactly one verdict, and what left one account.
     pub fn received(&self) -> u64 {
         let mut received = 0;
         for stats in &self.control.stats {
             let own = stats.received.load(std::sync::atomic::Ordering::Relaxed);
             assert_eq!(own, stats.verdict_sum(), "every packet has exactly one verdict");
+            assert_eq!(stats.sent(), stats.accounted_sent(), "every frame that left has one account");
             received += own;
         }
         received

@@ -6,27 +6,23 @@
 
 use std::net::Ipv4Addr;
 
-use common::{mac::MacAddr, verdict::Verdict, wire::checksum::Delta};
+use common::{
+    mac::MacAddr,
+    verdict::Verdict,
+    wire::{
+        checksum::Delta,
+        ethernet::{self, DOT1Q, TAG},
+        ipv4::{self, TCP, UDP},
+        tcp, udp,
+    },
+};
 
 use crate::{backend::Frame, batch::Packet};
 
-/// EtherType of an 802.1Q tag.
-pub const DOT1Q: u16 = 0x8100;
-/// Bytes of an Ethernet header without a tag.
-pub const ETHERNET: usize = 14;
-/// Bytes of an 802.1Q tag.
-pub const TAG: usize = 4;
-/// Bytes of an IPv4 header without options.
-pub const IP_HEADER: usize = 20;
-/// Bytes of a UDP header.
-pub const UDP_HEADER: usize = 8;
 /// Bytes of the headers of a plain packet: untagged, IPv4 without options, UDP.
-pub const HEADERS: usize = ETHERNET + IP_HEADER + UDP_HEADER;
-/// Smallest Ethernet frame without FCS; trailing bytes beyond it and beyond the IP packet are cut off.
-pub const MINIMUM: usize = 60;
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub const HEADERS: usize = IP + ipv4::LENGTH + udp::LENGTH;
+/// Where the IPv4 header of a plain packet begins.
+const IP: usize = ethernet::LENGTH;
 
 /// What becomes of the time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +71,9 @@ pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) ->
     let l3 = usize::from(packet.l3);
     let bytes = &mut frame.data_mut()[l3..];
     let mut delta = Delta::default();
-    for (at, address) in [(12, change.source), (16, change.destination)] {
+    for (at, address) in
+        [(ipv4::offset::SOURCE, change.source), (ipv4::offset::DESTINATION, change.destination)]
+    {
         if let Some(address) = address {
             delta.replace(bytes, at, &address.octets());
         }
@@ -86,12 +84,13 @@ pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) ->
         Ttl::Decrement => packet.ttl.saturating_sub(1),
         Ttl::Set(ttl) => ttl,
     };
-    delta.replace(bytes, 8, &[ttl, packet.protocol]);
-    delta.apply(bytes, 10);
+    delta.replace(bytes, ipv4::offset::TTL, &[ttl, packet.protocol]);
+    delta.apply(bytes, ipv4::offset::CHECKSUM);
     packet.ttl = ttl;
     packet.source = change.source.unwrap_or(packet.source);
     packet.destination = change.destination.unwrap_or(packet.destination);
-    let keep = packet.end().max(MINIMUM);
+    // Padding of the smallest frame stays.
+    let keep = packet.end().max(ethernet::MINIMUM);
     if frame.total_len() > keep {
         frame.truncate(keep);
     }
@@ -102,9 +101,10 @@ pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) ->
 #[inline(always)]
 pub fn set_next_hop(head: &mut [u8; HEADERS], link: [u8; 12]) {
     head[..12].copy_from_slice(&link);
-    head[ETHERNET + 8] = head[ETHERNET + 8].wrapping_sub(1);
+    let ttl = IP + ipv4::offset::TTL;
+    head[ttl] = head[ttl].wrapping_sub(1);
     // The word of the time to live has become 0x0100 less, so the sum must become that much more.
-    let at = ETHERNET + 10;
+    let at = IP + ipv4::offset::CHECKSUM;
     let sum = u32::from(u16::from_be_bytes([head[at], head[at + 1]])) + 0x0100;
     let sum = (sum + u32::from(sum >= 0xffff)) as u16;
     head[at..at + 2].copy_from_slice(&sum.to_be_bytes());
@@ -114,12 +114,13 @@ pub fn set_next_hop(head: &mut [u8; HEADERS], link: [u8; 12]) {
 #[inline]
 pub fn destination_nat(head: &mut [u8; HEADERS], address: Ipv4Addr, port: Option<u16>) {
     let mut delta = Delta::default();
-    delta.replace(head, ETHERNET + 16, &address.octets());
-    delta.apply(head, ETHERNET + 10);
+    delta.replace(head, IP + ipv4::offset::DESTINATION, &address.octets());
+    delta.apply(head, IP + ipv4::offset::CHECKSUM);
+    let udp = IP + ipv4::LENGTH;
     if let Some(port) = port {
-        delta.replace(head, ETHERNET + IP_HEADER + 2, &port.to_be_bytes());
+        delta.replace(head, udp + udp::offset::DESTINATION, &port.to_be_bytes());
     }
-    delta.apply_udp(head, ETHERNET + IP_HEADER + 6);
+    delta.apply_udp(head, udp + udp::offset::CHECKSUM);
 }
 
 #[inline]
@@ -128,14 +129,15 @@ fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta,
         return;
     }
     let at = match packet.protocol {
-        UDP => header + 6,
-        _ => header + 16,
+        UDP => header + udp::offset::CHECKSUM,
+        _ => header + tcp::offset::CHECKSUM,
     };
     if at + 2 > bytes.len().min(usize::from(packet.length)) {
         return;
     }
     if let Some(port) = port {
-        delta.replace(bytes, header + 2, &port.to_be_bytes());
+        // In the same place of both headers.
+        delta.replace(bytes, header + udp::offset::DESTINATION, &port.to_be_bytes());
     }
     if packet.protocol == TCP {
         delta.apply(bytes, at);
@@ -150,7 +152,7 @@ fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta,
 /// [`Verdict::NO_BUFFER`] if there is no headroom for a tag.
 #[inline]
 pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Result<(), Verdict> {
-    let tagged = usize::from(packet.l3) > ETHERNET;
+    let tagged = usize::from(packet.l3) > ethernet::LENGTH;
     match (tagged, link.vlan) {
         (true, None) => {
             frame.trim_front(TAG);
@@ -163,13 +165,37 @@ pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> 
         _ => {}
     }
     let bytes = frame.data_mut();
-    bytes[..6].copy_from_slice(&link.destination.0);
-    bytes[6..12].copy_from_slice(&link.source.0);
+    write_addresses(bytes, link);
     if let Some(vlan) = link.vlan {
-        bytes[12..14].copy_from_slice(&DOT1Q.to_be_bytes());
-        bytes[14..16].copy_from_slice(&(vlan & 0x0fff).to_be_bytes());
+        write_tag(bytes, vlan);
     }
     Ok(())
+}
+
+/// Writes the Ethernet addresses and, where there is one, the tag, for a payload of type `ethertype`.
+pub fn write_l2(bytes: &mut [u8], link: &Link, ethertype: u16) {
+    write_addresses(bytes, link);
+    let at = match link.vlan {
+        Some(vlan) => {
+            write_tag(bytes, vlan);
+            ethernet::offset::TAGGED_ETHERTYPE
+        }
+        None => ethernet::offset::ETHERTYPE,
+    };
+    bytes[at..at + 2].copy_from_slice(&ethertype.to_be_bytes());
+}
+
+#[inline]
+fn write_addresses(bytes: &mut [u8], link: &Link) {
+    bytes[..ethernet::offset::SOURCE].copy_from_slice(&link.destination.0);
+    bytes[ethernet::offset::SOURCE..ethernet::offset::ETHERTYPE].copy_from_slice(&link.source.0);
+}
+
+#[inline]
+fn write_tag(bytes: &mut [u8], vlan: u16) {
+    bytes[ethernet::offset::ETHERTYPE..ethernet::offset::TAG_CONTROL].copy_from_slice(&DOT1Q.to_be_bytes());
+    bytes[ethernet::offset::TAG_CONTROL..ethernet::offset::TAGGED_ETHERTYPE]
+        .copy_from_slice(&(vlan & ethernet::VLAN).to_be_bytes());
 }
 
 /// Changes the 16-bit word at `at` and the checksum at `sum_at` with it (an ICMP type, say).

@@ -4,6 +4,7 @@
 //! and while `debug ip slb sessions` is on each session event carries a copy of its NAI.
 
 use std::{
+    marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -25,30 +26,33 @@ use common::{
 
 use crate::{
     backend::{Frame, PortQueue},
-    batch::Batch,
+    batch::{Batch, Packet},
     clock::{Clock, TscClock},
     counts::Counts,
     limit::{EventSender, ReplyLimiter},
     stage::{
-        Context, classify, fast_path, forward, local, mobile_ip, parse, punt,
+        Context, HOST, fast_path,
+        stages::{Stage, StageList, Stages},
         transmit::{self, Outbox},
     },
 };
 
 /// Empty rounds before an adaptive worker sleeps.
 const IDLE_POLLS: u32 = 1000;
-/// First and longest sleep; each is twice the one before.
+/// First and longest sleep of an idle worker; each is twice the one before.
 const BACKOFF: (Duration, Duration) = (Duration::from_micros(15), Duration::from_millis(1));
-/// Time between two signs of life.
-const HEARTBEAT: Duration = Duration::from_millis(100);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 /// Frames from control a round.
 const INJECT: usize = 32;
 /// Rounds between two looks at whether to stop.
 const ROUNDS: usize = 1024;
+/// Runs of stages for one burst at most; what has no end then is dropped. A frame passes some 40 with all its re-entries, and
+/// a stage that copies runs again for each full vector of copies.
+const RUNS: usize = 512;
 
-/// One worker. `Q` is the backend's queue, `C` the clock.
+/// One worker. `Q` is the backend's queue, `C` the clock, `S` the list of stages.
 #[derive(Debug)]
-pub struct Worker<Q: PortQueue, C: Clock = TscClock> {
+pub struct Worker<Q: PortQueue, C: Clock = TscClock, S: StageList = Stages> {
     id: WorkerId,
     queues: Vec<Q>,
     outboxes: Vec<Outbox<Q::Frame>>,
@@ -66,8 +70,9 @@ pub struct Worker<Q: PortQueue, C: Clock = TscClock> {
     idle: Idle,
     clock: C,
     started: Option<u64>,
-    beat: Nanos,
-    beats: u64,
+    last_heartbeat: Nanos,
+    heartbeats: u64,
+    stages: PhantomData<S>,
 }
 
 #[derive(Debug)]
@@ -97,6 +102,13 @@ impl Idle {
 impl<Q: PortQueue, C: Clock> Worker<Q, C> {
     /// A worker with its end of the link and its queues, one a port in port order.
     pub fn new(end: WorkerEnd, queues: Vec<Q>, poll: Poll, clock: C) -> Self {
+        Self::with_stages(end, queues, poll, clock)
+    }
+}
+
+impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
+    /// A worker with a list of stages of the caller's.
+    pub fn with_stages(end: WorkerEnd, queues: Vec<Q>, poll: Poll, clock: C) -> Self {
         Self {
             id: end.id,
             outboxes: queues.iter().map(|_| Outbox::default()).collect(),
@@ -115,8 +127,9 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             idle: Idle { poll, empty: 0, backoff: BACKOFF.0 },
             clock,
             started: None,
-            beat: Nanos(0),
-            beats: 0,
+            last_heartbeat: Nanos(0),
+            heartbeats: 0,
+            stages: PhantomData,
         }
     }
 
@@ -204,20 +217,19 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             director: &self.director,
             now: self.clock.nanos(cycles),
             port,
+            punt: &mut self.punt,
             replies: &mut self.replies,
             events: &mut self.events,
         };
-        let batch = &mut self.batch;
-        batch.start();
-        fast_path::run(&cx, batch);
-        parse::run(&cx, batch);
-        classify::run(&cx, batch);
-        mobile_ip::run(&mut cx, batch);
-        forward::run(&mut cx, batch);
-        local::run(&mut cx, batch);
-        punt::run(&cx, batch, &mut self.punt);
-        transmit::run(batch, &mut self.queues, &mut self.outboxes, &mut self.counts);
+        self.batch.start();
+        fast_path::run(&cx, &mut self.batch);
+        let (queues, outboxes) = (&mut self.queues[..], &mut self.outboxes[..]);
+        let copied = run_stages::<S, Q>(&mut cx, &mut self.batch, queues, outboxes, &mut self.counts);
+        transmit::run(&mut self.batch, queues, outboxes, &mut self.counts);
         self.flush();
+        if copied {
+            self.counts.publish_replicas(&self.stats);
+        }
     }
 
     fn flush(&mut self) {
@@ -233,17 +245,20 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             && let Some(interface) = self.inject.receive(&mut self.injected)
         {
             taken += 1;
-            self.inject_one(interface);
+            self.accept(interface);
         }
         if taken > 0 {
+            self.host_burst();
             self.flush();
             self.counts.publish(&self.stats);
             self.counts.publish_injected(&self.stats);
+            self.counts.publish_replicas(&self.stats);
         }
         taken
     }
 
-    fn inject_one(&mut self, interface: InterfaceId) {
+    /// Takes the frame that control just sent into the batch.
+    fn accept(&mut self, interface: InterfaceId) {
         let port = self.snapshot.load().interfaces.get(interface.index()).map(|interface| interface.port);
         let Some((port, queue)) = port.and_then(|port| Some((port, self.queues.get_mut(port.index())?)))
         else {
@@ -259,23 +274,66 @@ impl<Q: PortQueue, C: Clock> Worker<Q, C> {
             return;
         };
         room.copy_from_slice(&self.injected);
-        transmit::push(frame, None, port, &mut self.queues, &mut self.outboxes, &mut self.counts);
+        let packet = &mut self.batch.packets[self.batch.frames.len()];
+        *packet = Packet { interface, egress: port, ..Packet::EMPTY };
+        self.batch.frames.push(frame);
     }
 
-    /// Gives a sign of life ten times a second.
+    /// Sends the host's frames in the batch by way of the output stage.
+    fn host_burst(&mut self) {
+        let cycles = self.clock.cycles();
+        let now = self.clock.nanos(cycles);
+        let mut cx = Context {
+            worker: self.id,
+            snapshot: self.snapshot.load(),
+            published: &self.published,
+            director: &self.director,
+            now,
+            port: HOST,
+            punt: &mut self.punt,
+            replies: &mut self.replies,
+            events: &mut self.events,
+        };
+        self.batch.enter(Stage::OUTPUT);
+        let (queues, outboxes) = (&mut self.queues[..], &mut self.outboxes[..]);
+        run_stages::<S, Q>(&mut cx, &mut self.batch, queues, outboxes, &mut self.counts);
+        transmit::host(&mut self.batch, queues, outboxes, &mut self.counts);
+    }
+
+    /// Shows ten times a second that the worker lives.
     fn heartbeat(&mut self, cycles: u64) {
         let started = *self.started.get_or_insert(cycles);
         let now = self.clock.nanos(cycles);
-        if self.beats > 0 && now < self.beat.after(HEARTBEAT) {
+        if self.heartbeats > 0 && now < self.last_heartbeat.after(HEARTBEAT_INTERVAL) {
             return;
         }
-        self.beat = now;
-        self.beats += 1;
+        self.last_heartbeat = now;
+        self.heartbeats += 1;
         let stats = &self.stats;
-        stats.heartbeat.store(self.beats, Relaxed);
+        stats.heartbeat.store(self.heartbeats, Relaxed);
         stats.total_cycles.store(cycles.wrapping_sub(started), Relaxed);
         stats.empty_polls.store(self.counts.empty_polls, Relaxed);
         stats.events_lost.store(self.events.lost, Relaxed);
         stats.generation.store(self.snapshot.load().generation, Relaxed);
     }
+}
+
+/// Runs the first stage that has frames until none has any, and sends the copies that stages make; true if there were any.
+fn run_stages<S: StageList, Q: PortQueue>(
+    cx: &mut Context<'_>,
+    batch: &mut Batch<Q::Frame>,
+    queues: &mut [Q],
+    outboxes: &mut [Outbox<Q::Frame>],
+    counts: &mut Counts,
+) -> bool {
+    let mut copied = false;
+    let mut runs = 0..RUNS;
+    while let Some(stage) = batch.first_pending().filter(|_| runs.next().is_some()) {
+        S::run(stage, cx, batch);
+        if batch.has_replicas() {
+            transmit::replicas(batch, queues, outboxes, counts);
+            copied = true;
+        }
+    }
+    copied
 }

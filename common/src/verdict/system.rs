@@ -59,4 +59,8 @@ super::verdicts! {
     NO_BUFFER => "no_buffer", Dropped;
     /// A frame in several segments that could not be made one.
     NOT_LINEAR => "not_linear", Dropped;
+    /// A packet in more tunnels, one within the other, than are taken off.
+    NESTED_TOO_DEEP => "nested_too_deep", Dropped;
+    /// Taken by a stage that did not say what becomes of it: a fault of ours.
+    UNENDED => "unended", Dropped;
 }

@@ -6,28 +6,28 @@
 
 use std::net::Ipv4Addr;
 
-use common::{mac::MacAddr, snapshot::Interface, verdict::Verdict, wire::checksum};
-
-use super::{
-    Context,
-    classify::{ICMP, TCP, martian},
-    parse::{IPV4, contiguous},
+use common::{
+    mac::MacAddr,
+    snapshot::Interface,
+    verdict::Verdict,
+    wire::{
+        ethernet::{self, IPV4, TAG},
+        icmp::{self, Icmp},
+        ipv4::{self, ICMP, Ipv4},
+        tcp::{self, Tcp},
+    },
 };
+use zerocopy::IntoBytes;
+
+use super::{Context, classify::martian, parse::contiguous};
 use crate::{
     backend::Frame,
     batch::{Next, Packet},
-    rewrite::{Change, DOT1Q, ETHERNET, Link, TAG, Ttl, replace_word, rewrite},
+    rewrite::{Change, Link, Ttl, replace_word, rewrite, rewrite_l2, write_l2},
 };
 
-/// Largest ICMP error with its IPv4 header (RFC 1812, 4.3.2.3).
-const LARGEST_ERROR: usize = 576;
-const IP_HEADER: usize = 20;
-const ICMP_HEADER: usize = 8;
-const TCP_HEADER: usize = 20;
-/// Initial time to live of what we send (RFC 1700).
-const TTL: u8 = 64;
-/// Precedence of ICMP errors: internetwork control (RFC 1812, 4.3.2.5).
-const ERROR_TOS: u8 = 0xc0;
+/// Headers of an ICMP error in front of the packet that it quotes.
+const ERROR_HEADERS: usize = ipv4::LENGTH + icmp::LENGTH;
 
 /// ICMP errors that the dataplane sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +48,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// Type, code and the second word's lower half.
+    /// Type, code and the lower half of the word behind the checksum.
     fn fields(self) -> (u8, u8, u16) {
         match self {
-            Self::NetUnreachable => (3, 0, 0),
-            Self::ProtocolUnreachable => (3, 2, 0),
-            Self::PortUnreachable => (3, 3, 0),
-            Self::FragmentationNeeded { mtu } => (3, 4, mtu),
-            Self::TimeExceeded => (11, 0, 0),
+            Self::NetUnreachable => (icmp::UNREACHABLE, icmp::NET_UNREACHABLE, 0),
+            Self::ProtocolUnreachable => (icmp::UNREACHABLE, icmp::PROTOCOL_UNREACHABLE, 0),
+            Self::PortUnreachable => (icmp::UNREACHABLE, icmp::PORT_UNREACHABLE, 0),
+            Self::FragmentationNeeded { mtu } => (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, mtu),
+            Self::TimeExceeded => (icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED, 0),
         }
     }
 
@@ -99,18 +99,18 @@ fn nearest(interface: &Interface, towards: Ipv4Addr) -> Option<Ipv4Addr> {
 
 /// RFC 1122, 3.2.2: never about an ICMP error, a later fragment, or what was sent to or came from a group.
 fn deserves_error<F: Frame>(interface: &Interface, frame: &F, packet: &Packet) -> bool {
-    const QUERIES: [u8; 10] = [0, 8, 9, 10, 13, 14, 15, 16, 17, 18];
     let broadcast = interface.broadcasts(packet.source) || interface.broadcasts(packet.destination);
     if packet.group || packet.later_fragment || martian(packet.source) || broadcast {
         return false;
     }
     packet.protocol != ICMP
-        || (packet.payload() > 0 && frame.data().get(packet.l4()).is_some_and(|kind| QUERIES.contains(kind)))
+        || (packet.payload() > 0
+            && frame.data().get(packet.l4()).is_some_and(|kind| icmp::QUERIES.contains(kind)))
 }
 
 /// The way back; `None` if the frame names a group as its sender.
 fn back<F: Frame>(interface: &Interface, frame: &F) -> Option<Link> {
-    let sender = MacAddr(*frame.data().get(6..12)?.first_chunk()?);
+    let sender = MacAddr(*frame.data().get(ethernet::offset::SOURCE..)?.first_chunk()?);
     (!sender.is_multicast()).then_some(Link {
         source: interface.mac,
         destination: sender,
@@ -126,48 +126,25 @@ fn write_error<F: Frame>(
     error: Error,
 ) -> Result<(), Verdict> {
     let l3 = usize::from(packet.l3);
-    let quote = usize::from(packet.length).min(LARGEST_ERROR - IP_HEADER - ICMP_HEADER);
+    let quote = usize::from(packet.length).min(icmp::LARGEST_ERROR - ERROR_HEADERS);
     contiguous(frame, l3 + quote)?;
     if !frame.linearize() {
         return Err(Verdict::NOT_LINEAR);
     }
     frame.truncate(l3 + quote);
-    let link = if back.vlan.is_some() { ETHERNET + TAG } else { ETHERNET };
-    frame.prepend(link + IP_HEADER + ICMP_HEADER - l3).ok_or(Verdict::NO_BUFFER)?;
+    let link = if back.vlan.is_some() { ethernet::LENGTH + TAG } else { ethernet::LENGTH };
+    frame.prepend(link + ERROR_HEADERS - l3).ok_or(Verdict::NO_BUFFER)?;
     let bytes = frame.data_mut();
-    write_link(bytes, back);
-    let (head, quoted) = bytes[link..].split_at_mut(IP_HEADER + ICMP_HEADER);
-    let (ip, icmp) = head.split_at_mut(IP_HEADER);
-    let length = IP_HEADER + ICMP_HEADER + quote;
-    write_ip(ip, ERROR_TOS, length, ICMP, source, packet.source);
+    write_l2(bytes, back, IPV4);
+    let (head, quoted) = bytes[link..].split_at_mut(ERROR_HEADERS);
+    let (ip, message) = head.split_at_mut(ipv4::LENGTH);
+    let length = (icmp::LENGTH + quote) as u16;
+    let header = Ipv4::new(source, packet.source, ICMP, length, 0).with_tos(icmp::ERROR_TOS);
+    ip.copy_from_slice(header.as_bytes());
     let (kind, code, low) = error.fields();
     let [high, low] = low.to_be_bytes();
-    icmp.copy_from_slice(&[kind, code, 0, 0, 0, 0, high, low]);
-    let sum = checksum::of(&[icmp, quoted]);
-    icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+    message.copy_from_slice(Icmp::new(kind, code, [0, 0, high, low], quoted).as_bytes());
     Ok(())
-}
-
-fn write_link(bytes: &mut [u8], link: &Link) {
-    bytes[..6].copy_from_slice(&link.destination.0);
-    bytes[6..12].copy_from_slice(&link.source.0);
-    let mut at = 12;
-    if let Some(vlan) = link.vlan {
-        bytes[12..14].copy_from_slice(&DOT1Q.to_be_bytes());
-        bytes[14..16].copy_from_slice(&vlan.to_be_bytes());
-        at = 16;
-    }
-    bytes[at..at + 2].copy_from_slice(&IPV4.to_be_bytes());
-}
-
-/// An IPv4 header without options. Don't Fragment is set, so the identification may be 0 (RFC 6864).
-fn write_ip(ip: &mut [u8], tos: u8, length: usize, protocol: u8, source: Ipv4Addr, destination: Ipv4Addr) {
-    let [high, low] = (length as u16).to_be_bytes();
-    ip[..12].copy_from_slice(&[0x45, tos, high, low, 0, 0, 0x40, 0, TTL, protocol, 0, 0]);
-    ip[12..16].copy_from_slice(&source.octets());
-    ip[16..20].copy_from_slice(&destination.octets());
-    let sum = checksum::of(&[ip]);
-    ip[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// Answers an echo request to a virtual address; the checksum is updated, so a wrong one stays wrong.
@@ -177,24 +154,24 @@ pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) 
     };
     let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::MARTIAN) };
     let l4 = packet.l4();
-    if packet.payload() < ICMP_HEADER {
+    if packet.payload() < icmp::LENGTH {
         return Next::Drop(Verdict::TRUNCATED);
     }
-    if let Err(reason) = contiguous(frame, l4 + ICMP_HEADER) {
+    if let Err(reason) = contiguous(frame, l4 + icmp::LENGTH) {
         return Next::Drop(reason);
     }
     if !cx.replies.echoes.take(cx.now) {
         return Next::Drop(Verdict::NO_SERVICE);
     }
     let bytes = &mut frame.data_mut()[l4..];
-    let code = bytes[1];
-    replace_word(bytes, 0, [0, code], 2);
+    let code = bytes[icmp::offset::CODE];
+    replace_word(bytes, icmp::offset::TYPE, [icmp::ECHO_REPLY, code], icmp::offset::CHECKSUM);
     packet.egress = interface.port;
     let change = Change {
         source: Some(packet.destination),
         destination: Some(packet.source),
         destination_port: None,
-        ttl: Ttl::Set(TTL),
+        ttl: Ttl::Set(ipv4::TTL),
         link,
     };
     match rewrite(frame, packet, &change) {
@@ -209,14 +186,16 @@ pub fn reset<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet)
         return Next::Drop(Verdict::NO_SERVICE);
     };
     let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::MARTIAN) };
-    if packet.payload() < TCP_HEADER {
+    if packet.payload() < tcp::LENGTH {
         return Next::Drop(Verdict::TRUNCATED);
     }
-    if let Err(reason) = contiguous(frame, packet.l4() + TCP_HEADER) {
+    if let Err(reason) = contiguous(frame, packet.l4() + tcp::LENGTH) {
         return Next::Drop(reason);
     }
-    let segment = Segment::read(&frame.data()[packet.l4()..], packet.payload());
-    if segment.flags & Segment::RST != 0 || !cx.replies.errors.take(cx.now) {
+    let Ok(segment) = Tcp::parse(&frame.data()[packet.l4()..]).copied() else {
+        return Next::Drop(Verdict::TRUNCATED);
+    };
+    if segment.flags & tcp::RST != 0 || !cx.replies.errors.take(cx.now) {
         return Next::Drop(Verdict::NO_SERVICE);
     }
     packet.egress = interface.port;
@@ -226,71 +205,34 @@ pub fn reset<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet)
     }
 }
 
-/// What a reset needs of the segment that it answers.
-struct Segment {
-    source: [u8; 2],
-    destination: [u8; 2],
-    sequence: [u8; 4],
-    acknowledgement: [u8; 4],
-    flags: u8,
-    /// Bytes of data, SYN and FIN counted.
-    length: u32,
-}
-
-impl Segment {
-    const FIN: u8 = 1;
-    const SYN: u8 = 2;
-    const RST: u8 = 4;
-    const ACK: u8 = 16;
-
-    /// `tcp` holds at least the fixed header; `payload` is the IPv4 payload's length.
-    fn read(tcp: &[u8], payload: usize) -> Self {
-        let flags = tcp[13];
-        let offset = usize::from(tcp[12] >> 4) * 4;
-        let length = payload.saturating_sub(offset) as u32
-            + u32::from(flags & Self::SYN != 0)
-            + u32::from(flags & Self::FIN != 0);
-        Self {
-            source: [tcp[0], tcp[1]],
-            destination: [tcp[2], tcp[3]],
-            sequence: [tcp[4], tcp[5], tcp[6], tcp[7]],
-            acknowledgement: [tcp[8], tcp[9], tcp[10], tcp[11]],
-            flags,
-            length,
-        }
-    }
+/// Sequence numbers that a segment takes: its data, SYN and FIN. `payload` is the IPv4 payload's length.
+fn segment_length(segment: &Tcp, payload: usize) -> u32 {
+    payload.saturating_sub(segment.header_length()) as u32
+        + u32::from(segment.flags & tcp::SYN != 0)
+        + u32::from(segment.flags & tcp::FIN != 0)
 }
 
 fn write_reset<F: Frame>(
     frame: &mut F,
     packet: &mut Packet,
     back: &Link,
-    segment: &Segment,
+    segment: &Tcp,
 ) -> Result<(), Verdict> {
-    let (sequence, acknowledgement, flags) = if segment.flags & Segment::ACK == 0 {
-        let next = u32::from_be_bytes(segment.sequence).wrapping_add(segment.length);
-        ([0; 4], next.to_be_bytes(), Segment::RST | Segment::ACK)
+    let (numbers, flags) = if segment.flags & tcp::ACK == 0 {
+        let next = segment.sequence().wrapping_add(segment_length(segment, packet.payload()));
+        ((0, next), tcp::RST | tcp::ACK)
     } else {
-        (segment.acknowledgement, [0; 4], Segment::RST)
+        ((segment.acknowledgement(), 0), tcp::RST)
     };
-    let length = IP_HEADER + TCP_HEADER;
-    frame.truncate(usize::from(packet.l3) + length);
+    frame.truncate(usize::from(packet.l3) + ipv4::LENGTH + tcp::LENGTH);
     if !frame.linearize() {
         return Err(Verdict::NOT_LINEAR);
     }
-    crate::rewrite::rewrite_l2(frame, packet, back)?;
-    let l3 = usize::from(packet.l3);
-    let (ip, tcp) = frame.data_mut()[l3..].split_at_mut(IP_HEADER);
-    write_ip(ip, 0, length, TCP, packet.destination, packet.source);
-    tcp.fill(0);
-    tcp[..2].copy_from_slice(&segment.destination);
-    tcp[2..4].copy_from_slice(&segment.source);
-    tcp[4..8].copy_from_slice(&sequence);
-    tcp[8..12].copy_from_slice(&acknowledgement);
-    tcp[12] = (TCP_HEADER as u8 / 4) << 4;
-    tcp[13] = flags;
-    let pseudo = [0, TCP, 0, TCP_HEADER as u8];
-    let sum = checksum::of(&[&ip[12..20], &pseudo, tcp]);
-    tcp[16..18].copy_from_slice(&sum.to_be_bytes());
+    rewrite_l2(frame, packet, back)?;
+    let (source, destination) = (packet.destination, packet.source);
+    let (ip, tcp) = frame.data_mut()[usize::from(packet.l3)..].split_at_mut(ipv4::LENGTH);
+    ip.copy_from_slice(Ipv4::new(source, destination, ipv4::TCP, tcp::LENGTH as u16, 0).as_bytes());
+    let reset = Tcp::new(segment.destination(), segment.source(), numbers, flags);
+    tcp.copy_from_slice(reset.with_checksum(source, destination).as_bytes());
     Ok(())
 }

@@ -5,27 +5,24 @@ use std::net::Ipv4Addr;
 use common::{
     snapshot::{Snapshot, Vip},
     verdict::Verdict,
+    wire::{
+        ipv4::{self, UDP, option},
+        udp,
+    },
 };
 
-use super::Context;
+use super::{Context, parse::contiguous, stages::Stage};
 use crate::{
     backend::Frame,
-    batch::{Batch, Next, Packet, Stage},
+    batch::{Batch, Next, Packet},
 };
 
-/// Protocol number of ICMP.
-pub const ICMP: u8 = 1;
-/// Protocol number of TCP.
-pub const TCP: u8 = 6;
-/// Protocol number of UDP.
-pub const UDP: u8 = 17;
-
 /// Bytes of a UDP header up to the destination port's end.
-const UDP_PORTS: usize = 4;
+const UDP_PORTS: usize = udp::offset::DESTINATION + 2;
 
 /// Sends every sound IPv4 packet to its stage.
-pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
-    for index in batch.take(Stage::Classify) {
+pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
+    for index in batch.take(Stage::CLASSIFY) {
         let (frame, packet) = batch.at(index);
         let next = classify(cx.snapshot, frame, packet).unwrap_or_else(Next::Drop);
         batch.send(index, next);
@@ -42,7 +39,7 @@ fn classify<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &mut Packet) -
         || snapshot.local.contains_key(&destination)
         || directed_broadcast(snapshot, packet)
     {
-        return Ok(Next::Punt);
+        return Ok(Next::To(Stage::PUNT));
     }
     transit(frame, packet)
 }
@@ -53,7 +50,7 @@ fn transit<F: Frame>(frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
         return Err(Verdict::MARTIAN);
     }
     options(frame, packet)?;
-    Ok(Next::Forward)
+    Ok(Next::To(Stage::FORWARD))
 }
 
 fn virtual_address<F: Frame>(
@@ -70,15 +67,15 @@ fn virtual_address<F: Frame>(
     }
     options(frame, packet)?;
     if packet.protocol != UDP {
-        return Ok(Next::Local);
+        return Ok(Next::To(Stage::LOCAL));
     }
     if packet.payload() < UDP_PORTS {
         return Err(Verdict::UDP_LENGTH);
     }
     let l4 = packet.l4();
-    super::parse::contiguous(frame, l4 + UDP_PORTS)?;
-    let bytes = frame.data();
-    let port = u16::from_be_bytes([bytes[l4 + 2], bytes[l4 + 3]]);
+    contiguous(frame, l4 + UDP_PORTS)?;
+    let at = l4 + udp::offset::DESTINATION;
+    let port = u16::from_be_bytes([frame.data()[at], frame.data()[at + 1]]);
     let mut served = false;
     for id in &vip.vservers {
         let Some(vserver) = snapshot.vserver(*id) else { continue };
@@ -86,12 +83,12 @@ fn virtual_address<F: Frame>(
             served = true;
             if vserver.admits(packet.source) {
                 packet.vserver = *id;
-                return Ok(Next::MobileIp);
+                return Ok(Next::To(Stage::MOBILE_IP));
             }
         }
     }
     // A client that no virtual server admits is not load balanced; its packet is routed like any other.
-    Ok(if served { Next::Forward } else { Next::Local })
+    Ok(Next::To(if served { Stage::FORWARD } else { Stage::LOCAL }))
 }
 
 /// The broadcast address of a subnet of the interface that it came on.
@@ -110,19 +107,15 @@ pub fn martian(address: Ipv4Addr) -> bool {
 
 /// Refuses source routes (RFC 7126, 4.3 and 4.4) and options that cannot be walked.
 fn options<F: Frame>(frame: &F, packet: &Packet) -> Result<(), Verdict> {
-    const END: u8 = 0;
-    const NOP: u8 = 1;
-    const LOOSE_SOURCE_ROUTE: u8 = 131;
-    const STRICT_SOURCE_ROUTE: u8 = 137;
-    if packet.header == 20 {
+    if usize::from(packet.header) == ipv4::LENGTH {
         return Ok(());
     }
-    let mut rest = &frame.data()[usize::from(packet.l3) + 20..packet.l4()];
+    let mut rest = &frame.data()[usize::from(packet.l3) + ipv4::LENGTH..packet.l4()];
     loop {
         rest = match rest {
-            [] | [END, ..] => return Ok(()),
-            [NOP, after @ ..] => after,
-            [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, ..] => return Err(Verdict::IP_OPTION),
+            [] | [option::END, ..] => return Ok(()),
+            [option::NOP, after @ ..] => after,
+            [option::LOOSE_SOURCE_ROUTE | option::STRICT_SOURCE_ROUTE, ..] => return Err(Verdict::IP_OPTION),
             [_, length, ..] if *length >= 2 => rest.get(usize::from(*length)..).ok_or(Verdict::IP_OPTION)?,
             _ => return Err(Verdict::IP_OPTION),
         };

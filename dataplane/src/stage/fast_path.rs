@@ -2,8 +2,9 @@
 //! is. `parse`, `classify`, `mobile_ip` and `rewrite` come to the same end (a test holds both side by side).
 //!
 //! A request that is usual but no repeat goes on to `mobile_ip`. Whatever is unusual about a frame leaves it untouched to
-//! `parse`, which knows all cases; nothing is dropped, answered or decided here. Two looks at a burst: the first reads headers and asks for the places in the session
-//! table, the second counts the requests and sends them, so that the table's cache misses overlap.
+//! `parse`, which knows all cases; nothing is dropped, answered or decided here. Two passes over a burst: the first reads
+//! headers and asks for the places in the session table, the second counts the requests and sends them, so that the table's
+//! cache misses overlap.
 
 use std::net::Ipv4Addr;
 
@@ -14,27 +15,34 @@ use common::{
     snapshot::{Real, Snapshot, Target, VirtualServer},
     time::Tick,
     verdict::Verdict,
-    wire::mobile_ip::{self, Plain},
+    wire::{
+        ethernet::{self, IPV4},
+        ipv4::{self, DONT_FRAGMENT, UDP},
+        mobile_ip::{self, Plain},
+        udp,
+    },
 };
 
-use super::{
-    Context,
-    classify::{UDP, martian},
-    parse::IPV4,
-};
+use super::{Context, classify::martian, stages::Stage};
 use crate::{
     backend::{BURST, Frame},
     batch::{Batch, Exit, Indices, Packet},
-    rewrite::{self, ETHERNET, HEADERS, IP_HEADER},
+    rewrite::{self, HEADERS},
 };
 
-/// Services that are remembered for a burst; requests to others go the long way.
+/// Services that are remembered for a burst; requests to others take the slow path.
 const SERVICES: usize = 8;
+
+/// Where the headers of a plain packet begin.
+const IP: usize = ethernet::LENGTH;
+const UDP_HEADER: usize = IP + ipv4::LENGTH;
 
 /// Any client's address that is none of the martians.
 const ANY_CLIENT: Ipv4Addr = Ipv4Addr::new(1, 0, 0, 0);
 
 /// Sends on what it can of a fresh batch.
+// Never inlined: what stands around the call must not cost it registers.
+#[inline(never)]
 pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
     let Some(mut burst) = BurstContext::new(cx) else { return };
     let mut parsed = [const { ParsedRequest::NONE }; BURST];
@@ -42,21 +50,22 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
         // Without a result the request stays one of nothing.
         let _ = burst.parse(frame, request);
     }
-    let mut done = 0;
+    let (mut done, mut asked) = (0, 0);
     for (index, (frame, request)) in batch.frames.iter_mut().zip(&mut parsed).enumerate() {
-        if let Some((target, slot)) = burst.forward(request, frame) {
+        if let Some((target, slot)) = burst.repeat(request, frame) {
             batch.exits[index] = Exit { port: target.port, verdict: target.verdict };
             request.slot = slot;
             done |= 1 << index;
         } else if let Some(request) = burst.to_slow_path(request, frame, &mut batch.packets[index]) {
             batch.requests.push((index as u8, request));
+            asked |= 1 << index;
         }
     }
     for index in Indices(done) {
         let request = &parsed[index];
         cx.director.called(request.slot, (Ipv4Addr::from_bits(request.client), request.client_port));
     }
-    batch.complete(done);
+    batch.complete(done, asked, Stage::MOBILE_IP);
 }
 
 /// What holds for all frames of a burst.
@@ -85,7 +94,7 @@ struct Service<'a> {
     deadline: Tick,
 }
 
-/// What the first look finds of a request.
+/// What the first pass finds of a request.
 struct ParsedRequest {
     identity: u64,
     /// Where its session lies, once that is known.
@@ -117,7 +126,7 @@ impl ParsedRequest {
 
 impl<'a> BurstContext<'a> {
     /// `None` if the port has no untagged interface in service, or if sessions are being debugged: events are made on
-    /// the long way.
+    /// the slow path.
     fn new(cx: &'a Context<'a>) -> Option<Self> {
         let snapshot = cx.snapshot;
         let id = snapshot.ports.get(cx.port.index())?.untagged?;
@@ -139,29 +148,30 @@ impl<'a> BurstContext<'a> {
         })
     }
 
-    /// The first look: fills in the request of a usual request, its service last.
+    /// The first pass: fills in what a usual request says, its service last.
     #[inline(always)]
     fn parse<F: Frame>(&mut self, frame: &F, request: &mut ParsedRequest) -> Option<()> {
         const SERVICE: u64 = 0xffff_0000_ffff_ffff;
         let data = frame.data();
         let head = data.first_chunk::<HEADERS>()?;
         let half = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-        let plain = head[..6] == self.mac
-            && head[6..12] != self.mac
-            && half(12) == IPV4
-            && head[14] == 0x45
-            && head[20] & 0x3f | head[21] == 0
-            && head[22] > 1
-            && head[23] == UDP
+        let plain = head[..ethernet::offset::SOURCE] == self.mac
+            && head[ethernet::offset::SOURCE..ethernet::offset::ETHERTYPE] != self.mac
+            && half(ethernet::offset::ETHERTYPE) == IPV4
+            && head[IP] == ipv4::VERSION_AND_WORDS
+            && half(IP + ipv4::offset::FRAGMENT) & (ipv4::MORE_FRAGMENTS | ipv4::FRAGMENT_OFFSET) == 0
+            && head[IP + ipv4::offset::TTL] > 1
+            && head[IP + ipv4::offset::PROTOCOL] == UDP
             && frame.total_len() == data.len()
             && frame.stripped_vlan().is_none();
-        let length = half(16);
-        let end = ETHERNET + usize::from(length);
-        // A frame that is longer than its packet and than Ethernet's minimum is cut on the long way.
-        if !plain || end > data.len() || data.len() > end.max(rewrite::MINIMUM) {
+        let length = half(IP + ipv4::offset::TOTAL_LENGTH);
+        let end = IP + usize::from(length);
+        // A frame that is longer than its packet and than Ethernet's minimum is cut on the slow path.
+        if !plain || end > data.len() || data.len() > end.max(ethernet::MINIMUM) {
             return None;
         }
-        let client = Ipv4Addr::new(head[26], head[27], head[28], head[29]);
+        let source = IP + ipv4::offset::SOURCE;
+        let client = Ipv4Addr::new(head[source], head[source + 1], head[source + 2], head[source + 3]);
         if !frame.ip_checksum_ok().unwrap_or_else(|| sums_up(head)) {
             return None;
         }
@@ -171,12 +181,13 @@ impl<'a> BurstContext<'a> {
             }
             self.client = client;
         }
-        let key = u64::from_le_bytes(std::array::from_fn(|byte| head[30 + byte])) & SERVICE;
+        let key = u64::from_le_bytes(std::array::from_fn(|byte| head[IP + ipv4::offset::DESTINATION + byte]))
+            & SERVICE;
         if self.key != key {
             self.select_service(key)?;
         }
         let service = self.services.get(self.last)?;
-        let udp_end = ETHERNET + IP_HEADER + usize::from(half(38));
+        let udp_end = UDP_HEADER + usize::from(half(UDP_HEADER + udp::offset::LENGTH));
         let Plain { nai, home_agent } = mobile_ip::plain(data.get(HEADERS..udp_end)?)?;
         request.names_service = match home_agent {
             0 | u32::MAX => false,
@@ -187,7 +198,7 @@ impl<'a> BurstContext<'a> {
         self.cx.director.prefetch(identity);
         request.identity = identity;
         request.client = u32::from(client);
-        request.client_port = half(34);
+        request.client_port = half(UDP_HEADER + udp::offset::SOURCE);
         request.length = length;
         request.nai = (nai.as_ptr().addr().wrapping_sub(data.as_ptr().addr()) as u16, nai.len() as u8);
         request.service = self.last as u8 + 1;
@@ -217,9 +228,9 @@ impl<'a> BurstContext<'a> {
         Some(())
     }
 
-    /// The second look: counts the request and rewrites the frame, or changes nothing.
+    /// The second pass: counts the request and rewrites the frame, or changes nothing.
     #[inline(always)]
-    fn forward<F: Frame>(&self, request: &ParsedRequest, frame: &mut F) -> Option<(&'a Target, Slot)> {
+    fn repeat<F: Frame>(&self, request: &ParsedRequest, frame: &mut F) -> Option<(&'a Target, Slot)> {
         let service = self.services.get(usize::from(request.service.checked_sub(1)?))?;
         let head = frame.data_mut().first_chunk_mut::<HEADERS>()?;
         let times = (self.now, service.deadline);
@@ -251,8 +262,8 @@ impl<'a> BurstContext<'a> {
             interface: self.interface,
             length: request.length,
             ethertype: IPV4,
-            dont_fragment: head[20] & 0x40 != 0,
-            ttl: head[22],
+            dont_fragment: head[IP + ipv4::offset::FRAGMENT] & DONT_FRAGMENT.to_be_bytes()[0] != 0,
+            ttl: head[IP + ipv4::offset::TTL],
             protocol: UDP,
             source: client,
             destination: vserver.address,
@@ -291,9 +302,9 @@ pub fn send_to<F: Frame>(
     let plain = packet.ttl > 1
         && packet.length <= target.mtu
         && target.id == real.id
-        && (usize::from(packet.l3), usize::from(packet.header)) == (ETHERNET, IP_HEADER)
+        && (usize::from(packet.l3), usize::from(packet.header)) == (ethernet::LENGTH, ipv4::LENGTH)
         && frame.total_len() == frame.data().len()
-        && frame.total_len() <= packet.end().max(rewrite::MINIMUM);
+        && frame.total_len() <= packet.end().max(ethernet::MINIMUM);
     if !plain {
         return None;
     }
@@ -306,8 +317,7 @@ pub fn send_to<F: Frame>(
 /// (RFC 1071); 2^16 leaves 1, so words of 32 bits do as well.
 #[inline(always)]
 fn sums_up(head: &[u8; HEADERS]) -> bool {
-    let word =
-        |at: usize| u64::from(u32::from_le_bytes(std::array::from_fn(|byte| head[ETHERNET + at + byte])));
+    let word = |at: usize| u64::from(u32::from_le_bytes(std::array::from_fn(|byte| head[IP + at + byte])));
     let sum = word(0) + word(4) + word(8) + word(12) + word(16);
-    sum.is_multiple_of(0xffff)
+    sum.is_multiple_of(u64::from(u16::MAX))
 }

@@ -11,27 +11,28 @@ use common::{
     slb::{Director, IdentityTag, KeySpace, Outcome, Request, VserverCounter, display_hash},
     snapshot::{Real, Snapshot, VirtualServer},
     verdict::Verdict,
-    wire::mobile_ip::{self, Key, Plain, Rrq},
+    wire::{
+        mobile_ip::{self, Key, Plain, Rrq},
+        udp,
+    },
 };
 
 use super::{
-    Context, fast_path,
-    forward::{DestinationNat, output},
-    new_sessions,
+    Context, fast_path, new_sessions,
+    output::{DestinationNat, output},
     parse::contiguous,
+    stages::Stage,
 };
 use crate::{
     backend::Frame,
-    batch::{Batch, Next, Packet, Stage},
+    batch::{Batch, Next, Packet},
 };
 
-const UDP_HEADER: usize = 8;
-
-/// Sends every request to its real.
+/// Sends every request to its real. It may run again in a burst, for requests that were in tunnels.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
     let recognised = batch.requests.len();
     let mut tags = Tags::default();
-    for index in batch.take(Stage::MobileIp) {
+    for index in batch.take(Stage::MOBILE_IP) {
         let (frame, packet) = batch.at(index);
         match examine(cx, &mut tags, frame, packet) {
             Ok(request) => {
@@ -46,11 +47,13 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
         batch.requests.sort_unstable_by_key(|(index, _)| *index);
     }
     if recognised == batch.requests.len() {
-        return new_sessions::run(cx, batch);
+        new_sessions::run(cx, batch);
+    } else {
+        for at in 0..batch.requests.len() {
+            alone(cx, batch, at);
+        }
     }
-    for at in 0..batch.requests.len() {
-        alone(cx, batch, at);
-    }
+    batch.requests.clear();
 }
 
 /// Decides about the request at a place.
@@ -104,16 +107,12 @@ fn parse<F: Frame>(
     frame: &mut F,
     packet: &Packet,
 ) -> Result<Request, Verdict> {
-    if packet.payload() < UDP_HEADER {
+    if packet.payload() < udp::LENGTH {
         return Err(Verdict::UDP_LENGTH);
     }
     contiguous(frame, packet.end())?;
-    let udp = &frame.data()[packet.l4()..packet.end()];
-    let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
-    if !(UDP_HEADER..=udp.len()).contains(&length) {
-        return Err(Verdict::UDP_LENGTH);
-    }
-    let payload = &udp[UDP_HEADER..length];
+    let datagram = udp::parse(&frame.data()[packet.l4()..packet.end()]).map_err(|_| Verdict::UDP_LENGTH)?;
+    let payload = datagram.payload;
     let rrq = mobile_ip::walk(payload)?;
     if rrq.unknown_nonskippable > 0 {
         vserver.live.count(cx.worker, VserverCounter::ExtUnknown);
@@ -131,7 +130,7 @@ fn parse<F: Frame>(
         vserver: vserver.id,
         identity: cx.director.tagged_identity(tags.of(cx.director, vserver, space), key),
         client: packet.source,
-        client_port: u16::from_be_bytes([udp[0], udp[1]]),
+        client_port: datagram.header.source(),
         deregistration: rrq.lifetime == 0,
         wanted,
     })
@@ -177,11 +176,11 @@ fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, re
 }
 
 fn handle<F: Frame>(cx: &mut Context<'_>, frame: &F, packet: &Packet, request: &Request) -> Outcome {
-    let shown = || request_hash(frame, packet);
-    let (debug, news) = (cx.snapshot.debug_sessions, &mut *cx.events);
-    cx.director.handle(cx.snapshot, request, &shown, cx.now.tick(), cx.worker, |end| {
+    let hash = || request_hash(frame, packet);
+    let (debug, events) = (cx.snapshot.debug_sessions, &mut *cx.events);
+    cx.director.handle(cx.snapshot, request, &hash, cx.now.tick(), cx.worker, |end| {
         if debug {
-            news.push(Event::Session(end.into()));
+            events.push(Event::Session(end.into()));
         }
     })
 }
@@ -243,9 +242,7 @@ fn walked<'a, F: Frame>(frame: &'a F, packet: &Packet) -> Option<Rrq<'a>> {
 
 /// The payload of a datagram that was examined before.
 fn payload<'a, F: Frame>(frame: &'a F, packet: &Packet) -> Option<&'a [u8]> {
-    let udp = &frame.data()[packet.l4()..packet.end()];
-    let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
-    udp.get(UDP_HEADER..length)
+    udp::parse(&frame.data()[packet.l4()..packet.end()]).ok().map(|datagram| datagram.payload)
 }
 
 /// The NAI of a request; empty if it has none.

@@ -1,8 +1,9 @@
-//! One step a file: a function over the frames of a batch that wait for it.
+//! One step a file: a function over the frames of a batch that wait for it, listed in `stages`.
 //!
-//! `fast_path` sends on the usual packets at once; `parse` gives the others their first [`Next`](crate::batch::Next); `classify`, `mobile_ip`, `forward`, `local`
-//! and `punt` take the frames sent to them and send each on exactly once; `transmit` takes what ended, counts
-//! its verdict and buffers what leaves. `new_sessions` is a part of `mobile_ip`, `answer` is no stage but the generator of all answers.
+//! `fast_path` sends on the usual packets at once; the others wait for `parse`. The worker runs the first stage of the list
+//! that has frames until none has any; each sends its frames on, `reentry` back to the start if they were in another packet.
+//! `transmit` takes what ended, counts its verdict and buffers what leaves. `new_sessions` is a part of `mobile_ip`; `answer`
+//! is no stage but the generator of all answers.
 
 pub mod answer;
 pub mod classify;
@@ -11,13 +12,17 @@ pub mod forward;
 pub mod local;
 pub mod mobile_ip;
 mod new_sessions;
+pub mod output;
 pub mod parse;
 pub mod punt;
+pub mod reentry;
+pub mod stages;
 pub mod transmit;
 
 use arc_swap::ArcSwap;
 use common::{
     id::{PortId, WorkerId},
+    ring::FrameSender,
     slb::Director,
     snapshot::Snapshot,
     time::Nanos,
@@ -25,10 +30,13 @@ use common::{
 
 use crate::limit::{EventSender, ReplyLimiter};
 
+/// No port.
+pub const HOST: PortId = PortId(u16::MAX);
+
 /// What the stages see beside the frames, for one burst.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Whose burst it is.
+    /// The worker that runs them.
     pub worker: WorkerId,
     /// The configuration and the network.
     pub snapshot: &'a Snapshot,
@@ -38,8 +46,10 @@ pub struct Context<'a> {
     pub director: &'a Director,
     /// The time of this burst.
     pub now: Nanos,
-    /// The port on which the burst came.
+    /// The port on which the burst came; [`HOST`] for frames of the host.
     pub port: PortId,
+    /// The ring to the kernel.
+    pub punt: &'a mut FrameSender,
     /// Limits of what is answered.
     pub replies: &'a mut ReplyLimiter,
     /// Events for control.
@@ -56,6 +66,7 @@ impl Context<'_> {
             director: self.director,
             now: self.now,
             port: self.port,
+            punt: self.punt,
             replies: self.replies,
             events: self.events,
         }

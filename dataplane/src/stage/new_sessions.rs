@@ -1,5 +1,5 @@
 //! Requests that `fast_path` recognised and could not send on: most are the first of their nodes, whose sessions begin
-//! together. The others take the usual way in their place.
+//! together. The others are decided about alone, in their place.
 
 use common::{
     event::SessionChange,
@@ -15,16 +15,16 @@ use crate::{
 const _: () = assert!(BURST <= TOGETHER, "a burst is one call");
 
 /// Keys that are hashed side by side.
-const ABREAST: usize = 4;
+const LANES: usize = 4;
 
-/// Decides about all requests of the batch, which `fast_path` recognised, in their order.
+/// Decides about all requests of the batch, which `fast_path` handed over, in their order.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
-    let shown = shown(batch);
+    let hashes = request_hashes(batch);
     let mut from = 0;
     while from < batch.requests.len() {
-        let (requests, shown) = (&batch.requests[from..], &shown[from..]);
+        let (requests, hashes) = (&batch.requests[from..], &hashes[from..]);
         let now = cx.now.tick();
-        let begun = cx.director.begin_together(cx.snapshot, requests, shown, now, cx.worker);
+        let begun = cx.director.begin_together(cx.snapshot, requests, hashes, now, cx.worker);
         for real in &begun {
             match *real {
                 Some(real) => {
@@ -46,18 +46,18 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
 }
 
 /// The display hashes of all requests.
-fn shown<F: Frame>(batch: &Batch<F>) -> [u32; BURST] {
-    let mut shown = [0; BURST];
+fn request_hashes<F: Frame>(batch: &Batch<F>) -> [u32; BURST] {
+    let mut all = [0; BURST];
     let mut keys = [&[][..]; BURST];
     for (key, (index, _)) in keys.iter_mut().zip(&batch.requests) {
         let (at, length) = batch.packets[usize::from(*index)].nai;
         let data = batch.frames[usize::from(*index)].data();
         *key = data.get(usize::from(at)..usize::from(at) + usize::from(length)).unwrap_or_default();
     }
-    let (groups, _) = keys.as_chunks::<ABREAST>();
-    let wanted = batch.requests.len().div_ceil(ABREAST);
-    for (hashes, keys) in shown.as_chunks_mut::<ABREAST>().0.iter_mut().zip(groups).take(wanted) {
+    let (groups, _) = keys.as_chunks::<LANES>();
+    let wanted = batch.requests.len().div_ceil(LANES);
+    for (hashes, keys) in all.as_chunks_mut::<LANES>().0.iter_mut().zip(groups).take(wanted) {
         *hashes = display_hashes(*keys);
     }
-    shown
+    all
 }

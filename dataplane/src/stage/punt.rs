@@ -1,36 +1,38 @@
 //! Hands frames to the kernel: untagged, because each VLAN has a shadow of its own, and with the interface's own
 //! MAC address where they were sent to a virtual one.
 
-use common::{ring::FrameSender, verdict::Verdict};
+use common::{
+    verdict::Verdict,
+    wire::ethernet::{self, TAG},
+};
 
-use super::Context;
+use super::{Context, stages::Stage};
 use crate::{
     backend::Frame,
-    batch::{Batch, Next, Packet, Stage},
-    rewrite::{ETHERNET, TAG},
+    batch::{Batch, Next, Packet},
 };
 
 /// Copies every frame for the host into the ring.
-pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>, ring: &mut FrameSender) {
-    for index in batch.take(Stage::Punt) {
+pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
+    for index in batch.take(Stage::PUNT) {
         let (frame, packet) = batch.at(index);
-        let verdict = punt(cx, frame, packet, ring);
+        let verdict = punt(cx, frame, packet);
         batch.send(index, Next::Drop(verdict));
     }
 }
 
-fn punt<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &Packet, ring: &mut FrameSender) -> Verdict {
+fn punt<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &Packet) -> Verdict {
     if !frame.linearize() {
         return Verdict::NOT_LINEAR;
     }
-    if usize::from(packet.l3) > ETHERNET {
-        frame.data_mut().copy_within(..12, TAG);
+    if usize::from(packet.l3) > ethernet::LENGTH {
+        frame.data_mut().copy_within(..ethernet::offset::ETHERTYPE, TAG);
         frame.trim_front(TAG);
     }
     if !packet.group
         && let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index())
     {
-        frame.data_mut()[..6].copy_from_slice(&interface.mac.0);
+        frame.data_mut()[..ethernet::offset::SOURCE].copy_from_slice(&interface.mac.0);
     }
-    if ring.send(packet.interface, frame.data()) { Verdict::PUNTED } else { Verdict::PUNT_FULL }
+    if cx.punt.send(packet.interface, frame.data()) { Verdict::PUNTED } else { Verdict::PUNT_FULL }
 }

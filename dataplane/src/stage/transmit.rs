@@ -12,12 +12,22 @@ use crate::{
 /// How often a full transmit ring is tried again before frames are dropped.
 const TRIES: usize = 4;
 
-/// Frames that wait for one port, with the verdict that each will have once sent (`None`: not a received packet)
-/// and its length.
+/// What a frame counts as once it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// A received packet that ends so.
+    Received(Verdict),
+    /// A copy of one.
+    Replica,
+    /// A frame of the host.
+    Host,
+}
+
+/// Frames that wait for one port, each with its account and its length.
 #[derive(Debug)]
 pub struct Outbox<F> {
     frames: Burst<F>,
-    tags: ArrayVec<(Option<Verdict>, u32), BURST>,
+    tags: ArrayVec<(Account, u32), BURST>,
 }
 
 impl<F> Default for Outbox<F> {
@@ -26,7 +36,36 @@ impl<F> Default for Outbox<F> {
     }
 }
 
-/// Ends every frame of the batch. What leaves waits in `outboxes`, which are by port like `queues`.
+impl Account {
+    #[inline]
+    fn sent(self, counts: &mut Counts) {
+        match self {
+            Self::Received(verdict) => counts.end(verdict),
+            Self::Replica => counts.replicas += 1,
+            Self::Host => counts.injected += 1,
+        }
+    }
+
+    #[cold]
+    fn refused(self, counts: &mut Counts) {
+        match self {
+            Self::Received(_) => counts.end(Verdict::TX_DOWN),
+            Self::Replica => counts.replicas_dropped += 1,
+            Self::Host => counts.inject_refused += 1,
+        }
+    }
+
+    #[cold]
+    fn full(self, counts: &mut Counts) {
+        match self {
+            Self::Received(_) => counts.end(Verdict::TX_FULL),
+            Self::Replica => counts.replicas_dropped += 1,
+            Self::Host => counts.inject_tx_full += 1,
+        }
+    }
+}
+
+/// Ends every received frame of the batch. What leaves waits in `outboxes`, which are by port like `queues`.
 pub fn run<Q: PortQueue>(
     batch: &mut Batch<Q::Frame>,
     queues: &mut [Q],
@@ -38,12 +77,42 @@ pub fn run<Q: PortQueue>(
     }
     for (frame, next, egress) in batch.finish() {
         match next {
-            Next::Transmit(verdict) => push(frame, Some(verdict), egress, queues, outboxes, counts),
-            Next::Drop(verdict) => counts.end(verdict),
-            Next::Classify | Next::MobileIp | Next::Forward | Next::Local | Next::Punt => {
-                unreachable!("every stage sends all its frames on")
+            Next::Transmit(verdict) => {
+                push(frame, Account::Received(verdict), egress, queues, outboxes, counts);
             }
+            Next::Drop(verdict) => counts.end(verdict),
+            Next::To(_) | Next::Host => counts.end(Verdict::UNENDED),
         }
+    }
+}
+
+/// Ends every frame of a batch of the host's; what stages dropped counts as refused.
+pub fn host<Q: PortQueue>(
+    batch: &mut Batch<Q::Frame>,
+    queues: &mut [Q],
+    outboxes: &mut [Outbox<Q::Frame>],
+    counts: &mut Counts,
+) {
+    for (frame, next, egress) in batch.finish() {
+        match next {
+            Next::Host | Next::Transmit(_) => push(frame, Account::Host, egress, queues, outboxes, counts),
+            Next::To(_) | Next::Drop(_) => Account::Host.refused(counts),
+        }
+    }
+}
+
+/// Puts the copies that a stage made into their outboxes.
+#[cold]
+pub fn replicas<Q: PortQueue>(
+    batch: &mut Batch<Q::Frame>,
+    queues: &mut [Q],
+    outboxes: &mut [Outbox<Q::Frame>],
+    counts: &mut Counts,
+) {
+    let (replicas, refused) = batch.take_replicas();
+    counts.replicas_dropped += refused;
+    for (frame, egress) in replicas {
+        push(frame, Account::Replica, egress, queues, outboxes, counts);
     }
 }
 
@@ -69,34 +138,33 @@ fn all<Q: PortQueue>(
     }
     // What the device did not take at once is tried again as usual.
     for frame in batch.frames.drain(..) {
-        push(frame, Some(verdict), port, queues, outboxes, counts);
+        push(frame, Account::Received(verdict), port, queues, outboxes, counts);
     }
 }
 
 /// Puts one frame into its port's outbox; a full one is sent first.
+// A call would cost more than the work: its arguments do not fit into registers.
+#[inline(always)]
 pub fn push<Q: PortQueue>(
     frame: Q::Frame,
-    verdict: Option<Verdict>,
+    account: Account,
     port: PortId,
     queues: &mut [Q],
     outboxes: &mut [Outbox<Q::Frame>],
     counts: &mut Counts,
 ) {
     let (Some(queue), Some(outbox)) = (queues.get_mut(port.index()), outboxes.get_mut(port.index())) else {
-        match verdict {
-            Some(_) => counts.end(Verdict::TX_DOWN),
-            None => counts.inject_refused += 1,
-        }
-        return;
+        return account.refused(counts);
     };
     if outbox.frames.is_full() {
         flush(queue, outbox, counts);
     }
-    outbox.tags.push((verdict, frame.total_len() as u32));
+    outbox.tags.push((account, frame.total_len() as u32));
     outbox.frames.push(frame);
 }
 
 /// Gives all waiting frames to the device; those that it does not take are dropped.
+#[inline(never)]
 pub fn flush<Q: PortQueue>(queue: &mut Q, outbox: &mut Outbox<Q::Frame>, counts: &mut Counts) {
     let port = queue.port();
     for _ in 0..TRIES {
@@ -105,12 +173,9 @@ pub fn flush<Q: PortQueue>(queue: &mut Q, outbox: &mut Outbox<Q::Frame>, counts:
         }
         let taken = queue.transmit(&mut outbox.frames);
         let mut bytes = 0;
-        for (verdict, length) in outbox.tags.drain(..taken) {
+        for (account, length) in outbox.tags.drain(..taken) {
             bytes += u64::from(length);
-            match verdict {
-                Some(verdict) => counts.end(verdict),
-                None => counts.injected += 1,
-            }
+            account.sent(counts);
         }
         if let Some(cell) = counts.port(port) {
             cell.tx_packets += taken as u64;
@@ -121,10 +186,7 @@ pub fn flush<Q: PortQueue>(queue: &mut Q, outbox: &mut Outbox<Q::Frame>, counts:
         cell.tx_full += outbox.frames.len() as u64;
     }
     outbox.frames.clear();
-    for (verdict, _) in outbox.tags.drain(..) {
-        match verdict {
-            Some(_) => counts.end(Verdict::TX_FULL),
-            None => counts.inject_tx_full += 1,
-        }
+    for (account, _) in outbox.tags.drain(..) {
+        account.full(counts);
     }
 }

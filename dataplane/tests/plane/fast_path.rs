@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::{
     id::{PortId, WorkerId},
+    ring::frame_ring,
     slb::VserverCounter,
     snapshot::Snapshot,
 };
@@ -157,6 +158,7 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
         dataplane::backend::Frame::append(&mut frame, bytes.len()).expect("room").copy_from_slice(bytes);
         batch.frames.push(frame);
         let (events, _seen) = rtrb::RingBuffer::new(16);
+        let (mut punt, _punted) = frame_ring(4096);
         let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
         let snapshot = harness.control.snapshot.load_full();
         let cx = Context {
@@ -166,6 +168,7 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
             director: &harness.control.director,
             now: harness.clock.now(),
             port: PortId(1),
+            punt: &mut punt,
             replies: &mut replies,
             events: &mut events,
         };

@@ -3,7 +3,10 @@
 use std::net::Ipv4Addr;
 
 use common::{mac::MacAddr, verdict::Verdict};
-use dataplane::harness::{AGENT, AGENT_MAC, Harness, MAC1};
+use dataplane::{
+    harness::{AGENT, AGENT_MAC, Harness, MAC1},
+    stage::stages::StageList,
+};
 use etherparse::{
     EtherType, Icmpv4Header, Icmpv4Type, IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, LinkExtHeader,
     LinkHeader, NetHeaders, PacketHeaders, TcpHeader, TransportHeader, UdpHeader,
@@ -194,7 +197,7 @@ pub fn one(harness: &mut Harness, port: u16, frame: &[u8]) -> (Verdict, Vec<Vec<
 }
 
 /// Every verdict's total over all workers.
-pub fn totals(harness: &Harness) -> Vec<u64> {
+pub fn totals<S: StageList>(harness: &Harness<S>) -> Vec<u64> {
     Verdict::ALL.iter().map(|v| harness.control.stats.iter().map(|stats| stats.verdict(*v)).sum()).collect()
 }
 

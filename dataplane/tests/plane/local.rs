@@ -15,7 +15,7 @@ use crate::frames::{from_agent, one, pad, punted, see};
 
 const ASKER: MacAddr = agent_mac(51);
 
-fn arp(operation: ArpOperation, sender: [u8; 4], target: Ipv4Addr) -> Vec<u8> {
+pub fn arp(operation: ArpOperation, sender: [u8; 4], target: Ipv4Addr) -> Vec<u8> {
     let packet = ArpPacket::new(
         ArpHardwareId::ETHERNET,
         EtherType::IPV4,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{PortId, WorkerId},
+    ring::frame_ring,
     verdict::Verdict,
 };
 use dataplane::{
@@ -126,6 +127,7 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
     frame.append(request(1).len()).unwrap().copy_from_slice(&request(1));
     batch.frames.push(frame);
     let (events, _seen) = rtrb::RingBuffer::new(16);
+    let (mut punt, _punted) = frame_ring(4096);
     let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
     let mut cx = Context {
         worker: WorkerId(0),
@@ -134,12 +136,13 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
         director: &harness.control.director,
         now: harness.clock.now(),
         port: PortId(1),
+        punt: &mut punt,
         replies: &mut replies,
         events: &mut events,
     };
     batch.start();
-    parse::run(&cx, &mut batch);
-    classify::run(&cx, &mut batch);
+    parse::run(&mut cx, &mut batch);
+    classify::run(&mut cx, &mut batch);
     mobile_ip::run(&mut cx, &mut batch);
     let (frame, next, egress) = batch.finish().next().unwrap();
     assert_eq!((next, egress), (Next::Transmit(Verdict::SLB_DISPATCHED), PortId(0)));

@@ -3,13 +3,9 @@
 use std::{fmt, ptr::NonNull};
 
 use capsule_ffi::{self as ffi, rte_mbuf};
+use common::wire::{ipv4, udp as udp_header};
 
 use crate::backend::Frame;
-
-/// Minimum IPv4 header.
-const IPV4_HEADER: usize = 20;
-/// UDP header.
-const UDP_HEADER: usize = 8;
 
 /// An owned packet buffer.
 ///
@@ -265,22 +261,27 @@ impl Frame for DpdkFrame {
     }
 
     fn request_checksum(&mut self, l2: usize, l3: usize, udp: bool) -> bool {
-        let needed = l2 + l3 + if udp { UDP_HEADER } else { 0 };
-        if l2 >= 1 << 7 || !(IPV4_HEADER..1 << 9).contains(&l3) || self.data().len() < needed || self.shared()
+        let needed = l2 + l3 + if udp { udp_header::LENGTH } else { 0 };
+        if l2 >= 1 << 7
+            || !(ipv4::LENGTH..1 << 9).contains(&l3)
+            || self.data().len() < needed
+            || self.shared()
         {
             return false;
         }
         let (ip, rest) = self.data_mut()[l2..].split_at_mut(l3);
-        ip[10..12].fill(0);
+        ip[ipv4::offset::CHECKSUM..][..2].fill(0);
         if udp {
             // The device adds the datagram to the sum of the pseudo header (RFC 768), which it finds here.
-            let sum = ip[12..20]
+            let addresses = &ip[ipv4::offset::SOURCE..ipv4::LENGTH];
+            let length = &rest[udp_header::offset::LENGTH..][..2];
+            let sum = addresses
                 .chunks(2)
-                .chain([&[0, ip[9]][..], &rest[4..6]])
+                .chain([&[0, ip[ipv4::offset::PROTOCOL]][..], length])
                 .fold(0, |sum, word| sum + u32::from(u16::from_be_bytes([word[0], word[1]])));
             let folded = (sum & 0xffff) + (sum >> 16);
             let folded = ((folded & 0xffff) + (folded >> 16)) as u16;
-            rest[6..8].copy_from_slice(&folded.to_be_bytes());
+            rest[udp_header::offset::CHECKSUM..][..2].copy_from_slice(&folded.to_be_bytes());
         }
         let head = self.head_mut();
         head.ol_flags &= !(ffi::SHIM_MBUF_TX_L4_MASK);

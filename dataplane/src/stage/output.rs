@@ -1,0 +1,78 @@
+//! The last steps of what leaves. Frames of the host enter here; packets that are sent on by an adjacency get their time to
+//! live, their checks and their link header.
+
+use std::net::Ipv4Addr;
+
+use common::{snapshot::Adjacency, verdict::Verdict};
+
+use super::{
+    Context,
+    answer::{self, Error},
+    forward::slow_path,
+    stages::Stage,
+};
+use crate::{
+    backend::Frame,
+    batch::{Batch, Next, Packet},
+    rewrite::{Change, Link, Ttl, rewrite},
+};
+
+/// Lets the host's frames pass as they are.
+pub fn run<F: Frame>(_: &mut Context<'_>, batch: &mut Batch<F>) {
+    for index in batch.take(Stage::OUTPUT) {
+        batch.send(index, Next::Host);
+    }
+}
+
+/// What directed mode changes beside what every hop changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DestinationNat {
+    /// IPv4 destination.
+    pub destination: Option<Ipv4Addr>,
+    /// UDP destination port.
+    pub port: Option<u16>,
+}
+
+/// Sends a packet on through an adjacency: time to live, MTU, rewrite.
+#[inline]
+pub fn output<F: Frame>(
+    cx: &mut Context<'_>,
+    frame: &mut F,
+    packet: &mut Packet,
+    adjacency: &Adjacency,
+    nat: DestinationNat,
+    verdict: Verdict,
+) -> Next {
+    if packet.ttl <= 1 {
+        return answer::error(cx, frame, packet, Error::TimeExceeded, Verdict::TTL_EXPIRED);
+    }
+    if packet.length > adjacency.mtu {
+        if packet.dont_fragment {
+            let error = Error::FragmentationNeeded { mtu: adjacency.mtu };
+            return answer::error(cx, frame, packet, error, Verdict::TOO_BIG);
+        }
+        // The kernel does not know virtual addresses.
+        return if verdict == Verdict::ROUTED {
+            slow_path(cx, packet, Verdict::TOO_BIG)
+        } else {
+            Next::Drop(Verdict::TOO_BIG)
+        };
+    }
+    let up = cx.snapshot.interfaces.get(adjacency.interface.index()).is_some_and(|interface| interface.up)
+        && cx.snapshot.ports.get(adjacency.port.index()).is_some_and(|port| port.link_up);
+    if !up {
+        return Next::Drop(Verdict::TX_DOWN);
+    }
+    let change = Change {
+        source: None,
+        destination: nat.destination,
+        destination_port: nat.port,
+        ttl: Ttl::Decrement,
+        link: Link { source: adjacency.source, destination: adjacency.destination, vlan: adjacency.vlan },
+    };
+    packet.egress = adjacency.port;
+    match rewrite(frame, packet, &change) {
+        Ok(()) => Next::Transmit(verdict),
+        Err(reason) => Next::Drop(reason),
+    }
+}
