@@ -14,3 +14,5 @@ mod parse;
 mod ports;
 mod rewrite;
 mod selection;
+mod tunnels;
+mod verdicts;
