@@ -116,6 +116,10 @@ impl Core {
                 let labels = [labels(), vec![("end", end.to_owned())]].concat();
                 facts.counter("homeward_worker_injected", "How frames from the kernel ended", labels, frames);
             }
+            for (end, frames) in [("sent", worker.replicas), ("dropped", worker.replicas_dropped)] {
+                let labels = [labels(), vec![("end", end.to_owned())]].concat();
+                facts.counter("homeward_worker_replicas", "How copies of packets ended", labels, frames);
+            }
             facts.gauge(
                 "homeward_worker_busy_ratio",
                 "Share of busy cycles",

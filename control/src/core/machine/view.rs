@@ -129,6 +129,8 @@ impl Core {
                 inject_no_buffer: stats.inject_no_buffer.load(Relaxed),
                 inject_tx_full: stats.inject_tx_full.load(Relaxed),
                 inject_refused: stats.inject_refused.load(Relaxed),
+                replicas: stats.replicas.load(Relaxed),
+                replicas_dropped: stats.replicas_dropped.load(Relaxed),
                 events_lost: stats.events_lost.load(Relaxed),
             }
         });

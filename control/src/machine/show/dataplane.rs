@@ -49,6 +49,10 @@ pub struct WorkerView {
     pub inject_tx_full: u64,
     /// Those dropped because their interface is gone or they are too large.
     pub inject_refused: u64,
+    /// Copies of packets sent.
+    pub replicas: u64,
+    /// Those dropped.
+    pub replicas_dropped: u64,
     /// Events lost because control did not keep up.
     pub events_lost: u64,
 }
@@ -104,6 +108,10 @@ pub fn text(view: &DataplaneView) -> String {
         sum(|worker| worker.inject_tx_full),
         sum(|worker| worker.inject_refused)
     );
+    let (copies, dropped) = (sum(|worker| worker.replicas), sum(|worker| worker.replicas_dropped));
+    if copies + dropped > 0 {
+        let _ = writeln!(out, "copies: {copies} sent, {dropped} dropped");
+    }
     // A burst may be half counted while traffic flows: the sign says what the figures do.
     let sign = if view.received == view.verdict_sum { "=" } else { "<>" };
     let _ = writeln!(out, "received {} {sign} verdicts {}", view.received, view.verdict_sum);

@@ -171,6 +171,8 @@ received 10 = verdicts 10
     );
     view.received = 11;
     assert!(dataplane::text(&view).ends_with("received 11 <> verdicts 10\n"));
+    (view.workers[0].replicas, view.workers[0].replicas_dropped) = (3, 1);
+    assert!(dataplane::text(&view).contains("refused\ncopies: 3 sent, 1 dropped\nreceived 11"));
 }
 
 #[test]
