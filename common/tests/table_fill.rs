@@ -1,74 +1,79 @@
 //! How full the production table gets, and what it does at its limits.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
 use common::{
     config::Hugepages,
     id::RealId,
-    table::{Geometry, Insert, Newcomer, PageStorage, Session, Table, Word},
+    slb::Session,
+    table::{Entry, Geometry, Identity, Insert, NewEntry, Slab, SlabIndex, Table, Word},
     time::Tick,
 };
 
 const NOW: Tick = Tick(100);
 
 struct Client {
-    identity: u64,
+    identity: Identity,
     deadline: Tick,
-    ended: Vec<u64>,
+    ended: Vec<Identity>,
 }
 
-impl Newcomer for Client {
-    fn ended(&mut self, word: Word, cold: [u32; 3]) {
-        assert_eq!(u64::from(cold[0]), word.identity() & 0xffff_ffff, "cold words are the ended session's");
+impl NewEntry<Session> for Client {
+    fn ended(&mut self, word: Word<Session>, cold: [u32; 3]) {
+        assert_eq!(cold[0], word.identity().bits() as u32, "cold words are the ended session's");
         self.ended.push(word.identity());
     }
 
     fn cold(&self) -> [u32; 3] {
-        [self.identity as u32, 0, 0]
+        [self.identity.bits() as u32, 0, 0]
     }
 
-    fn prepare(&mut self) -> Option<Word> {
-        Some(Word::live(Session {
-            identity: self.identity,
-            real: RealId::default(),
-            retry: 0,
-            deadline: self.deadline,
-            test: false,
-            failure_recorded: false,
-            epoch: 0,
-        }))
+    fn prepare(&mut self) -> Option<Word<Session>> {
+        let session =
+            Session { real: RealId::default(), retry: 0, test: false, failure_recorded: false, epoch: 0 };
+        Some(Word::live(self.identity, session, self.deadline))
     }
 
-    fn lost(&mut self, _word: Word) {
+    fn lost(&mut self, _word: Word<Session>) {
         panic!("there is no rival");
     }
 }
 
-fn table(capacity: u32) -> Table<PageStorage> {
-    Table::new(Geometry::new(capacity).unwrap().allocate(Hugepages::Off).unwrap().0)
+fn table<E: Entry>(capacity: u32) -> Table<E> {
+    Table::new(Geometry::<E>::new(capacity).unwrap().allocate(Hugepages::Off).unwrap().0)
 }
 
-fn insert(table: &Table<PageStorage>, identity: u64, now: Tick, at_capacity: bool) -> (Insert, Vec<u64>) {
+fn insert(
+    table: &Table<Session>,
+    identity: Identity,
+    now: Tick,
+    at_capacity: bool,
+) -> (Insert<Session>, Vec<Identity>) {
     let mut client = Client { identity, deadline: Tick(now.0 + 150), ended: Vec::new() };
-    let result = table.insert(identity, now, Tick(now.0 + 1000), at_capacity, || identity, &mut client);
+    let result =
+        table.insert(identity, now, Tick(now.0 + 1000), at_capacity, || identity.bits(), &mut client);
     (result, client.ended)
 }
 
 /// SplitMix64: as good as the keyed hash for filling.
-fn identities(count: u64) -> impl Iterator<Item = u64> {
+fn identities(count: u64) -> impl Iterator<Item = Identity> {
     (1..=count).map(|n| {
         let mut word = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
+        Identity::from_hash((word ^ word >> 31).into())
     })
 }
 
 /// Identities whose candidates are these two lines.
-fn neighbours(table: &Table<PageStorage>, lines: [u32; 2], count: u64) -> Vec<u64> {
-    let [low, high] = lines.map(|line| (u64::from(line) << 32).div_ceil(u64::from(table.lines())));
-    let keys: Vec<u64> = (0..count).map(|n| high << 32 | (low + n)).collect();
-    assert!(keys.iter().all(|key| table.candidates(*key) == lines));
-    keys
+fn neighbours(table: &Table<Session>, lines: [u32; 2], count: usize) -> Vec<Identity> {
+    let found: Vec<Identity> = identities(u64::MAX - 1)
+        .filter(|identity| table.candidates(*identity) == lines)
+        .take(count)
+        .collect();
+    assert_eq!(found.len(), count);
+    found
 }
 
 #[test]
@@ -133,9 +138,83 @@ fn the_emptier_line_is_chosen() {
 
 #[test]
 fn the_two_lines_of_an_identity_always_differ() {
-    let table = table(1024);
-    for identity in identities(100_000).chain([0, u64::MAX, 1 << 32, u64::from(u32::MAX)]) {
+    let table = table::<Session>(1024);
+    let extremes = [0, u128::MAX, 1 << 32, u32::MAX.into(), u64::MAX.into()].map(Identity::from_hash);
+    for identity in identities(100_000).chain(extremes) {
         let [first, second] = table.candidates(identity);
         assert!(first != second && first < table.lines() && second < table.lines());
     }
+}
+
+/// An entry whose record holds the key, for a table in which two keys may have one identity.
+struct Record<'a> {
+    slab: &'a Slab<AtomicU64>,
+    key: u64,
+    index: SlabIndex,
+    ended: Vec<SlabIndex>,
+}
+
+const SHARED: Identity = Identity::from_hash(7 << 64 | 9);
+
+impl NewEntry<SlabIndex> for Record<'_> {
+    fn matches(&self, entry: SlabIndex) -> bool {
+        self.slab.get(entry).is_some_and(|key| key.load(SeqCst) == self.key)
+    }
+
+    fn ended(&mut self, word: Word<SlabIndex>, _cold: [u32; 0]) {
+        self.ended.extend(word.entry());
+    }
+
+    fn cold(&self) -> [u32; 0] {
+        []
+    }
+
+    fn prepare(&mut self) -> Option<Word<SlabIndex>> {
+        Some(Word::permanent(SHARED, self.index))
+    }
+
+    fn lost(&mut self, _word: Word<SlabIndex>) {
+        panic!("there is no rival");
+    }
+}
+
+#[test]
+fn keys_of_one_identity_have_an_entry_each_where_keys_are_compared() {
+    let (table, slab) = (table::<SlabIndex>(1024), Slab::new(16, AtomicU64::default));
+    let insert = |key: u64, now: Tick| {
+        let index = slab.allocate().unwrap();
+        slab.get(index).unwrap().store(key, SeqCst);
+        let mut record = Record { slab: &slab, key, index, ended: Vec::new() };
+        let result = table.insert(SHARED, now, Tick(now.0 + 1000), false, || key, &mut record);
+        assert!(record.ended.is_empty(), "they are permanent");
+        (result, index)
+    };
+    let find = |key: u64| {
+        let matches = |entry| slab.get(entry).is_some_and(|found| found.load(SeqCst) == key);
+        table.find_where(SHARED, matches).and_then(|(_, word)| word.entry())
+    };
+    let half_a_circle_later = Tick(NOW.0 + (1 << 21) - 1);
+    // Both lines hold eight of them, whatever the time.
+    for key in 0..8 {
+        let (result, index) = insert(key, NOW);
+        assert!(matches!(result, Insert::Inserted(..)), "{result:?}");
+        assert_eq!(find(key), Some(index));
+        let (again, spare) = insert(key, half_a_circle_later);
+        assert!(matches!(again, Insert::Existing(_, word) if word.entry() == Some(index)), "{again:?}");
+        assert!(slab.release(spare));
+        slab.reclaim(2 * key, 2 * key);
+        slab.reclaim(2 * key + 1, 2 * key + 1);
+    }
+    let (ninth, spare) = insert(8, half_a_circle_later);
+    assert_eq!(ninth, Insert::Full);
+    slab.release(spare);
+    // The sweep takes none of them, at any time of the circular clock.
+    for line in table.candidates(SHARED) {
+        for now in (0..1 << 22).step_by(1 << 18) {
+            table.clear_abandoned(line, Tick(now));
+            let words = table.slots_of(line).map(|slot| table.load(slot));
+            assert_eq!(words.filter(|word| word.is_live() && !word.expired(Tick(now))).count(), 4);
+        }
+    }
+    assert!((0..8).all(|key| find(key).is_some()) && find(8).is_none());
 }

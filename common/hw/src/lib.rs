@@ -93,9 +93,9 @@ impl<T: Zeroed> PageSlice<T> {
     /// # Errors
     /// What the kernel says: out of memory, or not enough reserved huge pages.
     pub fn new(len: usize, want: Want) -> io::Result<Self> {
-        const { assert!(align_of::<T>() <= 4096 && size_of::<T>() > 0) };
+        const { assert!(align_of::<T>() <= 4096) };
         let too_big = || io::Error::from(io::ErrorKind::OutOfMemory);
-        let bytes = len.max(1).checked_mul(size_of::<T>()).ok_or_else(too_big)?;
+        let bytes = len.checked_mul(size_of::<T>()).ok_or_else(too_big)?.max(1);
         let bytes = bytes.checked_next_multiple_of(Self::HUGE_PAGE).ok_or_else(too_big)?;
         let huge = if want == Want::Huge { libc::MAP_HUGETLB } else { 0 };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | huge;

@@ -3,12 +3,11 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::{Director, SessionEnd, SessionView, SlbCounter, VserverCounter, real::Departure};
+use super::{Director, Session, SessionEnd, SessionView, SlbCounter, VserverCounter, real::Departure};
 use crate::{
     event::SessionChange,
     id::{VserverId, WorkerId},
     snapshot::{Snapshot, VirtualServer},
-    table::Session,
 };
 
 impl Director {

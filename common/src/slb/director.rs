@@ -23,13 +23,14 @@ use serde::Serialize;
 use self::visit::Visit;
 pub use self::{arrivals::TOGETHER, shedding::Shedding};
 use super::{
-    IdentityTag, KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, SlbStats, VserverCounter,
+    Identity, IdentityTag, KeySpace, Outcome, Request, Session, SessionEnd, SessionKey, SlbCounter, SlbStats,
+    VserverCounter,
 };
 use crate::{
     config::Hugepages,
     id::WorkerId,
     snapshot::{Snapshot, VirtualServer},
-    table::{CapacityError, Geometry, PageStorage, Table},
+    table::{CapacityError, Geometry, Table},
     time::Tick,
 };
 
@@ -51,7 +52,7 @@ pub enum Alarm {
 /// The session table with the rules of sections 5 to 7.
 #[derive(Debug)]
 pub struct Director {
-    pub(super) table: Table<PageStorage>,
+    pub(super) table: Table<Session>,
     pub(super) stats: SlbStats,
     /// Live sessions, and those about to be.
     pub(super) live: CachePadded<AtomicU64>,
@@ -61,7 +62,7 @@ pub struct Director {
     /// Newest snapshot generation that anybody has come with.
     newest: CachePadded<AtomicU64>,
     key: SessionKey,
-    geometry: Geometry,
+    geometry: Geometry<Session>,
     backing: Want,
     shedding: CachePadded<AtomicU32>,
 }
@@ -94,7 +95,7 @@ impl Director {
     }
 
     /// Identity of a key at a virtual server.
-    pub fn identity(&self, vserver: &VirtualServer, space: KeySpace, key: &[u8]) -> u64 {
+    pub fn identity(&self, vserver: &VirtualServer, space: KeySpace, key: &[u8]) -> Identity {
         self.key.identity(self.key.tag(vserver, space), key)
     }
 
@@ -105,13 +106,13 @@ impl Director {
 
     /// The rest of [`Director::identity`].
     #[inline(always)]
-    pub fn tagged_identity(&self, tag: IdentityTag, key: &[u8]) -> u64 {
+    pub fn tagged_identity(&self, tag: IdentityTag, key: &[u8]) -> Identity {
         self.key.identity(tag, key)
     }
 
     /// Brings the lines of an identity near; worth its cost a few packets before [`Director::handle`].
     #[inline(always)]
-    pub fn prefetch(&self, identity: u64) {
+    pub fn prefetch(&self, identity: Identity) {
         self.table.prefetch(identity);
     }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 
-use crate::table::Session;
+use super::Session;
+use crate::table::Identity;
 
 /// Clients remembered since the last clear; more than the highest threshold (255).
 const CLIENTS: usize = 256;
@@ -56,10 +57,10 @@ impl Failures {
     /// Counts a failure of `client`; the number of failures so far, or `None` if this client has been counted.
     ///
     /// Each counted failure is of another client, so the number of failures is that of clients too.
-    pub fn record(&self, client: u64) -> Option<u32> {
+    pub fn record(&self, client: Identity) -> Option<u32> {
         loop {
             let now = Count::unpack(self.word.load(SeqCst));
-            if !self.remember(client, now.era) {
+            if !self.remember(client.bits(), now.era) {
                 return None;
             }
             // A clear between the two steps makes the client new again.
@@ -126,24 +127,28 @@ impl Failures {
 mod tests {
     use super::*;
 
+    fn client(number: u64) -> Identity {
+        Identity::from_hash(u128::from(number))
+    }
+
     const CLIENT: u64 = 0x1234_5678_9abc_0000;
 
     #[test]
     fn a_client_counts_once_until_the_counters_are_cleared() {
         let failures = Failures::default();
-        assert_eq!(failures.record(CLIENT), Some(1));
-        assert_eq!(failures.record(CLIENT), None);
-        assert_eq!(failures.record(CLIENT + (1 << 16)), Some(2));
+        assert_eq!(failures.record(client(CLIENT)), Some(1));
+        assert_eq!(failures.record(client(CLIENT)), None);
+        assert_eq!(failures.record(client(CLIENT + (1 << 16))), Some(2));
         failures.clear();
         assert_eq!(failures.count(), 0);
-        assert_eq!(failures.record(CLIENT), Some(1));
+        assert_eq!(failures.record(client(CLIENT)), Some(1));
     }
 
     #[test]
     fn only_a_session_younger_than_the_last_failure_clears() {
         let failures = Failures::default();
         let old = failures.epoch();
-        failures.record(CLIENT);
+        failures.record(client(CLIENT));
         failures.clear_since(old);
         assert_eq!(failures.count(), 1);
         failures.clear_since(failures.epoch());
@@ -153,7 +158,7 @@ mod tests {
     #[test]
     fn the_highest_threshold_fits_and_a_full_set_counts_no_more() {
         let failures = Failures::default();
-        let counted = (0..400u64).filter(|n| failures.record(n << 40).is_some()).count();
+        let counted = (0..400u64).filter(|n| failures.record(client(n << 40)).is_some()).count();
         assert_eq!(counted, CLIENTS);
         assert_eq!(failures.count(), 256);
     }
@@ -165,8 +170,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for client in 0..200u64 {
-                        if failures.record(client << 30).is_some() {
+                    for number in 0..200u64 {
+                        if failures.record(client(number << 30)).is_some() {
                             counted.fetch_add(1, SeqCst);
                         }
                     }

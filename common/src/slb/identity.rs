@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use siphasher::sip::SipHasher13;
 
-use super::keyed_hash::Secret;
+use super::{Identity, keyed_hash::Secret};
 use crate::snapshot::VirtualServer;
 
 /// The key of the identity hash. Random at start, so that nobody outside can aim at a line of the table; in a
@@ -55,8 +55,8 @@ impl SessionKey {
 
     /// The identity of a key.
     #[inline(always)]
-    pub fn identity(&self, tag: IdentityTag, key: &[u8]) -> u64 {
-        self.secret.hash(tag.0, key)
+    pub fn identity(&self, tag: IdentityTag, key: &[u8]) -> Identity {
+        Identity::from_hash(self.secret.hash(tag.0, key))
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     facts::{Facts, Inband},
     failures::Failures,
 };
-use crate::time::Tick;
+use crate::{table::Identity, time::Tick};
 
 /// What the configuration says of a real's live side; may change at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,7 +347,7 @@ impl RealLive {
 
     /// A session got no answer: counts it, and takes the real out at the threshold. `test`: it was the test, and
     /// stays on the real for want of another.
-    pub(super) fn record_failure(&self, client: u64, test: bool, now: Tick) {
+    pub(super) fn record_failure(&self, client: Identity, test: bool, now: Tick) {
         self.totals.failures.fetch_add(1, Relaxed);
         if test {
             self.change(|facts| match facts.inband {

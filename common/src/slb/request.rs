@@ -2,10 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use super::Session;
 use crate::{
     event::{SessionChange, SessionEvent},
     id::{RealId, VserverId},
-    table::{Session, Word},
+    table::{Identity, Word},
+    time::Tick,
 };
 
 /// What the Mobile IP stage knows of an RRQ.
@@ -14,7 +16,7 @@ pub struct Request {
     /// The virtual server that it is for.
     pub vserver: VserverId,
     /// Keyed hash of (virtual server, key): [`super::Director::identity`].
-    pub identity: u64,
+    pub identity: Identity,
     /// Source address.
     pub client: Ipv4Addr,
     /// Source port.
@@ -64,18 +66,24 @@ pub struct SessionView {
     pub client: Ipv4Addr,
     /// Source port of its last RRQ.
     pub client_port: u16,
-    /// Identity, real, retries, deadline and flags.
+    /// Of its key at its virtual server.
+    pub identity: Identity,
+    /// It ends once this tick has passed.
+    pub deadline: Tick,
+    /// Real, retries and flags.
     pub session: Session,
 }
 
 impl SessionView {
-    pub(super) fn of(word: Word, cold: [u32; 3]) -> Option<Self> {
+    pub(super) fn of(word: Word<Session>, cold: [u32; 3]) -> Option<Self> {
         Some(Self {
             vserver: VserverId(cold[2] as u16),
             display_hash: cold[0],
             client: Ipv4Addr::from(cold[1]),
             client_port: (cold[2] >> 16) as u16,
-            session: word.session()?,
+            identity: word.identity(),
+            deadline: word.deadline()?,
+            session: word.entry()?,
         })
     }
 

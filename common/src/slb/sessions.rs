@@ -2,18 +2,18 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Director, RealState, SessionEnd, SessionView};
+use super::{Director, RealState, Session, SessionEnd, SessionView};
 use crate::{
     event::SessionChange,
     id::WorkerId,
     snapshot::Snapshot,
-    table::{Slot, Word},
+    table::{ColdWords, Identity, Slot, Word},
     time::Tick,
 };
 
 impl Director {
     /// The session of an identity, if it lives at `now`.
-    pub fn lookup(&self, identity: u64, now: Tick) -> Option<SessionView> {
+    pub fn lookup(&self, identity: Identity, now: Tick) -> Option<SessionView> {
         let (slot, word) = self.table.find(identity)?;
         if word.expired(now) { None } else { self.view(slot, word) }
     }
@@ -103,28 +103,24 @@ impl Director {
         &self,
         snapshot: &Snapshot,
         slot: Slot,
-        word: Word,
+        word: Word<Session>,
         change: SessionChange,
         worker: WorkerId,
     ) -> Option<SessionEnd> {
-        let view = SessionView::of(word, self.cold(slot))?;
+        let view = SessionView::of(word, self.table.cold(slot).read())?;
         self.table.replace(slot, word, Word::EMPTY).ok()?;
         Some(self.ended(snapshot, view, change, worker))
     }
 
     /// The session with its cold words, unless the slot changed hands while they were read.
-    fn view(&self, slot: Slot, word: Word) -> Option<SessionView> {
-        let view = SessionView::of(word, self.cold(slot))?;
+    fn view(&self, slot: Slot, word: Word<Session>) -> Option<SessionView> {
+        let view = SessionView::of(word, self.table.cold(slot).read())?;
         let after = self.table.load(slot);
         (after.is_live() && after.identity() == word.identity()).then_some(view)
     }
 
-    fn cold(&self, slot: Slot) -> [u32; 3] {
-        self.table.cold(slot).each_ref().map(|part| part.load(Relaxed))
-    }
-
     /// Calls `f` with each live word of some lines.
-    fn each(&self, from: u32, count: u32, mut f: impl FnMut(Slot, Word)) -> Option<u32> {
+    fn each(&self, from: u32, count: u32, mut f: impl FnMut(Slot, Word<Session>)) -> Option<u32> {
         let end = from.saturating_add(count).min(self.table.lines());
         for line in from..end {
             for slot in self.table.slots_of(line) {
@@ -139,8 +135,8 @@ impl Director {
 }
 
 /// Why a session must end now.
-fn doom(snapshot: &Snapshot, word: Word, now: Tick) -> Option<SessionChange> {
-    let session = word.session()?;
+fn doom(snapshot: &Snapshot, word: Word<Session>, now: Tick) -> Option<SessionChange> {
+    let session = word.entry()?;
     if word.expired(now) {
         return Some(SessionChange::TimedOut);
     }

@@ -2,13 +2,12 @@
 //!
 //! The table is generic over both, so that the model checker runs the production source on cells of its own.
 
-use std::{
-    io,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{io, sync::atomic::Ordering};
 
 use hw::{PageSlice, Want};
 use portable_atomic::AtomicU128;
+
+use super::ColdWords;
 
 /// One 128-bit word that threads share; every access is sequentially consistent.
 pub trait Cell128: Send + Sync {
@@ -73,19 +72,18 @@ impl Cell128 for AtomicU128 {
     }
 }
 
-/// The words of a slot that only display and accounting need; the table's owner gives them meaning.
-pub type Cold = [AtomicU32; 3];
-
 /// The memory of a table: as many cold parts as cells.
 pub trait Storage: Send + Sync {
     /// The hot word.
     type Cell: Cell128;
+    /// The cold words.
+    type Cold: ColdWords;
 
     /// All hot words, 64-byte aligned in production.
     fn cells(&self) -> &[Self::Cell];
 
     /// All cold parts.
-    fn cold(&self) -> &[Cold];
+    fn cold(&self) -> &[Self::Cold];
 
     /// Brings the cache line of a cell near.
     fn prefetch(&self, _index: usize) {}
@@ -96,12 +94,12 @@ pub trait Storage: Send + Sync {
 
 /// Production memory: pages of their own, huge ones where they can be had.
 #[derive(Debug)]
-pub struct PageStorage {
+pub struct PageStorage<C: ColdWords> {
     cells: PageSlice<AtomicU128>,
-    cold: PageSlice<Cold>,
+    cold: PageSlice<C>,
 }
 
-impl PageStorage {
+impl<C: ColdWords> PageStorage<C> {
     /// Maps and touches the memory of `slots` slots.
     ///
     /// # Errors
@@ -111,8 +109,9 @@ impl PageStorage {
     }
 }
 
-impl Storage for PageStorage {
+impl<C: ColdWords> Storage for PageStorage<C> {
     type Cell = AtomicU128;
+    type Cold = C;
 
     #[inline]
     fn cells(&self) -> &[AtomicU128] {
@@ -120,7 +119,7 @@ impl Storage for PageStorage {
     }
 
     #[inline]
-    fn cold(&self) -> &[Cold] {
+    fn cold(&self) -> &[Self::Cold] {
         &self.cold
     }
 
@@ -141,33 +140,36 @@ impl Storage for PageStorage {
 
 /// Ordinary memory with any kind of cell, for models and tests.
 #[derive(Debug)]
-pub struct HeapStorage<C> {
-    cells: Vec<C>,
-    cold: Vec<Cold>,
+pub struct HeapStorage<T, C> {
+    cells: Vec<T>,
+    cold: Vec<C>,
 }
 
-impl<C> HeapStorage<C> {
+impl<T, C: ColdWords> HeapStorage<T, C> {
     /// Takes the cells as they are.
-    pub fn new(cells: Vec<C>) -> Self {
-        let cold = cells.iter().map(|_| Cold::default()).collect();
+    pub fn new(cells: Vec<T>) -> Self {
+        let cold = cells.iter().map(|_| C::zeroed()).collect();
         Self { cells, cold }
     }
 }
 
-impl<C: Cell128> Storage for HeapStorage<C> {
-    type Cell = C;
+impl<T: Cell128, C: ColdWords> Storage for HeapStorage<T, C> {
+    type Cell = T;
+    type Cold = C;
 
-    fn cells(&self) -> &[C] {
+    fn cells(&self) -> &[T] {
         &self.cells
     }
 
-    fn cold(&self) -> &[Cold] {
+    fn cold(&self) -> &[Self::Cold] {
         &self.cold
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+
     use super::*;
 
     #[test]
@@ -178,10 +180,17 @@ mod tests {
 
     #[test]
     fn pages_are_zero_aligned_and_as_long_as_asked() {
-        let memory = PageStorage::new(1000, Want::Transparent).unwrap();
+        let memory = PageStorage::<[AtomicU32; 3]>::new(1000, Want::Transparent).unwrap();
         assert_eq!((memory.cells().len(), memory.cold().len()), (1000, 1000));
         assert!(std::ptr::from_ref(&memory.cells()[0]).addr().is_multiple_of(64));
         assert!(memory.cells().iter().all(|cell| Cell128::load(cell) == 0));
         assert_eq!(memory.cells()[999].compare_exchange(0, 7, Ordering::SeqCst, Ordering::SeqCst), Ok(0));
+    }
+
+    #[test]
+    fn a_table_without_cold_words_takes_none() {
+        let memory = PageStorage::<[AtomicU32; 0]>::new(1000, Want::Transparent).unwrap();
+        assert_eq!((memory.cells().len(), memory.cold().len()), (1000, 1000));
+        memory.cold()[999].write([]);
     }
 }

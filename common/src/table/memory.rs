@@ -1,18 +1,18 @@
 //! How large a table gets, and whether the machine has that much.
 
-use std::{fmt, io};
+use std::{fmt, io, marker::PhantomData};
 
 use hw::{PageSlice, Want};
 use portable_atomic::AtomicU128;
 use thiserror::Error;
 
 use super::{
-    Cold, PageStorage,
+    Entry, PageStorage,
     available::{Available, RESERVE, Room},
 };
 use crate::config::Hugepages;
 
-/// Smallest and largest capacity in sessions.
+/// Smallest and largest capacity in entries.
 pub const CAPACITY: std::ops::RangeInclusive<u32> = 1024..=64_000_000;
 
 /// Slots of a cache line.
@@ -20,32 +20,45 @@ const LINE: u64 = 4;
 
 /// The sizes of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// Sessions that it is built for.
+pub struct Geometry<E> {
+    /// Entries that it is built for.
     pub capacity: u32,
-    /// Slots; sessions at capacity fill 0.6 of them.
+    /// Slots; entries at capacity fill 0.6 of them.
     pub slots: usize,
+    entry: PhantomData<fn() -> E>,
 }
 
 /// Why a table cannot be built.
 #[derive(Debug, Error)]
 pub enum CapacityError {
     /// Outside the permitted range.
-    #[error("sessions must be 1024 to 64000000, not {0}")]
-    Range(u32),
+    #[error("{name} must be 1024 to 64000000, not {capacity}")]
+    Range {
+        /// [`Entry::NAME`].
+        name: &'static str,
+        /// Capacity asked for.
+        capacity: u32,
+    },
     /// The machine has less memory than the table needs.
     #[error("{0}")]
     Memory(Shortage),
     /// The kernel refused the mapping.
-    #[error("cannot map the session table: {0}")]
-    Map(#[from] io::Error),
+    #[error("cannot map the table of {name}: {error}")]
+    Map {
+        /// [`Entry::NAME`].
+        name: &'static str,
+        /// What it says.
+        error: io::Error,
+    },
 }
 
 /// A table that does not fit, in bytes; says what would help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
+    /// [`Entry::NAME`].
+    pub name: &'static str,
     /// Capacity asked for.
-    pub sessions: u32,
+    pub capacity: u32,
     /// What the table takes.
     pub needed: u64,
     /// What is to be had.
@@ -62,18 +75,18 @@ pub struct Shortage {
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sessions, needed, available, .. } = self;
+        let Self { name, capacity, needed, available, .. } = self;
         let kind = if self.huge { "huge pages" } else { "memory" };
         write!(
             f,
-            "dataplane: sessions {sessions} needs {needed} bytes of {kind} for its table, {available} are "
+            "dataplane: {name} {capacity} needs {needed} bytes of {kind} for its table, {available} are "
         )?;
         f.write_str(if self.huge { "free" } else { "available" })?;
         if !self.huge {
             write!(f, " beside {} MB for the rest of the program", RESERVE >> 20)?;
         }
         match self.fits {
-            Some(fits) => write!(f, "; configure at most `sessions {fits}`")?,
+            Some(fits) => write!(f, "; configure at most `{name} {fits}`")?,
             None => f.write_str("; not even the smallest table fits")?,
         }
         match (&self.limit, self.huge) {
@@ -85,7 +98,7 @@ impl fmt::Display for Shortage {
     }
 }
 
-impl Geometry {
+impl<E: Entry> Geometry<E> {
     /// The largest table for at most `bytes`.
     fn within(bytes: u64) -> Option<Self> {
         let (mut least, mut most) = (*CAPACITY.start(), *CAPACITY.end());
@@ -101,23 +114,23 @@ impl Geometry {
         fits(least)
     }
 
-    /// The sizes for `capacity` sessions.
+    /// The sizes for `capacity` entries.
     ///
     /// # Errors
     /// [`CapacityError::Range`].
     pub fn new(capacity: u32) -> Result<Self, CapacityError> {
         if !CAPACITY.contains(&capacity) {
-            return Err(CapacityError::Range(capacity));
+            return Err(CapacityError::Range { name: E::NAME, capacity });
         }
         let lines = (u64::from(capacity) * 10).div_ceil(6 * LINE);
-        Ok(Self { capacity, slots: (lines * LINE) as usize })
+        Ok(Self { capacity, slots: (lines * LINE) as usize, entry: PhantomData })
     }
 
     /// Bytes of both arrays in whole huge pages.
     pub fn bytes(self) -> u64 {
         let huge = PageSlice::<AtomicU128>::HUGE_PAGE as u64;
         let of = |size: usize| (self.slots as u64 * size as u64).next_multiple_of(huge);
-        of(size_of::<AtomicU128>()) + of(size_of::<Cold>())
+        of(size_of::<AtomicU128>()) + of(size_of::<E::Cold>())
     }
 
     /// The pages that the table would get now, by the operator's wish for huge ones.
@@ -125,24 +138,33 @@ impl Geometry {
     /// # Errors
     /// [`CapacityError::Memory`] with the figures.
     pub fn place(self, hugepages: Hugepages) -> Result<Want, CapacityError> {
-        self.choose(&Available::read()?, hugepages)
+        self.choose(&Self::available()?, hugepages)
     }
 
     /// Takes the memory, by the operator's wish for huge pages, if the machine has it.
     ///
     /// # Errors
     /// [`CapacityError::Memory`] with the figures; [`CapacityError::Map`] if the kernel refuses all the same.
-    pub fn allocate(self, hugepages: Hugepages) -> Result<(PageStorage, Want), CapacityError> {
+    pub fn allocate(self, hugepages: Hugepages) -> Result<(PageStorage<E::Cold>, Want), CapacityError> {
         let want = self.place(hugepages)?;
         match PageStorage::new(self.slots, want) {
             Ok(storage) => Ok((storage, want)),
             // Somebody else took the huge pages between the look and the mapping.
             Err(_) if want == Want::Huge && hugepages == Hugepages::Auto => {
-                self.check(&Available::read()?, Want::Transparent)?;
-                Ok((PageStorage::new(self.slots, Want::Transparent)?, Want::Transparent))
+                self.check(&Self::available()?, Want::Transparent)?;
+                let storage = PageStorage::new(self.slots, Want::Transparent).map_err(Self::map_error)?;
+                Ok((storage, Want::Transparent))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Self::map_error(error)),
         }
+    }
+
+    fn available() -> Result<Available, CapacityError> {
+        Available::read().map_err(Self::map_error)
+    }
+
+    fn map_error(error: io::Error) -> CapacityError {
+        CapacityError::Map { name: E::NAME, error }
     }
 
     fn choose(self, memory: &Available, hugepages: Hugepages) -> Result<Want, CapacityError> {
@@ -164,7 +186,8 @@ impl Geometry {
         }
         let missing = (needed - available).div_ceil(PageSlice::<AtomicU128>::HUGE_PAGE as u64);
         Err(CapacityError::Memory(Shortage {
-            sessions: self.capacity,
+            name: E::NAME,
+            capacity: self.capacity,
             needed,
             available: *available,
             huge,
@@ -178,6 +201,9 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slb::Session;
+
+    type Geometry = super::Geometry<Session>;
 
     const MEMINFO: &str = "MemTotal: 24000000 kB\nMemFree: 1 kB\nMemAvailable:    1048576 kB\n\
         HugePages_Total:     100\nHugePages_Free:       60\nHugePages_Rsvd:       10\nHugepagesize:       2048 kB\n";
@@ -189,8 +215,8 @@ mod tests {
         assert!(million.slots as f64 * 0.6 >= 1e6);
         let each = million.bytes() as f64 / 1e6;
         assert!((46.0..50.0).contains(&each), "{each}");
-        assert!(matches!(Geometry::new(1023), Err(CapacityError::Range(1023))));
-        assert!(matches!(Geometry::new(64_000_001), Err(CapacityError::Range(_))));
+        assert!(matches!(Geometry::new(1023), Err(CapacityError::Range { capacity: 1023, .. })));
+        assert!(matches!(Geometry::new(64_000_001), Err(CapacityError::Range { .. })));
         assert!(Geometry::new(64_000_000).is_ok());
     }
 

@@ -1,8 +1,8 @@
 //! Where an identity may lie, and the single steps on a slot.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::marker::PhantomData;
 
-use super::{Cell128, Cold, Storage, Word};
+use super::{Cell128, Entry, Identity, PageStorage, Storage, Word};
 use crate::time::Tick;
 
 /// A slot's position.
@@ -14,21 +14,21 @@ impl Slot {
     pub const FIRST: Self = Self(0);
 }
 
-/// A word whose halves were read one after the other: it never was anybody's unless [`Glimpse::replace`] or
-/// [`Glimpse::holds`] says so.
+/// A word whose halves were read one after the other: it never was anybody's unless [`OptimisticRead::replace`] or
+/// [`OptimisticRead::holds`] says so.
 #[derive(Debug)]
-pub struct Glimpse<'a, C> {
+pub struct OptimisticRead<'a, E: Entry, C> {
     cell: &'a C,
     /// Where it lies.
     pub slot: Slot,
     /// Live, and of the identity asked for.
-    pub word: Word,
+    pub word: Word<E>,
 }
 
-impl<C: Cell128> Glimpse<'_, C> {
+impl<E: Entry, C: Cell128> OptimisticRead<'_, E, C> {
     /// Replaces the word in one step; false if the slot held another.
     #[inline(always)]
-    pub fn replace(&self, new: Word) -> bool {
+    pub fn replace(&self, new: Word<E>) -> bool {
         self.cell.compare_exchange(self.word.0, new.0).is_ok()
     }
 
@@ -69,12 +69,13 @@ impl Iterator for Chosen {
 
 /// Lines of `WAYS` slots; every identity has two lines to lie in.
 #[derive(Debug)]
-pub struct Table<S, const WAYS: usize = 4> {
+pub struct Table<E: Entry, S = PageStorage<<E as Entry>::Cold>, const WAYS: usize = 4> {
     storage: S,
     lines: u32,
+    entry: PhantomData<fn() -> E>,
 }
 
-impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
+impl<E: Entry, S: Storage<Cold = E::Cold>, const WAYS: usize> Table<E, S, WAYS> {
     /// A table over zeroed cells.
     ///
     /// # Panics
@@ -83,8 +84,8 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
         let cells = storage.cells().len();
         assert!(cells >= 2 * WAYS && cells.is_multiple_of(WAYS), "at least two whole lines");
         assert_eq!(cells, storage.cold().len(), "one cold part a cell");
-        let lines = u32::try_from(cells / WAYS).expect("64 million sessions are 27 million lines");
-        Self { storage, lines }
+        let lines = u32::try_from(cells / WAYS).expect("64 million entries are 27 million lines");
+        Self { storage, lines, entry: PhantomData }
     }
 
     /// Number of lines.
@@ -94,7 +95,7 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
 
     /// The two lines that an identity may lie in; always different.
     #[inline(always)]
-    pub fn candidates(&self, identity: u64) -> [u32; 2] {
+    pub fn candidates(&self, Identity(identity): Identity) -> [u32; 2] {
         // Multiply-shift of either half: the number of lines need not be a power of two.
         let scale = |half: u32| ((u64::from(half) * u64::from(self.lines)) >> 32) as u32;
         let first = scale(identity as u32);
@@ -105,7 +106,7 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
 
     /// Brings both candidate lines near.
     #[inline(always)]
-    pub fn prefetch(&self, identity: u64) {
+    pub fn prefetch(&self, identity: Identity) {
         for line in self.candidates(identity) {
             self.storage.prefetch(line as usize * WAYS);
         }
@@ -117,13 +118,19 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
         self.storage.prefetch_cold(slot.0);
     }
 
-    /// The live word of an identity, expired or not.
+    /// The live word of an identity, expired or not, where a hash match is a match.
     #[inline]
-    pub fn find(&self, identity: u64) -> Option<(Slot, Word)> {
+    pub fn find(&self, identity: Identity) -> Option<(Slot, Word<E>)> {
+        self.find_where(identity, |_| true)
+    }
+
+    /// The live word of the entry that `matches`, expired or not: the entry's key is compared, not only its identity.
+    #[inline]
+    pub fn find_where(&self, identity: Identity, matches: impl Fn(E) -> bool) -> Option<(Slot, Word<E>)> {
         for line in self.candidates(identity) {
-            for slot in self.bearers(line, identity) {
+            for slot in self.matches(line, identity) {
                 let word = self.load(slot);
-                if word.identity() == identity && word.is_live() {
+                if word.identity() == identity && word.entry().is_some_and(&matches) {
                     return Some((slot, word));
                 }
             }
@@ -131,9 +138,10 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
         None
     }
 
-    /// Perhaps the live word of an identity, to be changed or proved; `None` says nothing.
+    /// Perhaps the live word of an identity, to be changed or proved; `None` says nothing. Where keys are compared,
+    /// [`Table::find_where`] looks further if this one is another key's.
     #[inline(always)]
-    pub fn glimpse(&self, identity: u64) -> Option<Glimpse<'_, S::Cell>> {
+    pub fn read_optimistic(&self, identity: Identity) -> Option<OptimisticRead<'_, E, S::Cell>> {
         let (lines, _) = self.storage.cells().as_chunks::<WAYS>();
         let [first, second] = self.candidates(identity);
         let [near, far] = [lines.get(first as usize)?, lines.get(second as usize)?];
@@ -141,21 +149,21 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
         let mut found = usize::MAX;
         for (line, offset) in [(near, 0), (far, WAYS)] {
             for (way, low) in S::Cell::lows(line).into_iter().enumerate() {
-                found = if low == identity { offset + way } else { found };
+                found = if low == identity.0 { offset + way } else { found };
             }
         }
         let (line, cells, way) =
             if found < WAYS { (first, near, found) } else { (second, far, found.wrapping_sub(WAYS)) };
         let cell = cells.get(way)?;
-        let word = Word(u128::from(cell.high()) << 64 | u128::from(identity));
-        word.is_live().then_some(Glimpse { cell, slot: Slot(line as usize * WAYS + way), word })
+        let word = Word::from_halves(cell.high(), identity);
+        word.is_live().then_some(OptimisticRead { cell, slot: Slot(line as usize * WAYS + way), word })
     }
 
-    /// The slots of a line whose low half is an identity: claims and sessions.
+    /// The slots of a line whose low half is an identity: claims and entries.
     #[inline(always)]
-    pub(super) fn bearers(&self, line: u32, identity: u64) -> Chosen {
+    pub(super) fn matches(&self, line: u32, identity: Identity) -> Chosen {
         let lows = S::Cell::lows(self.cells_of(line));
-        let ways = (0..WAYS).fold(0, |set, way| set | u32::from(lows[way] == identity) << way);
+        let ways = (0..WAYS).fold(0, |set, way| set | u32::from(lows[way] == identity.0) << way);
         Chosen { first: line as usize * WAYS, ways }
     }
 
@@ -175,8 +183,8 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
 
     /// Reads a slot.
     #[inline(always)]
-    pub fn load(&self, slot: Slot) -> Word {
-        Word(self.storage.cells()[slot.0].load())
+    pub fn load(&self, slot: Slot) -> Word<E> {
+        Word::from_bits(self.storage.cells()[slot.0].load())
     }
 
     /// Replaces `old` by `new` in one step: refresh, reassign, expire and delete are this and nothing else.
@@ -184,19 +192,19 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
     /// # Errors
     /// The word found instead.
     #[inline(always)]
-    pub fn replace(&self, slot: Slot, old: Word, new: Word) -> Result<(), Word> {
-        self.storage.cells()[slot.0].compare_exchange(old.0, new.0).map(|_| ()).map_err(Word)
+    pub fn replace(&self, slot: Slot, old: Word<E>, new: Word<E>) -> Result<(), Word<E>> {
+        self.storage.cells()[slot.0].compare_exchange(old.0, new.0).map(|_| ()).map_err(Word::from_bits)
     }
 
-    /// The cold words of a slot; they belong to its session only while the hot word stays the same session's.
+    /// The cold words of a slot; they belong to its entry only while the hot word stays the same entry's.
     #[inline(always)]
-    pub fn cold(&self, slot: Slot) -> &Cold {
+    pub fn cold(&self, slot: Slot) -> &E::Cold {
         &self.storage.cold()[slot.0]
     }
 
     /// Every slot of a line.
     #[inline]
-    pub fn slots_of(&self, line: u32) -> impl Iterator<Item = Slot> + use<S, WAYS> {
+    pub fn slots_of(&self, line: u32) -> impl Iterator<Item = Slot> + use<E, S, WAYS> {
         let base = line as usize * WAYS;
         (base..base + WAYS).map(Slot)
     }
@@ -211,9 +219,4 @@ impl<S: Storage, const WAYS: usize> Table<S, WAYS> {
             }
         }
     }
-}
-
-/// Reads all cold words.
-pub(super) fn read(cold: &Cold) -> [u32; 3] {
-    cold.each_ref().map(|part: &AtomicU32| part.load(Relaxed))
 }

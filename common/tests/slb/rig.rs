@@ -174,7 +174,7 @@ impl World {
         assert_eq!(whole, None);
         for now in [self.tick(), Tick(self.tick().0.wrapping_sub(1 << 20) & Tick::MASK)] {
             self.director.sessions(now, 0, u32::MAX, |view| {
-                if seen.insert(view.session.identity) {
+                if seen.insert(view.identity) {
                     live += 1;
                 }
             });
@@ -278,6 +278,6 @@ pub fn add_real(snapshot: &mut Snapshot, farm: FarmId, weight: u32) -> RealId {
 
 /// Stands for the hash that is shown: the table only keeps it.
 pub fn shown(request: &Request) -> impl Fn() -> u32 {
-    let value = request.identity as u32;
+    let value = request.identity.bits() as u32;
     move || value
 }

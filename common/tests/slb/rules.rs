@@ -5,9 +5,9 @@ use std::{net::Ipv4Addr, time::Duration};
 use common::{
     event::SessionChange::*,
     slb::{
-        Alarm, Director, KeySpace, Outcome, SessionKey, Shedding, SlbCounter, VserverCounter, display_hash,
+        Alarm, Director, KeySpace, Outcome, Session, SessionKey, Shedding, SlbCounter, VserverCounter,
+        display_hash,
     },
-    table::Session,
 };
 
 use crate::rig::{World, id, letter};
@@ -48,7 +48,7 @@ fn each_request_restarts_ten_seconds() {
     assert!(!world.has(1), "10.2 s after it");
     assert_eq!(world.sweep(), 1);
     assert_eq!(world.ends[0].change, TimedOut);
-    assert_eq!(world.ends[0].session.display_hash, world.request(1).identity as u32);
+    assert_eq!(world.ends[0].session.display_hash, world.request(1).identity.bits() as u32);
     assert_eq!(world.real('A').conns(), 0);
     assert_eq!((world.stat(SlbCounter::Destroyed), world.stat(SlbCounter::TimedOut)), (1, 1));
     world.check_accounts();
@@ -204,7 +204,10 @@ fn the_client_is_that_of_the_last_request() {
     world.handle(&roamed);
     let view = world.director.lookup(roamed.identity, world.tick()).unwrap();
     assert_eq!((view.client, view.client_port), (Ipv4Addr::new(15, 1, 2, 7), 40_000));
-    assert_eq!((view.vserver.0, view.display_hash, view.session.retry), (0, roamed.identity as u32, 1));
+    assert_eq!(
+        (view.vserver.0, view.display_hash, view.session.retry),
+        (0, roamed.identity.bits() as u32, 1)
+    );
 }
 
 #[test]

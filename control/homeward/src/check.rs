@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
-use common::table::Geometry;
+use common::{slb::Session, table::Geometry};
 use control::{
     command::{self, Configuration as _},
     configuration::Configuration,
@@ -51,7 +51,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(configuration) = load(path)? else { return Ok(ExitCode::FAILURE) };
     // Another machine may be meant, or this one with a director on it: no error.
     let dataplane = configuration.machine.dataplane_config();
-    let placed = Geometry::new(dataplane.sessions).and_then(|geometry| geometry.place(dataplane.hugepages));
+    let placed = Geometry::<Session>::new(dataplane.sessions).and_then(|geometry| geometry.place(dataplane.hugepages));
     if let Err(error) = placed {
         eprintln!("{}: warning: on this machine now: {error}", path.display());
     }

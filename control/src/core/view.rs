@@ -205,7 +205,7 @@ pub(super) fn session_view(snapshot: &Snapshot, session: &Session, now: Tick) ->
         state: "IPMOBILE_ESTAB",
         retry: session.session.retry,
         reassign: real.and_then(|real| real.reassign),
-        remaining: seconds_left(now.until(session.session.deadline)),
+        remaining: seconds_left(now.until(session.deadline)),
         test: session.session.test,
     })
 }

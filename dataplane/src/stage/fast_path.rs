@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use arrayvec::ArrayVec;
 use common::{
     id::InterfaceId,
-    slb::{IdentityTag, KeySpace, Request, Slot, VserverCounter},
+    slb::{Identity, IdentityTag, KeySpace, Request, Slot, VserverCounter},
     snapshot::{Real, Snapshot, Target, VirtualServer},
     time::Tick,
     verdict::Verdict,
@@ -96,7 +96,7 @@ struct Service<'a> {
 
 /// What the first pass finds of a request.
 struct ParsedRequest {
-    identity: u64,
+    identity: Identity,
     /// Where its session lies, once that is known.
     slot: Slot,
     client: u32,
@@ -113,7 +113,7 @@ struct ParsedRequest {
 
 impl ParsedRequest {
     const NONE: Self = Self {
-        identity: 0,
+        identity: Identity::ZERO,
         slot: Slot::FIRST,
         client: 0,
         client_port: 0,

@@ -8,9 +8,9 @@ use arrayvec::ArrayVec;
 use super::{ABANDONED, Director, Shedding};
 use crate::{
     id::{RealId, WorkerId},
-    slb::{Request, SlbCounter, VserverCounter, real::Departure},
+    slb::{Request, Session, SlbCounter, VserverCounter, real::Departure},
     snapshot::{Snapshot, VirtualServer},
-    table::{Session, Slot, Word},
+    table::{ColdWords, Slot, Word},
     time::Tick,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 pub const TOGETHER: usize = 64;
 
 /// Places of sessions that are about to begin, with their claims.
-type Claims = ArrayVec<(Slot, Word), TOGETHER>;
+type Claims = ArrayVec<(Slot, Word<Session>), TOGETHER>;
 
 impl Director {
     /// Begins the sessions of the first of `requests`, in their order: where each goes, `None` where another worker was
@@ -58,15 +58,13 @@ impl Director {
         for ((slot, claim), &part) in claims.into_iter().zip(&picks.order) {
             let real = picks.parts[usize::from(part)].real;
             let session = Session {
-                identity: claim.identity(),
                 real: real.id,
                 retry: 0,
-                deadline,
                 test: false,
                 failure_recorded: false,
                 epoch: epochs[usize::from(part)],
             };
-            let confirmed = self.table.confirm(slot, claim, Word::live(session));
+            let confirmed = self.table.confirm(slot, claim, Word::live(claim.identity(), session, deadline));
             if !confirmed {
                 self.unbegin(vserver);
                 self.stats.count(worker, SlbCounter::PicksLost);
@@ -113,9 +111,7 @@ impl Director {
         // A swap waits for the stores before it, so these come all at once.
         for ((slot, _), ((_, request), shown)) in claims.iter().zip(requests.iter().zip(shown)) {
             let [client, ports] = request.cold();
-            for (part, value) in self.table.cold(*slot).iter().zip([*shown, client, ports]) {
-                part.store(value, Relaxed);
-            }
+            self.table.cold(*slot).write([*shown, client, ports]);
         }
         claims
     }

@@ -3,7 +3,12 @@
 use std::{net::Ipv4Addr, sync::atomic::Ordering::Relaxed};
 
 use super::Director;
-use crate::{slb::Request, snapshot::Target, table::Slot, time::Tick};
+use crate::{
+    slb::Request,
+    snapshot::Target,
+    table::{Identity, Slot},
+    time::Tick,
+};
 
 impl Director {
     /// Counts a repeated request of an IPv4 packet of `length` bytes if its session lives, its real is in good health and
@@ -17,17 +22,17 @@ impl Director {
     pub fn repeat<'a>(
         &self,
         targets: &'a [Option<Target>],
-        identity: u64,
+        identity: Identity,
         length: u16,
         (now, deadline): (Tick, Tick),
     ) -> Option<(&'a Target, Slot)> {
-        let glimpse = self.table.glimpse(identity)?;
+        let glimpse = self.table.read_optimistic(identity)?;
         self.table.prefetch_cold(glimpse.slot);
         let word = glimpse.word;
         let real = word.real();
         let target = targets.get(usize::from(real.index))?.as_ref()?;
         let new = word.repeated(deadline);
-        let stays = !now.is_after(word.deadline())
+        let stays = !word.is_past(now)
             && target.id.generation == real.generation
             && target.live.untroubled()
             && new.retry() <= target.reassign

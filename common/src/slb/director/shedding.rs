@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 
 use super::Director;
+use crate::table::Identity;
 
 /// The share of new sessions that is refused, in 256ths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,9 +56,9 @@ impl Director {
 
     /// Whether the session of an identity may not begin now. By identity, so that a node's retransmissions meet the same
     /// answer: half of all nodes served is more than half of all requests.
-    pub(super) fn sheds(&self, identity: u64) -> bool {
+    pub(super) fn sheds(&self, identity: Identity) -> bool {
         // Bits that the place in the table does not depend on alone, so that what remains still fills it evenly.
-        let lot = identity.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+        let lot = identity.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         lot < self.shedding.load(Relaxed).into()
     }
 }

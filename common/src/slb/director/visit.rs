@@ -5,11 +5,11 @@ use crate::{
     event::SessionChange,
     id::{RealId, WorkerId},
     slb::{
-        Outcome, PickError, Picked, Purpose, RealState, Request, SessionEnd, SessionView, SlbCounter,
-        VserverCounter, real::Departure,
+        Outcome, PickError, Picked, Purpose, RealState, Request, Session, SessionEnd, SessionView,
+        SlbCounter, VserverCounter, real::Departure,
     },
     snapshot::{Real, Snapshot, VirtualServer},
-    table::{Insert, Newcomer, Session, Slot, Word},
+    table::{Insert, NewEntry, Slot, Word},
     time::Tick,
 };
 
@@ -92,7 +92,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     /// Others keep changing this key's session: no reason to hold up a burst. Follows the session as it is.
     fn bystand(&self) -> Outcome {
         self.director.stats.count(self.worker, SlbCounter::Contended);
-        let session = self.director.table.find(self.request.identity).and_then(|(_, word)| word.session());
+        let session = self.director.table.find(self.request.identity).and_then(|(_, word)| word.entry());
         match session.filter(|session| self.snapshot.real(session.real).is_some()) {
             Some(session) => Outcome::Forward { real: session.real, change: None },
             None => self.packet(),
@@ -100,8 +100,8 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     }
 
     /// Section 7.3 rules 2 and 3, and the moves. `None`: the word changed, look again.
-    fn repeat(&mut self, slot: Slot, word: Word) -> Option<Outcome> {
-        let session = word.session()?;
+    fn repeat(&mut self, slot: Slot, word: Word<Session>) -> Option<Outcome> {
+        let session = word.entry()?;
         let current = self.snapshot.real(session.real);
         if current.is_none() && self.director.outdated(self.snapshot) {
             return Some(Outcome::Stale);
@@ -137,8 +137,8 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     }
 
     /// Restarts the idle time of a session that stays.
-    fn refresh(&self, slot: Slot, word: Word, session: Session) -> Option<Outcome> {
-        let new = Word::live(Session { deadline: self.deadline(), ..session });
+    fn refresh(&self, slot: Slot, word: Word<Session>, session: Session) -> Option<Outcome> {
+        let new = self.word(session);
         // A saturated retry count within one tick: nothing to write.
         if new != word {
             self.director.table.replace(slot, word, new).ok()?;
@@ -148,7 +148,13 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     }
 
     /// Moves a session to another real if there is one.
-    fn relocate(&mut self, slot: Slot, word: Word, session: Session, reason: Reason) -> Option<Outcome> {
+    fn relocate(
+        &mut self,
+        slot: Slot,
+        word: Word<Session>,
+        session: Session,
+        reason: Reason,
+    ) -> Option<Outcome> {
         match self.place(Some(session.real)) {
             Ok(place) => self.move_to(slot, word, session, place, reason),
             Err(PickError::Stale) => Some(Outcome::Stale),
@@ -169,7 +175,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
                     && !session.failure_recorded
                     && let Some(real) = self.snapshot.real(session.real)
                 {
-                    real.live.record_failure(session.identity, session.test, self.now);
+                    real.live.record_failure(self.request.identity, session.test, self.now);
                 }
                 Some(outcome)
             }
@@ -180,13 +186,13 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     fn move_to(
         &mut self,
         slot: Slot,
-        word: Word,
+        word: Word<Session>,
         session: Session,
         place: Place,
         reason: Reason,
     ) -> Option<Outcome> {
         let moved = self.session(place);
-        if self.director.table.replace(slot, word, Word::live(moved)).is_err() {
+        if self.director.table.replace(slot, word, self.word(moved)).is_err() {
             self.give_back(&moved);
             return None;
         }
@@ -198,7 +204,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
                 test => Departure::Other { test },
             });
             if unanswered && !session.failure_recorded {
-                old.live.record_failure(session.identity, false, self.now);
+                old.live.record_failure(self.request.identity, false, self.now);
             }
         }
         if let Some(real) = self.snapshot.real(moved.real) {
@@ -227,7 +233,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         let Arrival { place, refusal, .. } = arrival;
         match result {
             Insert::Inserted(_, word) => {
-                let session = word.session()?;
+                let session = word.entry()?;
                 director.began(self.snapshot, self.vserver, &session, self.worker);
                 if let Some(place) = place {
                     self.count_backup(place);
@@ -294,19 +300,12 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     /// The session as it begins at a place.
     fn session(&self, place: Place) -> Session {
         let epoch = self.snapshot.real(place.picked.real).map_or(0, |real| real.live.epoch());
-        Session {
-            identity: self.request.identity,
-            real: place.picked.real,
-            retry: 0,
-            deadline: self.deadline(),
-            test: place.picked.test,
-            failure_recorded: false,
-            epoch,
-        }
+        Session { real: place.picked.real, retry: 0, test: place.picked.test, failure_recorded: false, epoch }
     }
 
-    fn deadline(&self) -> Tick {
-        self.now.after(self.vserver.idle)
+    /// A session's word, its idle time from now on.
+    fn word(&self, session: Session) -> Word<Session> {
+        Word::live(self.request.identity, session, self.now.after(self.vserver.idle))
     }
 
     /// Undoes the reservation of a session that did not come about.
@@ -317,12 +316,12 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         }
     }
 
-    fn end_quietly(&self, slot: Slot, word: Word, change: SessionChange) -> Option<SessionEnd> {
+    fn end_quietly(&self, slot: Slot, word: Word<Session>, change: SessionChange) -> Option<SessionEnd> {
         self.director.end(self.snapshot, slot, word, change, self.worker)
     }
 
     /// Ends a session and says so; `None` if its word has changed.
-    fn end(&mut self, slot: Slot, word: Word, change: SessionChange) -> Option<()> {
+    fn end(&mut self, slot: Slot, word: Word<Session>, change: SessionChange) -> Option<()> {
         let end = self.end_quietly(slot, word, change)?;
         (self.ended)(end);
         Some(())
@@ -347,8 +346,8 @@ struct Arrival<'v, 'a, F> {
     refusal: PickError,
 }
 
-impl<F: FnMut(SessionEnd)> Newcomer for Arrival<'_, '_, F> {
-    fn ended(&mut self, word: Word, cold: [u32; 3]) {
+impl<F: FnMut(SessionEnd)> NewEntry<Session> for Arrival<'_, '_, F> {
+    fn ended(&mut self, word: Word<Session>, cold: [u32; 3]) {
         let visit = &mut *self.visit;
         if let Some(view) = SessionView::of(word, cold) {
             let end = visit.director.ended(visit.snapshot, view, SessionChange::TimedOut, visit.worker);
@@ -361,12 +360,12 @@ impl<F: FnMut(SessionEnd)> Newcomer for Arrival<'_, '_, F> {
         [(self.visit.display_hash)(), client, ports]
     }
 
-    fn prepare(&mut self) -> Option<Word> {
+    fn prepare(&mut self) -> Option<Word<Session>> {
         match self.visit.place(None) {
             Ok(place) => {
                 self.place = Some(place);
                 self.visit.director.begin(self.visit.vserver, 1);
-                Some(Word::live(self.visit.session(place)))
+                Some(self.visit.word(self.visit.session(place)))
             }
             Err(error) => {
                 self.refusal = error;
@@ -375,9 +374,9 @@ impl<F: FnMut(SessionEnd)> Newcomer for Arrival<'_, '_, F> {
         }
     }
 
-    fn lost(&mut self, word: Word) {
+    fn lost(&mut self, word: Word<Session>) {
         self.visit.director.unbegin(self.visit.vserver);
-        if let Some(session) = word.session() {
+        if let Some(session) = word.entry() {
             self.visit.give_back(&session);
         }
     }
