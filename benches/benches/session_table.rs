@@ -1,4 +1,4 @@
-//! The director's work for a request: repeats with 10 thousand and with a million sessions, and new sessions.
+//! The balancer's work for a request: repeats with 10 thousand and with a million sessions, and new sessions.
 //!
 //! `cargo bench -p benches --bench session_table`. One thread; identities are computed beforehand, as the stage's hash
 //! of the NAI is measured on its own.
@@ -10,7 +10,7 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId, WorkerId},
     mac::MacAddr,
     slb::{
-        Director, FarmLive, KeySpace, Outcome, RealLive, RealSettings, Request, SessionKey, SlbCounter,
+        Balancer, FarmLive, KeySpace, Outcome, RealLive, RealSettings, Request, SessionKey, SlbCounter,
         VserverLive,
     },
     snapshot::{Adjacency, Farm, Predictor, Real, Snapshot, VirtualServer},
@@ -74,8 +74,8 @@ fn snapshot(reals: u16) -> Snapshot {
     snapshot
 }
 
-fn director(capacity: u32) -> Director {
-    Director::new(capacity, Hugepages::Auto, 1, SessionKey::new(*b"0123456789abcdef"))
+fn balancer(capacity: u32) -> Balancer {
+    Balancer::new(capacity, Hugepages::Auto, 1, SessionKey::new(*b"0123456789abcdef"))
         .expect("memory for the table")
 }
 
@@ -83,13 +83,13 @@ fn nai(user: u32) -> String {
     format!("mwts-mip-np-user{user}@ispxyz.com")
 }
 
-fn requests(director: &Director, snapshot: &Snapshot, count: u32) -> Vec<Request> {
+fn requests(balancer: &Balancer, snapshot: &Snapshot, count: u32) -> Vec<Request> {
     let vserver = snapshot.vserver(VserverId(0)).expect("there is one");
     let request = |user| {
         let nai = nai(user);
         Request {
             vserver: vserver.id,
-            identity: director.identity(vserver, KeySpace::Nai, nai.as_bytes()),
+            identity: balancer.identity(vserver, KeySpace::Nai, nai.as_bytes()),
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
@@ -103,12 +103,12 @@ fn requests(director: &Director, snapshot: &Snapshot, count: u32) -> Vec<Request
 }
 
 /// Handles a burst: all lines asked for, then all decisions.
-fn burst(director: &Director, snapshot: &Snapshot, requests: &[Request]) {
+fn burst(balancer: &Balancer, snapshot: &Snapshot, requests: &[Request]) {
     for request in requests {
-        director.prefetch(request.identity);
+        balancer.prefetch(request.identity);
     }
     for request in requests {
-        let outcome = director.handle(snapshot, black_box(request), &|| 7, NOW, WORKER, |_| {});
+        let outcome = balancer.handle(snapshot, black_box(request), &|| 7, NOW, WORKER, |_| {});
         assert!(matches!(black_box(outcome), Outcome::Forward { .. }));
     }
 }
@@ -117,24 +117,24 @@ fn repeats(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("session_table/repeat");
     group.throughput(Throughput::Elements(BURST as u64));
     for (name, sessions, capacity) in [("10k", 10_000, 1_000_000), ("1M", 1_000_000, 1_000_000)] {
-        let (snapshot, director) = (snapshot(8), director(capacity));
-        let mut requests = requests(&director, &snapshot, sessions);
+        let (snapshot, balancer) = (snapshot(8), balancer(capacity));
+        let mut requests = requests(&balancer, &snapshot, sessions);
         for chunk in requests.chunks(BURST) {
-            burst(&director, &snapshot, chunk);
+            burst(&balancer, &snapshot, chunk);
         }
-        let refused = director.refused();
+        let refused = balancer.refused();
         assert!(refused <= u64::from(sessions) / 1000, "{refused} refused");
-        requests.retain(|request| director.lookup(request.identity, NOW).is_some());
+        requests.retain(|request| balancer.lookup(request.identity, NOW).is_some());
         // Neighbours in the table must not be neighbours in time.
         let stride = 7919;
         let order: Vec<Request> =
             (0..requests.len()).map(|at| requests[at * stride % requests.len()]).collect();
-        let created = director.stats().raw(SlbCounter::Created);
+        let created = balancer.stats().raw(SlbCounter::Created);
         let mut bursts = order.chunks_exact(BURST).cycle();
         group.bench_function(name, |bencher| {
-            bencher.iter(|| burst(&director, &snapshot, bursts.next().expect("it cycles")));
+            bencher.iter(|| burst(&balancer, &snapshot, bursts.next().expect("it cycles")));
         });
-        assert_eq!(director.stats().raw(SlbCounter::Created), created, "every request was a repeat");
+        assert_eq!(balancer.stats().raw(SlbCounter::Created), created, "every request was a repeat");
     }
     group.finish();
 }
@@ -145,16 +145,16 @@ fn inserts(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(u64::from(CAPACITY)));
     group.sample_size(10);
     let snapshot = snapshot(8);
-    let first = director(CAPACITY);
+    let first = balancer(CAPACITY);
     let requests = requests(&first, &snapshot, CAPACITY);
     group.bench_function("200k", |bencher| {
         bencher.iter_batched_ref(
-            || director(CAPACITY),
-            |director| {
+            || balancer(CAPACITY),
+            |balancer| {
                 for chunk in requests.chunks(BURST) {
-                    burst(director, &snapshot, chunk);
+                    burst(balancer, &snapshot, chunk);
                 }
-                assert!(director.occupancy() > 199_800);
+                assert!(balancer.occupancy() > 199_800);
             },
             BatchSize::PerIteration,
         );
@@ -163,11 +163,11 @@ fn inserts(criterion: &mut Criterion) {
 }
 
 fn identity(criterion: &mut Criterion) {
-    let (snapshot, director) = (snapshot(1), director(1024));
+    let (snapshot, balancer) = (snapshot(1), balancer(1024));
     let vserver = snapshot.vserver(VserverId(0)).expect("there is one");
     let nai = nai(1);
     criterion.bench_function("session_table/identity/28", |bencher| {
-        bencher.iter(|| director.identity(vserver, KeySpace::Nai, black_box(nai.as_bytes())));
+        bencher.iter(|| balancer.identity(vserver, KeySpace::Nai, black_box(nai.as_bytes())));
     });
 }
 

@@ -14,7 +14,7 @@ pub enum Event {
     Session(SessionEvent),
     /// The dataplane needs the MAC of a neighbour.
     Resolve {
-        /// On which interface.
+        /// Where the neighbour is directly reached.
         interface: InterfaceId,
         /// The neighbour's.
         address: Ipv4Addr,

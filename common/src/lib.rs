@@ -17,6 +17,7 @@ pub mod slb;
 pub mod snapshot;
 pub mod stats;
 pub mod table;
+pub mod tables;
 pub mod time;
 pub mod token_bucket;
 pub mod verdict;

@@ -9,9 +9,9 @@ use crate::{
     event::Event,
     id::WorkerId,
     ring::{FrameReceiver, FrameSender, frame_ring},
-    slb::Director,
     snapshot::Snapshot,
     stats::WorkerStats,
+    tables::Tables,
 };
 
 /// Bytes of a ring of frames, each way and worker.
@@ -22,19 +22,19 @@ const EVENT_RING: usize = 4096;
 /// What one worker holds.
 #[derive(Debug)]
 pub struct WorkerEnd {
-    /// The worker that it is for.
+    /// Its number, from 0.
     pub id: WorkerId,
     /// The published snapshot.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Sessions.
-    pub director: Arc<Director>,
-    /// Its counters.
+    /// Everybody's.
+    pub tables: Tables,
+    /// Counted by this worker, read by everybody.
     pub stats: Arc<WorkerStats>,
     /// Frames for the kernel.
     pub punt: FrameSender,
     /// Frames from the kernel or from control, to be sent as they are (tag included) on the interface's port.
     pub inject: FrameReceiver,
-    /// Events for control.
+    /// For control; what does not fit is lost.
     pub events: Producer<Event>,
 }
 
@@ -43,25 +43,24 @@ pub struct WorkerEnd {
 pub struct ControlEnd {
     /// The published snapshot.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Sessions.
-    pub director: Arc<Director>,
+    /// Everybody's.
+    pub tables: Tables,
     /// By worker.
     pub stats: Vec<Arc<WorkerStats>>,
     /// By worker: frames for the kernel.
     pub punts: Vec<FrameReceiver>,
     /// By worker: frames to send.
     pub injects: Vec<FrameSender>,
-    /// By worker: events.
+    /// By worker: what they tell.
     pub events: Vec<Consumer<Event>>,
 }
 
-/// Makes both ends for `workers` workers and `ports` ports.
-pub fn link(workers: u8, ports: usize, director: Director) -> (Vec<WorkerEnd>, ControlEnd) {
+/// Makes both ends for `workers` workers and `ports` ports, all with these tables.
+pub fn link(workers: u8, ports: usize, tables: Tables) -> (Vec<WorkerEnd>, ControlEnd) {
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-    let director = Arc::new(director);
     let mut control = ControlEnd {
         snapshot: Arc::clone(&snapshot),
-        director: Arc::clone(&director),
+        tables,
         stats: Vec::new(),
         punts: Vec::new(),
         injects: Vec::new(),
@@ -72,15 +71,15 @@ pub fn link(workers: u8, ports: usize, director: Director) -> (Vec<WorkerEnd>, C
             let stats = Arc::new(WorkerStats::new(ports));
             let (punt, punts) = frame_ring(FRAME_RING);
             let (injects, inject) = frame_ring(FRAME_RING);
-            let (events, seen) = RingBuffer::new(EVENT_RING);
+            let (events, receiver) = RingBuffer::new(EVENT_RING);
             control.stats.push(Arc::clone(&stats));
             control.punts.push(punts);
             control.injects.push(injects);
-            control.events.push(seen);
+            control.events.push(receiver);
             WorkerEnd {
                 id: WorkerId(worker),
                 snapshot: Arc::clone(&snapshot),
-                director: Arc::clone(&director),
+                tables: control.tables.clone(),
                 stats,
                 punt,
                 inject,

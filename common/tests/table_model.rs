@@ -180,7 +180,7 @@ impl ModelEntry for SlabIndex {
     }
 
     fn repeated(word: Word<Self>, deadline: Tick) -> Word<Self> {
-        word.updated(word.payload(), deadline)
+        word.renewed(deadline)
     }
 }
 
@@ -266,7 +266,7 @@ impl<E: ModelEntry, C: ModelCell> Harness<E, C> {
         while let Some((slot, word)) = self.find(KEY) {
             let (old, new) = (word.entry().unwrap(), E::take(&self.owner, KEY, 2));
             let moved =
-                self.table.replace(slot, word, word.updated(new.pack(), word.deadline().unwrap())).is_ok();
+                self.table.replace(slot, word, Word::live(IDENTITY, new, word.deadline().unwrap())).is_ok();
             if moved { old } else { new }.give_back(&self.owner);
             if moved {
                 return;

@@ -14,8 +14,9 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, link},
     mac::MacAddr,
-    slb::{Director, RealLive, RealSettings, SessionKey},
+    slb::{Balancer, RealLive, RealSettings, SessionKey},
     snapshot::{Adjacency, Farm, Interface, PortView, Predictor, Real, Route, Snapshot, Vip, VirtualServer},
+    tables::Tables,
 };
 use ipnet::Ipv4Net;
 
@@ -100,7 +101,7 @@ impl<S: StageList> Harness<S> {
 
     fn build(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, mut snapshot: Snapshot) -> Self {
         snapshot.prepare();
-        let (ends, control) = link(workers, ports.control.ports().len(), director(workers));
+        let (ends, control) = link(workers, ports.control.ports().len(), Tables::new(director(workers)));
         control.snapshot.store(Arc::new(snapshot));
         let clock = FakeClock::default();
         clock.advance(Duration::from_secs(1));
@@ -254,9 +255,9 @@ pub fn snapshot() -> Snapshot {
     snapshot
 }
 
-fn director(workers: u8) -> Director {
+fn director(workers: u8) -> Balancer {
     let key = SessionKey::new(*b"0123456789abcdef");
-    Director::new(SESSIONS, Hugepages::Off, workers, key).expect("4096 sessions are 4 MB")
+    Balancer::new(SESSIONS, Hugepages::Off, workers, key).expect("4096 sessions are 4 MB")
 }
 
 /// Gives the snapshot a farm of home agents `10.1.1.HOST` with their weights (in directed mode: `10.15.0.HOST`).

@@ -7,7 +7,7 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::{Relaxed, Release}},
     },
     time::Duration,
 };
@@ -18,9 +18,9 @@ use common::{
     id::{InterfaceId, WorkerId},
     link::WorkerEnd,
     ring::{FrameReceiver, FrameSender, MAX_FRAME},
-    slb::Director,
     snapshot::Snapshot,
     stats::{PortCell, WorkerStats},
+    tables::Tables,
     time::Nanos,
 };
 
@@ -59,7 +59,7 @@ pub struct Worker<Q: PortQueue, C: Clock = TscClock, S: StageList = Stages> {
     batch: Batch<Q::Frame>,
     published: Arc<ArcSwap<Snapshot>>,
     snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
-    director: Arc<Director>,
+    tables: Tables,
     stats: Arc<WorkerStats>,
     counts: Counts,
     punt: FrameSender,
@@ -117,7 +117,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             batch: Batch::default(),
             snapshot: Cache::new(Arc::clone(&end.snapshot)),
             published: end.snapshot,
-            director: end.director,
+            tables: end.tables,
             stats: end.stats,
             punt: end.punt,
             inject: end.inject,
@@ -214,7 +214,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             worker: self.id,
             snapshot: self.snapshot.load(),
             published: &self.published,
-            director: &self.director,
+            tables: &self.tables,
             now: self.clock.nanos(cycles),
             port,
             punt: &mut self.punt,
@@ -287,7 +287,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             worker: self.id,
             snapshot: self.snapshot.load(),
             published: &self.published,
-            director: &self.director,
+            tables: &self.tables,
             now,
             port: HOST,
             punt: &mut self.punt,
@@ -314,7 +314,8 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
         stats.total_cycles.store(cycles.wrapping_sub(started), Relaxed);
         stats.empty_polls.store(self.counts.empty_polls, Relaxed);
         stats.events_lost.store(self.events.lost, Relaxed);
-        stats.generation.store(self.snapshot.load().generation, Relaxed);
+        // What the last burst read was read before: control reuses records by this.
+        stats.generation.store(self.snapshot.load().generation, Release);
     }
 }
 

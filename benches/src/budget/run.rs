@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use common::{
     config::{Hugepages, Poll},
     link::link,
-    slb::{Director, SessionKey},
+    slb::{Balancer, SessionKey},
+    tables::Tables,
 };
 use dataplane::{clock::FakeClock, worker::Worker};
 use serde::{Deserialize, Serialize};
@@ -56,10 +57,10 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
     ensure!(nodes == NODES[0] || packets <= nodes, "{packets} packets, {nodes} nodes");
     let source = Source { mixed: kind == Kind::Mixed, ..Source::nodes(nodes) };
     let frames: Arc<[Vec<u8>]> = capture::frames(&source)?.into();
-    let director = Director::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
-    let (ends, control) = link(1, 1, director);
+    let director = Balancer::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
+    let (ends, control) = link(1, 1, Tables::new(director));
     let snapshot = snapshot(mode, 1);
-    create_sessions(&control.director, &snapshot, source.known(), FakeClock::default().now().tick());
+    create_sessions(&control.tables.slb, &snapshot, source.known(), FakeClock::default().now().tick());
     control.snapshot.store(Arc::new(snapshot));
     let queue = MemoryQueue::new(frames);
     let sent = Arc::clone(&queue.sent);
@@ -71,7 +72,7 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
         FakeClock::default(),
     );
     let received = worker.step(bursts as usize);
-    let (sent, sessions) = (sent.load(Relaxed), control.director.occupancy());
+    let (sent, sessions) = (sent.load(Relaxed), control.tables.slb.occupancy());
     ensure!(received == packets as usize && sent == u64::from(packets), "{received} received, {sent} sent");
     let begun = if source.mixed { packets / 5 } else { nodes.min(packets) };
     ensure!(sessions == u64::from(source.known() + begun), "{sessions} sessions");

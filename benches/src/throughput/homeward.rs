@@ -19,8 +19,9 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, WorkerEnd, link},
     mac::MacAddr,
-    slb::{Director, KeySpace, RealLive, RealSettings, Request, SessionKey, SlbCounter, VserverLive},
+    slb::{Balancer, KeySpace, RealLive, RealSettings, Request, SessionKey, SlbCounter, VserverLive},
     snapshot::{Adjacency, Farm, Interface, PortView, Predictor, Real, Snapshot, Vip, VirtualServer},
+    tables::Tables,
     time::Tick,
     verdict::Verdict,
 };
@@ -49,11 +50,11 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     // Single passes fill the table that they are measured with; repeats have one in which every node found room.
     let spare = if case.traffic == Traffic::Repeats { case.sessions / 2 } else { 0 };
     let capacity = case.sessions.max(1024) + spare;
-    let director = Director::new(capacity, Hugepages::Auto, case.workers, SessionKey::random())?;
-    let (workers, control) = link(case.workers, config.ports.len(), director);
+    let director = Balancer::new(capacity, Hugepages::Auto, case.workers, SessionKey::random())?;
+    let (workers, control) = link(case.workers, config.ports.len(), Tables::new(director));
     let snapshot = snapshot(case.mode, config.ports.len() as u16);
     let clock = TscClock::calibrate();
-    create_sessions(&control.director, &snapshot, case.source().known(), clock.now().tick());
+    create_sessions(&control.tables.slb, &snapshot, case.source().known(), clock.now().tick());
     control.snapshot.store(Arc::new(snapshot));
     let stop = Arc::new(AtomicBool::new(false));
     let (report, times) = mpsc::channel();
@@ -90,14 +91,14 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     // The workers have ended: what they count is final.
     let (received, sent) = check_counters(&control, case)?;
     let table = Table {
-        bytes_per_session: control.director.bytes() as f64 / f64::from(control.director.capacity()),
+        bytes_per_session: control.tables.slb.bytes() as f64 / f64::from(control.tables.slb.capacity()),
         refused_percent: missing(&control, case)? as f64 / f64::from(case.sessions) * 100.0,
     };
     Ok(Measured { mpps: rate / 1e6, received, sent, table: Some(table) })
 }
 
 /// Gives the first `nodes` nodes their sessions.
-pub fn create_sessions(director: &Director, snapshot: &Snapshot, nodes: u32, now: Tick) {
+pub fn create_sessions(director: &Balancer, snapshot: &Snapshot, nodes: u32, now: Tick) {
     let Some(vserver) = snapshot.vserver(VserverId(0)) else { return };
     let tag = director.tag(vserver, KeySpace::Nai);
     for node in 0..nodes {
@@ -109,7 +110,7 @@ pub fn create_sessions(director: &Director, snapshot: &Snapshot, nodes: u32, now
             deregistration: false,
             wanted: None,
         };
-        director.handle(snapshot, &request, &|| 0, now, Director::CONTROL, |_| {});
+        director.handle(snapshot, &request, &|| 0, now, Balancer::CONTROL, |_| {});
     }
 }
 
@@ -145,11 +146,11 @@ fn steady(control: &ControlEnd, case: Case, seconds: u32, received: impl Fn() ->
     let from = Instant::now();
     // By chance a node may find both its lines full.
     let nearly_all = u64::from(case.sessions - case.sessions / 10_000);
-    while control.director.occupancy() < nearly_all || received() < u64::from(case.sessions) * 2 {
+    while control.tables.slb.occupancy() < nearly_all || received() < u64::from(case.sessions) * 2 {
         ensure!(
             from.elapsed() < WARM_UP,
             "void: {} of {} sessions after {} packets",
-            control.director.occupancy(),
+            control.tables.slb.occupancy(),
             case.sessions,
             received()
         );
@@ -179,7 +180,7 @@ fn one_pass(case: Case, times: &Receiver<PassTime>, received: impl Fn() -> u64) 
 
 /// Nodes without a session.
 fn missing(control: &ControlEnd, case: Case) -> anyhow::Result<u64> {
-    let created = control.director.stats().total(SlbCounter::Created);
+    let created = control.tables.slb.stats().total(SlbCounter::Created);
     let missing = u64::from(case.sessions).checked_sub(created);
     missing.with_context(|| format!("void: {created} sessions of {} nodes", case.sessions))
 }
@@ -203,7 +204,7 @@ fn check_counters(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)
         received += stats.received.load(Relaxed);
     }
     // A full pair of lines refuses a session: of a table at its stated capacity fewer than one in a thousand.
-    let (missing, refused) = (missing(control, case)?, control.director.refused());
+    let (missing, refused) = (missing(control, case)?, control.tables.slb.refused());
     ensure!(refused <= received / 1000, "void: the table refused {refused} times in {received}");
     ensure!(
         missing <= u64::from(case.sessions) / 1000,

@@ -56,7 +56,7 @@ unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
 
 /// Which pages are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum PageBacking {
     /// Reserved huge pages (`MAP_HUGETLB`), or an error.
     Huge,
     /// Ordinary memory that the kernel may back with transparent huge pages (`MADV_HUGEPAGE`).
@@ -65,7 +65,7 @@ pub enum Want {
     Plain,
 }
 
-impl Want {
+impl PageBacking {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
@@ -92,12 +92,12 @@ impl<T: Zeroed> PageSlice<T> {
     ///
     /// # Errors
     /// What the kernel says: out of memory, or not enough reserved huge pages.
-    pub fn new(len: usize, want: Want) -> io::Result<Self> {
+    pub fn new(len: usize, backing: PageBacking) -> io::Result<Self> {
         const { assert!(align_of::<T>() <= 4096) };
         let too_big = || io::Error::from(io::ErrorKind::OutOfMemory);
         let bytes = len.checked_mul(size_of::<T>()).ok_or_else(too_big)?.max(1);
         let bytes = bytes.checked_next_multiple_of(Self::HUGE_PAGE).ok_or_else(too_big)?;
-        let huge = if want == Want::Huge { libc::MAP_HUGETLB } else { 0 };
+        let huge = if backing == PageBacking::Huge { libc::MAP_HUGETLB } else { 0 };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | huge;
         // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that exists.
         let start = unsafe {
@@ -108,7 +108,7 @@ impl<T: Zeroed> PageSlice<T> {
         }
         let first = NonNull::new(start.cast::<T>()).ok_or_else(too_big)?;
         let slice = Self { start: first, len, bytes };
-        if want == Want::Transparent {
+        if backing == PageBacking::Transparent {
             // SAFETY: advice about the mapping just made; it does not change contents. A refusal leaves small pages.
             unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };
         }

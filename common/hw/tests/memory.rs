@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use hw::{PageSlice, Want, prefetch, tsc};
+use hw::{PageBacking, PageSlice, prefetch, tsc};
 
 #[test]
 fn memory_is_zero_shared_and_of_the_length_asked() {
-    for want in [Want::Plain, Want::Transparent] {
+    for want in [PageBacking::Plain, PageBacking::Transparent] {
         let slice = PageSlice::<[AtomicU64; 3]>::new(300_000, want).unwrap();
         assert_eq!(slice.len(), 300_000);
         assert!(slice.iter().flatten().all(|word| word.load(SeqCst) == 0));
@@ -23,15 +23,15 @@ fn memory_is_zero_shared_and_of_the_length_asked() {
 
 #[test]
 fn no_values_and_too_many_values() {
-    assert!(PageSlice::<AtomicU64>::new(0, Want::Plain).unwrap().is_empty());
-    assert!(PageSlice::<AtomicU64>::new(usize::MAX, Want::Plain).is_err());
-    assert!(PageSlice::<AtomicU64>::new(1 << 56, Want::Plain).is_err());
+    assert!(PageSlice::<AtomicU64>::new(0, PageBacking::Plain).unwrap().is_empty());
+    assert!(PageSlice::<AtomicU64>::new(usize::MAX, PageBacking::Plain).is_err());
+    assert!(PageSlice::<AtomicU64>::new(1 << 56, PageBacking::Plain).is_err());
 }
 
 #[test]
 fn huge_pages_are_given_or_refused_never_replaced() {
     // Most machines have none reserved; then the answer is an error, not ordinary memory.
-    if let Ok(slice) = PageSlice::<AtomicU64>::new(1, Want::Huge) {
+    if let Ok(slice) = PageSlice::<AtomicU64>::new(1, PageBacking::Huge) {
         assert!(std::ptr::from_ref(&slice[0]).addr().is_multiple_of(PageSlice::<AtomicU64>::HUGE_PAGE));
     }
 }

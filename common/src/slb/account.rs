@@ -3,22 +3,22 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::{Director, Session, SessionEnd, SessionView, SlbCounter, VserverCounter, real::Departure};
+use super::{Balancer, Session, SessionEnd, SessionInfo, SlbCounter, VserverCounter, real::ReleaseReason};
 use crate::{
     event::SessionChange,
     id::{VserverId, WorkerId},
     snapshot::{Snapshot, VirtualServer},
 };
 
-impl Director {
+impl Balancer {
     /// Counts sessions that are about to be confirmed; their reals have counted them already.
-    pub(super) fn begin(&self, vserver: &VirtualServer, sessions: u64) {
+    pub(super) fn reserve(&self, vserver: &VirtualServer, sessions: u64) {
         self.live.fetch_add(sessions, SeqCst);
         vserver.live.began(sessions);
     }
 
-    /// A session of [`Director::begin`] was not confirmed.
-    pub(super) fn unbegin(&self, vserver: &VirtualServer) {
+    /// A session of [Balancer::reserve`] was not confirmed.
+    pub(super) fn cancel(&self, vserver: &VirtualServer) {
         self.live.fetch_sub(1, SeqCst);
         vserver.live.ended();
     }
@@ -42,7 +42,7 @@ impl Director {
     pub(super) fn ended(
         &self,
         snapshot: &Snapshot,
-        view: SessionView,
+        view: SessionInfo,
         change: SessionChange,
         worker: WorkerId,
     ) -> SessionEnd {
@@ -52,15 +52,15 @@ impl Director {
         if let Some(vserver) = snapshot.vserver(view.vserver) {
             vserver.live.ended();
         }
-        let departure = if change == SessionChange::TimedOut {
+        let reason = if change == SessionChange::TimedOut {
             self.stats.count(worker, SlbCounter::TimedOut);
             let clean = session.retry == 0 && !session.failure_recorded;
-            Departure::Idle { clean, epoch: session.epoch, test: session.test }
+            ReleaseReason::Idle { clean, epoch: session.epoch, test: session.test }
         } else {
-            Departure::Other { test: session.test }
+            ReleaseReason::Other { test: session.test }
         };
         if let Some(real) = snapshot.real(session.real) {
-            real.live.release(departure);
+            real.live.release(reason);
         }
         SessionEnd { change, session: view }
     }

@@ -90,7 +90,7 @@ pub(super) enum Inband {
 
 /// The facts of a real's word: connections 32 bits, flags, and the tick at which it failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct RealFacts {
     pub conns: u32,
     pub in_service: bool,
     pub throttled: bool,
@@ -100,7 +100,7 @@ pub(super) struct Facts {
     pub failed_at: Tick,
 }
 
-impl Facts {
+impl RealFacts {
     #[inline]
     pub fn unpack(word: u64) -> Self {
         Self {
@@ -137,7 +137,7 @@ impl Facts {
     /// True of a word whose real keeps its sessions without a second thought: in service, nothing failed or in doubt.
     /// False says nothing.
     #[inline(always)]
-    pub fn untroubled(word: u64) -> bool {
+    pub fn is_healthy(word: u64) -> bool {
         const IN_SERVICE: u64 = 1 << 32;
         const TROUBLE: u64 = 0b1_1111 << 34;
         word & (IN_SERVICE | TROUBLE) == IN_SERVICE
@@ -182,27 +182,27 @@ mod tests {
     fn every_combination_survives_its_word_and_shows_the_first_reason() {
         for bits in 0..(1u64 << 7) {
             let word = bits << 32 | 5 | 1234 << 39;
-            let facts = Facts::unpack(word);
+            let facts = RealFacts::unpack(word);
             if bits >> 3 & 3 == 3 {
                 continue; // No such probe state.
             }
             assert_eq!(facts.pack(), word);
             let state = facts.state(5);
             let expected = match facts {
-                Facts { in_service: false, .. } => RealState::OutOfService,
-                Facts { probe: Probe::Failed, .. } => RealState::ProbeFailed,
-                Facts { probe: Probe::Testing, .. } => RealState::ProbeTesting,
-                Facts { inband: Inband::Failed, .. } => RealState::Failed,
-                Facts { inband: Inband::Ready, .. } => RealState::ReadyToTest,
-                Facts { inband: Inband::Testing, .. } => RealState::Testing,
-                Facts { arp_failed: true, .. } => RealState::ArpFailed,
-                Facts { throttled: true, .. } => RealState::DfpThrottled,
+                RealFacts { in_service: false, .. } => RealState::OutOfService,
+                RealFacts { probe: Probe::Failed, .. } => RealState::ProbeFailed,
+                RealFacts { probe: Probe::Testing, .. } => RealState::ProbeTesting,
+                RealFacts { inband: Inband::Failed, .. } => RealState::Failed,
+                RealFacts { inband: Inband::Ready, .. } => RealState::ReadyToTest,
+                RealFacts { inband: Inband::Testing, .. } => RealState::Testing,
+                RealFacts { arp_failed: true, .. } => RealState::ArpFailed,
+                RealFacts { throttled: true, .. } => RealState::DfpThrottled,
                 _ => RealState::MaxConns,
             };
             assert_eq!(state, expected);
             assert!(!facts.takes_session(5));
-            let untroubled = matches!(state, RealState::MaxConns | RealState::DfpThrottled);
-            assert_eq!(Facts::untroubled(word), untroubled, "{facts:?}");
+            let is_healthy = matches!(state, RealState::MaxConns | RealState::DfpThrottled);
+            assert_eq!(RealFacts::is_healthy(word), is_healthy, "{facts:?}");
             let free = facts.takes_session(6);
             assert!(!free || matches!(facts.state(6), RealState::Operational | RealState::ReadyToTest));
             assert_eq!(

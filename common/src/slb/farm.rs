@@ -1,15 +1,15 @@
 //! Weighted round robin, exact over any number of workers (`ios-slb` section 5.2).
 //!
-//! A real of weight n takes n new sessions in a row, then the next one has its turn. The turn is one atomic word,
+//! A real of weight n takes n new sessions in a row, then the next one follows. The cursor is one atomic word,
 //! replaced by compare-and-swap at each pick, so the order of picks is the reference algorithm's whoever makes them.
 //!
-//! **Moves have a turn of their own.** A pick with `exclude` (a session leaves its real) looks ahead of the turn: it
-//! starts where the turn stands, walks as any pick does, skips the excluded real, and stores where it ended in a
-//! second word, never in the first. As long as no new session moves the turn, further moves continue from there, so
+//! **Moves have a cursor of their own.** A pick with `exclude` (a session leaves its real) goes ahead of the cursor: it
+//! starts where the cursor stands, walks as any pick does, skips the excluded real, and stores where it ended in a
+//! second word, never in the first. As long as no new session moves the cursor, further moves continue from there, so
 //! that the sessions of a dying real spread over the others by weight; the next new session makes them start from
-//! the turn again. The order of new sessions is thus the same with and without moves between them.
+//! the cursor again. The order of new sessions is thus the same with and without moves between them.
 
-mod together;
+mod batch;
 
 use std::{
     hash::Hasher,
@@ -24,12 +24,12 @@ use crate::{
     snapshot::{AddressHasher, Farm, Real, Snapshot},
 };
 
-/// The turns of a farm, shared by all workers and snapshots.
+/// The cursors of a farm, shared by all workers and snapshots.
 #[derive(Debug, Default)]
 pub struct FarmLive {
     /// valid 1 | real generation 7 | real index 12 | position 12 | farm generation 16 | used 16.
-    turn: CachePadded<AtomicU64>,
-    /// Mark of the turn that it started from 36 | position 12 | used 16.
+    cursor: CachePadded<AtomicU64>,
+    /// Mark of the cursor that it started from 36 | position 12 | used 16.
     moves: CachePadded<AtomicU64>,
 }
 
@@ -39,7 +39,7 @@ pub enum PickError {
     /// None is eligible.
     #[error("no eligible real")]
     NoReal,
-    /// The snapshot is older than the turn: load the newest and ask again.
+    /// The snapshot is older than the cursor: load the newest and ask again.
     #[error("the snapshot is not the newest")]
     Stale,
 }
@@ -49,7 +49,7 @@ pub enum PickError {
 pub enum Purpose {
     /// A session: the real's connections are counted at once, and a real that is READY_TO_TEST may be given its test.
     Session,
-    /// One packet without a session; nothing but the turn changes.
+    /// One packet without a session; nothing but the cursor changes.
     Packet,
 }
 
@@ -62,20 +62,20 @@ pub struct Picked {
     pub test: bool,
 }
 
-/// How the turn stands: for display.
+/// Where the cursor stands: for display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peek {
-    /// Whose turn it is.
+    /// The real that takes new sessions.
     pub holder: RealId,
-    /// Sessions that it was given in this turn.
+    /// Sessions that it was given in this cycle.
     pub used: u32,
     /// The real that the next new session goes to, if any can take it.
     pub next: Option<RealId>,
 }
 
-/// A turn with the position found in a farm.
+/// The cursor with the position found in a farm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Turn {
+struct Cursor {
     position: usize,
     used: u32,
 }
@@ -84,7 +84,7 @@ const VALID: u64 = 1 << 63;
 const MOVES_MARK: u64 = (1 << 36) - 1;
 
 impl FarmLive {
-    /// The next real in turn, or with `exclude` the next one for a session that leaves that real.
+    /// The next real in the cycle, or with `exclude` the next one for a session that leaves that real.
     ///
     /// # Errors
     /// [`PickError`].
@@ -118,19 +118,19 @@ impl FarmLive {
         if farm.reals.is_empty() {
             return Err(PickError::NoReal);
         }
-        let turn = locate(self.turn.load(SeqCst), farm)?;
-        let (_, next) = walk(farm, snapshot, turn, None, Purpose::Session);
-        Ok(Peek { holder: farm.reals[turn.position], used: turn.used, next: next.map(|real| real.id) })
+        let cursor = locate(self.cursor.load(SeqCst), farm)?;
+        let (_, next) = walk(farm, snapshot, cursor, None, Purpose::Session);
+        Ok(Peek { holder: farm.reals[cursor.position], used: cursor.used, next: next.map(|real| real.id) })
     }
 
-    /// Brings the turn to the generation of `farm`, keeping its place. Control calls it right after publishing a
-    /// changed member list, so that the turn never lags more than one change and a worker with the older snapshot
+    /// Brings the cursor to the generation of `farm`, keeping its place. Control calls it right after publishing a
+    /// changed member list, so that the cursor never lags more than one change and a worker with the older snapshot
     /// notices.
     pub fn advance(&self, farm: &Farm) {
-        let mut word = self.turn.load(SeqCst);
+        let mut word = self.cursor.load(SeqCst);
         while word & VALID != 0 && !farm.reals.is_empty() {
-            let Ok(turn) = locate(word, farm) else { return };
-            match self.turn.compare_exchange(word, pack(farm, turn), SeqCst, SeqCst) {
+            let Ok(cursor) = locate(word, farm) else { return };
+            match self.cursor.compare_exchange(word, pack(farm, cursor), SeqCst, SeqCst) {
                 Ok(_) => return,
                 Err(found) => word = found,
             }
@@ -149,19 +149,19 @@ impl FarmLive {
             return Err(PickError::NoReal);
         }
         loop {
-            let word = self.turn.load(SeqCst);
+            let word = self.cursor.load(SeqCst);
             let mut start = locate(word, farm)?;
             let Some(excluded) = exclude else {
                 let (end, real) = walk(farm, snapshot, start, None, purpose);
                 let new = pack(farm, end);
-                if new == word || self.turn.compare_exchange(word, new, SeqCst, SeqCst).is_ok() {
+                if new == word || self.cursor.compare_exchange(word, new, SeqCst, SeqCst).is_ok() {
                     return real.ok_or(PickError::NoReal);
                 }
                 continue;
             };
             let moves = self.moves.load(SeqCst);
             if moves >> 28 == mark(word) {
-                start = Turn { position: moves as usize >> 16 & 0xfff, used: moves as u32 & 0xffff };
+                start = Cursor { position: moves as usize >> 16 & 0xfff, used: moves as u32 & 0xffff };
                 start.position %= farm.reals.len();
             }
             let (end, real) = walk(farm, snapshot, start, Some(excluded), purpose);
@@ -177,23 +177,23 @@ impl FarmLive {
 fn walk<'a>(
     farm: &Farm,
     snapshot: &'a Snapshot,
-    mut turn: Turn,
+    mut cursor: Cursor,
     exclude: Option<RealId>,
     purpose: Purpose,
-) -> (Turn, Option<&'a Real>) {
+) -> (Cursor, Option<&'a Real>) {
     for _ in 0..2 * farm.reals.len() {
-        let id = farm.reals[turn.position];
+        let id = farm.reals[cursor.position];
         if exclude != Some(id)
             && let Some(real) = snapshot.real(id)
-            && turn.used < real.live.weight().min(0xffff)
+            && cursor.used < real.live.weight().min(0xffff)
             && eligible(real, purpose)
         {
-            turn.used += 1;
-            return (turn, Some(real));
+            cursor.used += 1;
+            return (cursor, Some(real));
         }
-        turn = Turn { position: (turn.position + 1) % farm.reals.len(), used: 0 };
+        cursor = Cursor { position: (cursor.position + 1) % farm.reals.len(), used: 0 };
     }
-    (turn, None)
+    (cursor, None)
 }
 
 /// May be given a new session (or a packet) now.
@@ -206,19 +206,19 @@ pub(super) fn eligible(real: &Real, purpose: Purpose) -> bool {
         }
 }
 
-fn pack(farm: &Farm, turn: Turn) -> u64 {
-    let id = farm.reals[turn.position];
+fn pack(farm: &Farm, cursor: Cursor) -> u64 {
+    let id = farm.reals[cursor.position];
     VALID
         | u64::from(id.generation & 0x7f) << 56
         | u64::from(id.index & 0xfff) << 44
-        | (turn.position as u64 & 0xfff) << 32
+        | (cursor.position as u64 & 0xfff) << 32
         | u64::from(farm.generation) << 16
-        | u64::from(turn.used as u16)
+        | u64::from(cursor.used as u16)
 }
 
-/// Where the turn stands in this farm's list; the turn of a member that left passes to its neighbour.
-fn locate(word: u64, farm: &Farm) -> Result<Turn, PickError> {
-    let first = Turn { position: 0, used: 0 };
+/// Where the cursor stands in this farm's list; from a member that left it passes to its neighbour.
+fn locate(word: u64, farm: &Farm) -> Result<Cursor, PickError> {
+    let first = Cursor { position: 0, used: 0 };
     if word & VALID == 0 {
         return Ok(first);
     }
@@ -233,16 +233,16 @@ fn locate(word: u64, farm: &Farm) -> Result<Turn, PickError> {
     };
     let hint = (word >> 32) as usize & 0xfff;
     if farm.reals.get(hint).is_some_and(is_it) {
-        return Ok(Turn { position: hint, used });
+        return Ok(Cursor { position: hint, used });
     }
     if let Some(position) = farm.reals.iter().position(is_it) {
-        return Ok(Turn { position, used });
+        return Ok(Cursor { position, used });
     }
     let heir = farm.departed.iter().find(|(id, _)| is_it(id)).map(|(_, position)| usize::from(*position));
-    Ok(heir.map_or(first, |position| Turn { position: position % farm.reals.len().max(1), used: 0 }))
+    Ok(heir.map_or(first, |position| Cursor { position: position % farm.reals.len().max(1), used: 0 }))
 }
 
-/// 36 bits that tell one state of the turn from another.
+/// 36 bits that tell one state of the cursor from another.
 fn mark(word: u64) -> u64 {
     let mut hasher = AddressHasher::default();
     hasher.write_u32((word >> 32) as u32);

@@ -1,6 +1,6 @@
 //! What tells one mobile node's session from another's.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
@@ -8,7 +8,7 @@ use super::{Identity, keyed_hash::Secret};
 use crate::snapshot::VirtualServer;
 
 /// The key of the identity hash. Random at start, so that nobody outside can aim at a line of the table; in a
-/// director pair both sides derive the same one.
+/// balancer pair both sides derive the same one.
 #[derive(Clone)]
 pub struct SessionKey {
     bytes: [u8; 16],
@@ -34,12 +34,13 @@ impl SessionKey {
         Self { bytes, secret: Secret::derive(bytes) }
     }
 
-    /// A key that nobody knows: the standard library seeds its hashers from the system's random source.
+    /// A key that nobody knows.
+    ///
+    /// # Panics
+    /// If the kernel gives no random bytes.
     pub fn random() -> Self {
-        let word = || std::hash::RandomState::new().build_hasher().finish().to_le_bytes();
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&word());
-        bytes[8..].copy_from_slice(&word());
+        getrandom::fill(&mut bytes).expect("Linux gives random bytes since 3.17");
         Self::new(bytes)
     }
 

@@ -79,13 +79,16 @@ impl Secret {
 
     #[inline(always)]
     fn finish(&self, sum: u128) -> u128 {
-        let (low, high) = (u128::from(sum as u64), sum >> 64);
-        let [lower, upper] = self.finish.each_ref().map(|[a, b, c]| {
-            let spread = a.wrapping_mul(low).wrapping_add(b.wrapping_mul(high)).wrapping_add(*c);
-            mix((spread >> 64) as u64)
-        });
-        u128::from(upper) << 64 | u128::from(lower)
+        let [lower, upper] = self.finish;
+        u128::from(half(upper, sum)) << 64 | u128::from(half(lower, sum))
     }
+}
+
+#[inline(always)]
+fn half([a, b, c]: [u128; 3], sum: u128) -> u64 {
+    let (low, high) = (u128::from(sum as u64), sum >> 64);
+    let spread = a.wrapping_mul(low).wrapping_add(b.wrapping_mul(high)).wrapping_add(c);
+    mix((spread >> 64) as u64)
 }
 
 #[inline(always)]

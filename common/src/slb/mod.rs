@@ -1,11 +1,11 @@
 //! Server load balancing for Mobile IP: the state that all workers share, and the one routine that decides.
 //!
-//! `real` and `farm` are one atomic word each, `director` is the only place that moves a session from one state
+//! `real` and `farm` are one atomic word each, `balancer` is the only place that moves a session from one state
 //! to another; the worker's Mobile IP stage and control's sweeper both call it.
 
 mod account;
+mod balancer;
 mod counters;
-mod director;
 mod facts;
 mod failures;
 mod farm;
@@ -19,14 +19,14 @@ mod verdicts;
 mod vserver;
 
 pub use crate::table::{Identity, Slot};
+pub use balancer::{Alarm, BATCH, Balancer, Shedding};
 pub use counters::Counters;
-pub use director::{Alarm, Director, Shedding, TOGETHER};
 pub use facts::{Probe, RealState};
 pub use farm::{FarmLive, Peek, PickError, Picked, Purpose};
-pub use hw::Want;
+pub use hw::PageBacking;
 pub use identity::{IdentityTag, KeySpace, SessionKey, display_hash, display_hashes};
-pub use real::{RealLive, RealSettings, RealView};
-pub use request::{Outcome, Request, SessionEnd, SessionView};
+pub use real::{RealLive, RealSettings, RealStatus};
+pub use request::{Outcome, Request, SessionEnd, SessionInfo};
 pub use verdicts::OWNER;
 pub(crate) use verdicts::VERDICTS;
 pub use session::Session;

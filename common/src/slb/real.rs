@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     Probe, RealState,
-    facts::{Facts, Inband},
+    facts::{Inband, RealFacts},
     failures::Failures,
 };
 use crate::{table::Identity, time::Tick};
@@ -41,7 +41,7 @@ impl Default for RealSettings {
 
 /// Everything `show ip slb reals` prints, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct RealView {
+pub struct RealStatus {
     /// Printed state.
     pub state: RealState,
     /// Operational weight: DFP's if present, else the configured one.
@@ -74,7 +74,7 @@ pub struct RealView {
 
 /// How a session left its real.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Departure {
+pub(super) enum ReleaseReason {
     /// It idled out; `clean` without retry since the epoch. The only sign of success that there is.
     Idle { clean: bool, epoch: u16, test: bool },
     /// It was moved or deleted, which says nothing about the real.
@@ -165,7 +165,7 @@ impl RealLive {
         if weight.is_none_or(|weight| weight == 0) {
             return;
         }
-        let (before, _) = self.change(|facts| Facts { inband: Inband::Ok, ..facts });
+        let (before, _) = self.change(|facts| RealFacts { inband: Inband::Ok, ..facts });
         // A real in service keeps its count: reports come all the time, also from a host whose service is dead.
         if before.inband != Inband::Ok {
             self.failures.clear();
@@ -177,7 +177,7 @@ impl RealLive {
         let configured = self.settings.admin_weight.load(SeqCst);
         self.settings.dfp_weight.store(weight.map_or(NONE, |weight| weight.min(NONE - 1)), SeqCst);
         self.settings.weight.store(weight.unwrap_or(configured), SeqCst);
-        self.change(|facts| Facts { throttled: weight == Some(0), ..facts });
+        self.change(|facts| RealFacts { throttled: weight == Some(0), ..facts });
     }
 
     /// Weight by DFP.
@@ -188,7 +188,7 @@ impl RealLive {
 
     /// `inservice` and `no inservice`. Either way the failure machine starts afresh.
     pub fn set_in_service(&self, in_service: bool) {
-        let (before, after) = self.change(|facts| Facts {
+        let (before, after) = self.change(|facts| RealFacts {
             in_service,
             inband: if facts.in_service == in_service { facts.inband } else { Inband::Ok },
             ..facts
@@ -200,13 +200,13 @@ impl RealLive {
 
     /// The address of a dispatched real is resolved, or no longer.
     pub fn set_arp_resolved(&self, resolved: bool) {
-        self.change(|facts| Facts { arp_failed: !resolved, ..facts });
+        self.change(|facts| RealFacts { arp_failed: !resolved, ..facts });
     }
 
     /// What the probes say. An accepted answer after a failure proves the real healthy.
     pub fn set_probe(&self, probe: Probe) {
-        let recovers = |facts: Facts| facts.probe != Probe::Ok && probe == Probe::Ok;
-        let (before, _) = self.change(|facts| Facts {
+        let recovers = |facts: RealFacts| facts.probe != Probe::Ok && probe == Probe::Ok;
+        let (before, _) = self.change(|facts| RealFacts {
             probe,
             inband: if recovers(facts) { Inband::Ok } else { facts.inband },
             ..facts
@@ -219,9 +219,9 @@ impl RealLive {
     /// FAILED becomes READY_TO_TEST once `retry` has passed since it failed; true if it did. For control's timer.
     pub fn retry_expired(&self, now: Tick, retry: Duration) -> bool {
         let due =
-            |facts: Facts| facts.inband == Inband::Failed && !facts.failed_at.after(retry).is_after(now);
-        let (before, _) =
-            self.change(|facts| if due(facts) { Facts { inband: Inband::Ready, ..facts } } else { facts });
+            |facts: RealFacts| facts.inband == Inband::Failed && !facts.failed_at.after(retry).is_after(now);
+        let (before, _) = self
+            .change(|facts| if due(facts) { RealFacts { inband: Inband::Ready, ..facts } } else { facts });
         due(before)
     }
 
@@ -239,8 +239,8 @@ impl RealLive {
 
     /// In service, nothing failed or in doubt: its sessions stay. False says nothing.
     #[inline]
-    pub(super) fn untroubled(&self) -> bool {
-        Facts::untroubled(self.word.load(SeqCst))
+    pub(super) fn is_healthy(&self) -> bool {
+        RealFacts::is_healthy(self.word.load(SeqCst))
     }
 
     /// Live sessions.
@@ -255,9 +255,9 @@ impl RealLive {
     }
 
     /// All that `show` prints.
-    pub fn view(&self) -> RealView {
+    pub fn view(&self) -> RealStatus {
         let failures = self.failures.count();
-        RealView {
+        RealStatus {
             state: self.state(),
             weight: self.weight(),
             admin_weight: self.settings.admin_weight.load(SeqCst),
@@ -292,30 +292,32 @@ impl RealLive {
     pub(super) fn reserve(&self) -> Option<bool> {
         let maxconns = self.settings.maxconns.load(SeqCst);
         let before = self.word.fetch_update(SeqCst, SeqCst, |word| {
-            let facts = Facts::unpack(word);
+            let facts = RealFacts::unpack(word);
             let test = facts.inband == Inband::Ready;
             let inband = if test { Inband::Testing } else { facts.inband };
-            facts.takes_session(maxconns).then(|| Facts { conns: facts.conns + 1, inband, ..facts }.pack())
+            facts
+                .takes_session(maxconns)
+                .then(|| RealFacts { conns: facts.conns + 1, inband, ..facts }.pack())
         });
-        before.ok().map(|word| Facts::unpack(word).inband == Inband::Ready)
+        before.ok().map(|word| RealFacts::unpack(word).inband == Inband::Ready)
     }
 
-    /// [`RealLive::reserve_together`] would do it now.
+    /// [`RealLive::reserve_batch`] would do it now.
     pub(super) fn has_room(&self, sessions: u32) -> bool {
         self.has_room_for(self.facts(), sessions)
     }
 
     /// Counts some sessions in advance if the real may take all of them and none is a test.
-    pub(super) fn reserve_together(&self, sessions: u32) -> bool {
+    pub(super) fn reserve_batch(&self, sessions: u32) -> bool {
         let more = |word| {
-            let facts = Facts::unpack(word);
+            let facts = RealFacts::unpack(word);
             self.has_room_for(facts, sessions)
-                .then(|| Facts { conns: facts.conns + sessions, ..facts }.pack())
+                .then(|| RealFacts { conns: facts.conns + sessions, ..facts }.pack())
         };
         self.word.fetch_update(SeqCst, SeqCst, more).is_ok()
     }
 
-    fn has_room_for(&self, facts: Facts, sessions: u32) -> bool {
+    fn has_room_for(&self, facts: RealFacts, sessions: u32) -> bool {
         let maxconns = self.settings.maxconns.load(SeqCst);
         facts.inband == Inband::Ok && facts.takes_session(maxconns) && maxconns - facts.conns >= sessions
     }
@@ -326,32 +328,34 @@ impl RealLive {
     }
 
     /// A session, or a reservation, is gone.
-    pub(super) fn release(&self, departure: Departure) {
+    pub(super) fn release(&self, reason: ReleaseReason) {
         let (before, _) = self.change(|facts| {
             let testing = facts.inband == Inband::Testing;
-            let (inband, failed_at) = match departure {
-                Departure::Idle { test: true, .. } if testing => (Inband::Ok, facts.failed_at),
+            let (inband, failed_at) = match reason {
+                ReleaseReason::Idle { test: true, .. } if testing => (Inband::Ok, facts.failed_at),
                 // The test was not finished: the next session is one.
-                Departure::Other { test: true } if testing => (Inband::Ready, facts.failed_at),
-                Departure::TestFailed { now } if testing => (Inband::Failed, now),
+                ReleaseReason::Other { test: true } if testing => (Inband::Ready, facts.failed_at),
+                ReleaseReason::TestFailed { now } if testing => (Inband::Failed, now),
                 _ => (facts.inband, facts.failed_at),
             };
-            Facts { conns: facts.conns.saturating_sub(1), inband, failed_at, ..facts }
+            RealFacts { conns: facts.conns.saturating_sub(1), inband, failed_at, ..facts }
         });
-        match departure {
-            Departure::Idle { test: true, .. } if before.inband == Inband::Testing => self.failures.clear(),
-            Departure::Idle { clean: true, epoch, .. } => self.failures.clear_since(epoch),
+        match reason {
+            ReleaseReason::Idle { test: true, .. } if before.inband == Inband::Testing => {
+                self.failures.clear();
+            }
+            ReleaseReason::Idle { clean: true, epoch, .. } => self.failures.clear_since(epoch),
             _ => {}
         }
     }
 
     /// A session got no answer: counts it, and takes the real out at the threshold. `test`: it was the test, and
-    /// stays on the real for want of another.
+    /// stays on the real for backing of another.
     pub(super) fn record_failure(&self, client: Identity, test: bool, now: Tick) {
         self.totals.failures.fetch_add(1, Relaxed);
         if test {
             self.change(|facts| match facts.inband {
-                Inband::Testing => Facts { inband: Inband::Failed, failed_at: now, ..facts },
+                Inband::Testing => RealFacts { inband: Inband::Failed, failed_at: now, ..facts },
                 _ => facts,
             });
         }
@@ -364,7 +368,7 @@ impl RealLive {
         }
         let (before, after) = self.change(|facts| {
             if facts.in_service && facts.inband == Inband::Ok {
-                Facts { inband: Inband::Failed, failed_at: now, ..facts }
+                RealFacts { inband: Inband::Failed, failed_at: now, ..facts }
             } else {
                 facts
             }
@@ -380,15 +384,15 @@ impl RealLive {
     }
 
     #[inline]
-    fn facts(&self) -> Facts {
-        Facts::unpack(self.word.load(SeqCst))
+    fn facts(&self) -> RealFacts {
+        RealFacts::unpack(self.word.load(SeqCst))
     }
 
     /// One compare-and-swap, repeated while others win; facts before and after.
-    fn change(&self, f: impl Fn(Facts) -> Facts) -> (Facts, Facts) {
+    fn change(&self, f: impl Fn(RealFacts) -> RealFacts) -> (RealFacts, RealFacts) {
         let mut word = self.word.load(SeqCst);
         loop {
-            let before = Facts::unpack(word);
+            let before = RealFacts::unpack(word);
             let after = f(before);
             if before == after {
                 return (before, after);

@@ -1,4 +1,4 @@
-//! What the Mobile IP stage and control exchange with the director.
+//! What the Mobile IP stage and control exchange with the balancer.
 
 use std::net::Ipv4Addr;
 
@@ -15,7 +15,7 @@ use crate::{
 pub struct Request {
     /// The virtual server that it is for.
     pub vserver: VserverId,
-    /// Keyed hash of (virtual server, key): [`super::Director::identity`].
+    /// Keyed hash of (virtual server, key): [`super::Balancer::identity`].
     pub identity: Identity,
     /// Source address.
     pub client: Ipv4Addr,
@@ -41,7 +41,7 @@ pub enum Outcome {
     NoReal,
     /// The request would begin a session, and at this load not all may: drop it. Counted as `shed`.
     Shed,
-    /// The snapshot is not the newest and does not know what the session or the turn needs. Nothing was changed or
+    /// The snapshot is not the newest and does not know what the session or the cursor needs. Nothing was changed or
     /// counted: load the newest snapshot and ask again; if that is stale too, drop the request as `no_real`.
     Stale,
 }
@@ -52,12 +52,12 @@ pub struct SessionEnd {
     /// `TimedOut` or `Cleared`.
     pub change: SessionChange,
     /// The session as it was.
-    pub session: SessionView,
+    pub session: SessionInfo,
 }
 
-/// A session as shown.
+/// A session as display_hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionView {
+pub struct SessionInfo {
     /// Its virtual server.
     pub vserver: VserverId,
     /// FNV-1a 32 of its key.
@@ -74,7 +74,7 @@ pub struct SessionView {
     pub session: Session,
 }
 
-impl SessionView {
+impl SessionInfo {
     pub(super) fn of(word: Word<Session>, cold: [u32; 3]) -> Option<Self> {
         Some(Self {
             vserver: VserverId(cold[2] as u16),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Director, RealState, Session, SessionEnd, SessionView};
+use super::{Balancer, RealState, Session, SessionEnd, SessionInfo};
 use crate::{
     event::SessionChange,
     id::WorkerId,
@@ -11,14 +11,14 @@ use crate::{
     time::Tick,
 };
 
-impl Director {
+impl Balancer {
     /// The session of an identity, if it lives at `now`.
-    pub fn lookup(&self, identity: Identity, now: Tick) -> Option<SessionView> {
+    pub fn lookup(&self, identity: Identity, now: Tick) -> Option<SessionInfo> {
         let (slot, word) = self.table.find(identity)?;
         if word.expired(now) { None } else { self.view(slot, word) }
     }
 
-    /// Number of lines; [`Director::sessions`] and [`Director::clear`] work on ranges of them.
+    /// Number of lines; [`Balancer::sessions`] and [`Balancer::clear`] work on ranges of them.
     pub fn lines(&self) -> u32 {
         self.table.lines()
     }
@@ -29,7 +29,7 @@ impl Director {
         now: Tick,
         from: u32,
         count: u32,
-        mut show: impl FnMut(SessionView),
+        mut show: impl FnMut(SessionInfo),
     ) -> Option<u32> {
         self.each(from, count, |slot, word| {
             if !word.expired(now)
@@ -48,7 +48,7 @@ impl Director {
         snapshot: &Snapshot,
         from: u32,
         count: u32,
-        mut which: impl FnMut(&SessionView) -> bool,
+        mut which: impl FnMut(&SessionInfo) -> bool,
         mut on_end: impl FnMut(SessionEnd),
     ) -> Option<u32> {
         self.each(from, count, |slot, mut word| {
@@ -85,7 +85,7 @@ impl Director {
             self.table.clear_abandoned(line, now);
             for slot in self.table.slots_of(line) {
                 let word = self.table.load(slot);
-                let Some(change) = doom(snapshot, word, now) else { continue };
+                let Some(change) = end_reason(snapshot, word, now) else { continue };
                 if let Some(end) = self.end(snapshot, slot, word, change, Self::CONTROL) {
                     on_end(end);
                     ended += 1;
@@ -107,14 +107,14 @@ impl Director {
         change: SessionChange,
         worker: WorkerId,
     ) -> Option<SessionEnd> {
-        let view = SessionView::of(word, self.table.cold(slot).read())?;
+        let view = SessionInfo::of(word, self.table.cold(slot).read())?;
         self.table.replace(slot, word, Word::EMPTY).ok()?;
         Some(self.ended(snapshot, view, change, worker))
     }
 
     /// The session with its cold words, unless the slot changed hands while they were read.
-    fn view(&self, slot: Slot, word: Word<Session>) -> Option<SessionView> {
-        let view = SessionView::of(word, self.table.cold(slot).read())?;
+    fn view(&self, slot: Slot, word: Word<Session>) -> Option<SessionInfo> {
+        let view = SessionInfo::of(word, self.table.cold(slot).read())?;
         let after = self.table.load(slot);
         (after.is_live() && after.identity() == word.identity()).then_some(view)
     }
@@ -135,7 +135,7 @@ impl Director {
 }
 
 /// Why a session must end now.
-fn doom(snapshot: &Snapshot, word: Word<Session>, now: Tick) -> Option<SessionChange> {
+fn end_reason(snapshot: &Snapshot, word: Word<Session>, now: Tick) -> Option<SessionChange> {
     let session = word.entry()?;
     if word.expired(now) {
         return Some(SessionChange::TimedOut);

@@ -27,13 +27,13 @@ macro_rules! counters {
 }
 
 counters! {
-    /// What a virtual server counts. The Mobile IP stage counts what it sees while parsing, [`super::Director`] the rest.
+    /// What a virtual server counts. The Mobile IP stage counts what it sees while parsing, [`super::Balancer`] the rest.
     VserverCounter {
         /// Stage: bad lengths or extensions.
         Malformed = "malformed",
         /// Stage: not a registration request.
         NotRrq = "not_rrq",
-        /// Stage: keyed by the home address for want of a NAI.
+        /// Stage: keyed by the home address for backing of a NAI.
         NoNai = "no_nai",
         /// Stage: neither NAI nor home address.
         NoKey = "no_key",
@@ -43,19 +43,19 @@ counters! {
         HaFieldMismatch = "ha_field_mismatch",
         /// Stage: an unknown extension below 128 was walked over.
         ExtUnknown = "ext_unknown_nonskippable",
-        /// Director: lifetime 0.
+        /// Balancer: lifetime 0.
         Deregistration = "dereg",
-        /// Director: no real in the primary nor in the backup farm.
+        /// Balancer: no real in the primary nor in the backup farm.
         NoReal = "no_real",
-        /// Director: forwarded without a session because the table is full.
+        /// Balancer: forwarded without a session because the table is full.
         SessionAllocFail = "session_alloc_fail",
-        /// Director: dropped because under overload not every session may begin.
+        /// Balancer: dropped because under overload not every session may begin.
         Shed = "shed",
-        /// Director: new sessions ("total conns").
+        /// Balancer: new sessions ("total conns").
         TotalConns = "total_conns",
-        /// Director: sessions that moved.
+        /// Balancer: sessions that moved.
         Reassigned = "reassigned",
-        /// Director: sessions given to the backup farm.
+        /// Balancer: sessions given to the backup farm.
         BackupHits = "backup_hits",
     }
 }

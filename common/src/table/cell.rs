@@ -4,7 +4,7 @@
 
 use std::{io, sync::atomic::Ordering};
 
-use hw::{PageSlice, Want};
+use hw::{PageBacking, PageSlice};
 use portable_atomic::AtomicU128;
 
 use super::ColdWords;
@@ -104,8 +104,8 @@ impl<C: ColdWords> PageStorage<C> {
     ///
     /// # Errors
     /// What the kernel says: no memory, or not enough reserved huge pages.
-    pub fn new(slots: usize, want: Want) -> io::Result<Self> {
-        Ok(Self { cells: PageSlice::new(slots, want)?, cold: PageSlice::new(slots, want)? })
+    pub fn new(slots: usize, backing: PageBacking) -> io::Result<Self> {
+        Ok(Self { cells: PageSlice::new(slots, backing)?, cold: PageSlice::new(slots, backing)? })
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn pages_are_zero_aligned_and_as_long_as_asked() {
-        let memory = PageStorage::<[AtomicU32; 3]>::new(1000, Want::Transparent).unwrap();
+        let memory = PageStorage::<[AtomicU32; 3]>::new(1000, PageBacking::Transparent).unwrap();
         assert_eq!((memory.cells().len(), memory.cold().len()), (1000, 1000));
         assert!(std::ptr::from_ref(&memory.cells()[0]).addr().is_multiple_of(64));
         assert!(memory.cells().iter().all(|cell| Cell128::load(cell) == 0));
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_table_without_cold_words_takes_none() {
-        let memory = PageStorage::<[AtomicU32; 0]>::new(1000, Want::Transparent).unwrap();
+        let memory = PageStorage::<[AtomicU32; 0]>::new(1000, PageBacking::Transparent).unwrap();
         assert_eq!((memory.cells().len(), memory.cold().len()), (1000, 1000));
         memory.cold()[999].write([]);
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, marker::PhantomData};
 
-use hw::{PageSlice, Want};
+use hw::{PageBacking, PageSlice};
 use portable_atomic::AtomicU128;
 use thiserror::Error;
 
@@ -137,7 +137,7 @@ impl<E: Entry> Geometry<E> {
     ///
     /// # Errors
     /// [`CapacityError::Memory`] with the figures.
-    pub fn place(self, hugepages: Hugepages) -> Result<Want, CapacityError> {
+    pub fn place(self, hugepages: Hugepages) -> Result<PageBacking, CapacityError> {
         self.choose(&Self::available()?, hugepages)
     }
 
@@ -145,15 +145,19 @@ impl<E: Entry> Geometry<E> {
     ///
     /// # Errors
     /// [`CapacityError::Memory`] with the figures; [`CapacityError::Map`] if the kernel refuses all the same.
-    pub fn allocate(self, hugepages: Hugepages) -> Result<(PageStorage<E::Cold>, Want), CapacityError> {
-        let want = self.place(hugepages)?;
-        match PageStorage::new(self.slots, want) {
-            Ok(storage) => Ok((storage, want)),
+    pub fn allocate(
+        self,
+        hugepages: Hugepages,
+    ) -> Result<(PageStorage<E::Cold>, PageBacking), CapacityError> {
+        let backing = self.place(hugepages)?;
+        match PageStorage::new(self.slots, backing) {
+            Ok(storage) => Ok((storage, backing)),
             // Somebody else took the huge pages between the look and the mapping.
-            Err(_) if want == Want::Huge && hugepages == Hugepages::Auto => {
-                self.check(&Self::available()?, Want::Transparent)?;
-                let storage = PageStorage::new(self.slots, Want::Transparent).map_err(Self::map_error)?;
-                Ok((storage, Want::Transparent))
+            Err(_) if backing == PageBacking::Huge && hugepages == Hugepages::Auto => {
+                self.check(&Self::available()?, PageBacking::Transparent)?;
+                let storage =
+                    PageStorage::new(self.slots, PageBacking::Transparent).map_err(Self::map_error)?;
+                Ok((storage, PageBacking::Transparent))
             }
             Err(error) => Err(Self::map_error(error)),
         }
@@ -167,18 +171,18 @@ impl<E: Entry> Geometry<E> {
         CapacityError::Map { name: E::NAME, error }
     }
 
-    fn choose(self, memory: &Available, hugepages: Hugepages) -> Result<Want, CapacityError> {
-        let want = match hugepages {
-            Hugepages::Required => Want::Huge,
-            Hugepages::Off => Want::Plain,
-            Hugepages::Auto if memory.huge.bytes >= self.bytes() => Want::Huge,
-            Hugepages::Auto => Want::Transparent,
+    fn choose(self, memory: &Available, hugepages: Hugepages) -> Result<PageBacking, CapacityError> {
+        let backing = match hugepages {
+            Hugepages::Required => PageBacking::Huge,
+            Hugepages::Off => PageBacking::Plain,
+            Hugepages::Auto if memory.huge.bytes >= self.bytes() => PageBacking::Huge,
+            Hugepages::Auto => PageBacking::Transparent,
         };
-        self.check(memory, want).map(|()| want)
+        self.check(memory, backing).map(|()| backing)
     }
 
-    fn check(self, memory: &Available, want: Want) -> Result<(), CapacityError> {
-        let huge = want == Want::Huge;
+    fn check(self, memory: &Available, backing: PageBacking) -> Result<(), CapacityError> {
+        let huge = backing == PageBacking::Huge;
         let Room { bytes: available, limit } = if huge { &memory.huge } else { &memory.ordinary };
         let needed = self.bytes();
         if needed <= *available {
@@ -227,10 +231,10 @@ mod tests {
     #[test]
     fn pages_are_chosen_by_wish_and_by_what_is_there() {
         let memory = Available::of(MEMINFO, |_| None);
-        assert_eq!(million(1).choose(&memory, Hugepages::Auto).unwrap(), Want::Huge);
-        assert_eq!(million(1).choose(&memory, Hugepages::Required).unwrap(), Want::Huge);
-        assert_eq!(million(1).choose(&memory, Hugepages::Off).unwrap(), Want::Plain);
-        assert_eq!(million(4).choose(&memory, Hugepages::Auto).unwrap(), Want::Transparent);
+        assert_eq!(million(1).choose(&memory, Hugepages::Auto).unwrap(), PageBacking::Huge);
+        assert_eq!(million(1).choose(&memory, Hugepages::Required).unwrap(), PageBacking::Huge);
+        assert_eq!(million(1).choose(&memory, Hugepages::Off).unwrap(), PageBacking::Plain);
+        assert_eq!(million(4).choose(&memory, Hugepages::Auto).unwrap(), PageBacking::Transparent);
     }
 
     fn refusal(geometry: Geometry, memory: &Available, hugepages: Hugepages) -> (Shortage, String) {

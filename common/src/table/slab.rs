@@ -232,22 +232,22 @@ mod tests {
     #[test]
     fn nobody_sees_a_record_change_within_a_burst() {
         const WORKERS: usize = 2;
+        // One slot of a table: an index with a mark, or nothing.
+        const MARK: u64 = 1 << 63;
         let slab = slab(16);
         let published = AtomicU64::new(1);
         let used: [AtomicU64; WORKERS] = std::array::from_fn(|_| AtomicU64::new(0));
-        let place = AtomicU64::new(0);
+        let slot = AtomicU64::new(0);
         let done = AtomicBool::new(false);
         let bits = |index: SlabIndex| u64::from(index.index) << 16 | u64::from(index.generation);
         let index = |bits: u64| SlabIndex { index: (bits >> 16) as u32, generation: bits as u16 };
-        // One place of a table: an index with a mark, or nothing.
-        const MARK: u64 = 1 << 63;
         let changes = std::thread::scope(|scope| {
             for used in &used {
-                let (slab, published, place, done) = (&slab, &published, &place, &done);
+                let (slab, published, slot, done) = (&slab, &published, &slot, &done);
                 scope.spawn(move || {
                     while !done.load(SeqCst) {
                         used.store(published.load(SeqCst), SeqCst);
-                        let found = place.load(SeqCst);
+                        let found = slot.load(SeqCst);
                         let Some(record) =
                             (found & MARK != 0).then(|| slab.get(index(found & !MARK))).flatten()
                         else {
@@ -266,7 +266,7 @@ mod tests {
                 if let Some(next) = slab.allocate() {
                     changes += 1;
                     slab.get(next).unwrap().store(changes, SeqCst);
-                    let old = place.swap(MARK | bits(next), SeqCst);
+                    let old = slot.swap(MARK | bits(next), SeqCst);
                     if old & MARK != 0 {
                         assert!(slab.release(index(old & !MARK)));
                     }

@@ -47,7 +47,6 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// How many.
     pub fn number(&self) -> u32 {
         self.ways.count_ones()
     }

@@ -145,6 +145,13 @@ impl<E> Word<E> {
         Payload(self.high() & Payload::MASK)
     }
 
+    /// The same with another value of a field of its payload, as [`Payload::with`].
+    #[inline(always)]
+    #[must_use]
+    pub fn with<const AT: u32, const WIDTH: u32>(self, value: u64) -> Self {
+        Self::from_halves(Payload(self.high()).with::<AT, WIDTH>(value).0, self.identity())
+    }
+
     #[inline(always)]
     fn tick(self) -> Tick {
         Tick((self.high() >> DEADLINE) as u32 & Tick::MASK)
@@ -174,12 +181,12 @@ impl<E: Entry> Word<E> {
         Self::from_halves(nonce & NONCE_MASK | Self::deadline_bits(deadline) | PENDING << KIND, identity)
     }
 
-    /// The same kind and identity with another payload and deadline.
+    /// The same with another deadline.
     #[inline(always)]
     #[must_use]
-    pub fn updated(self, payload: Payload, deadline: Tick) -> Self {
-        let kind = self.high() & 3 << KIND;
-        Self::from_halves(payload.0 | Self::deadline_bits(deadline) | kind, self.identity())
+    pub fn renewed(self, deadline: Tick) -> Self {
+        let others = self.high() & !(u64::from(Tick::MASK) << DEADLINE);
+        Self::from_halves(others | Self::deadline_bits(deadline), self.identity())
     }
 
     /// The entry, if the word is live.
@@ -275,15 +282,17 @@ mod tests {
     proptest! {
         #[test]
         fn an_entry_survives_its_word(
-            hash: u128, fields in fields(), later in fields(), deadline in 0..1_u32 << 22,
+            hash: u128, fields in fields(), retry in 0..1_u64 << 9, deadline in 0..1_u32 << 22,
         ) {
             let (identity, entry) = (Identity::from_hash(hash), Fields::<false>(fields));
             let word = Word::live(identity, entry, Tick(deadline));
             prop_assert_eq!((word.identity(), word.entry()), (identity, Some(entry)));
             prop_assert_eq!(word.deadline(), Some(Tick(deadline)));
             prop_assert!(!word.is_empty() && !word.is_pending());
-            let (later, deadline) = (Fields(later), Tick(deadline ^ 0x2a_aaaa));
-            prop_assert_eq!(word.updated(later.pack(), deadline), Word::live(identity, later, deadline));
+            let (later, [a, _, c, d]) = (Tick(deadline ^ 0x2a_aaaa), fields);
+            let changed = Word::live(identity, Fields([a, retry, c, d]), later);
+            prop_assert_eq!(word.renewed(later).with::<20, 9>(retry), changed);
+            prop_assert_eq!(word.with::<20, 9>(retry).renewed(later), changed);
         }
 
         #[test]
@@ -307,9 +316,9 @@ mod tests {
             prop_assert_eq!((word.entry(), word.deadline()), (Some(entry), None));
             prop_assert!(word.is_permanent() && !word.expired(now) && !word.is_past(now));
             // Renewed with a deadline it is an entry like others, and whatever that deadline is, it passes.
-            let mortal = word.updated(entry.pack(), now);
+            let mortal = word.renewed(now);
             prop_assert!(!mortal.is_permanent() && !mortal.expired(now));
-            prop_assert!(mortal.expired(Tick(now.0 + 2 & Tick::MASK)));
+            prop_assert!(mortal.expired(Tick((now.0 + 2) & Tick::MASK)));
         }
     }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use common::slb::{Outcome, Probe, RealSettings, SlbCounter, VserverCounter};
 
-use crate::rig::World;
+use crate::harness::Harness;
 
 #[test]
 fn accounts_hold_after_a_million_random_requests() {
-    let mut world = World::sized(4096, &[3, 1, 2], &[1, 1]);
-    world.real_mut('C').purge = true;
-    world.real_mut('D').reassign = None;
-    let requests: Vec<_> = (0..6000).map(|user| world.request(user)).collect();
+    let mut harness = Harness::sized(4096, &[3, 1, 2], &[1, 1]);
+    harness.real_mut('C').purge = true;
+    harness.real_mut('D').reassign = None;
+    let requests: Vec<_> = (0..6000).map(|user| harness.request(user)).collect();
     let mut random = 0x2545_f491_4f6c_dd1du64;
     let (mut forwarded, mut dropped) = (0u64, 0u64);
     for step in 0..1_000_000u32 {
@@ -23,18 +23,18 @@ fn accounts_hold_after_a_million_random_requests() {
         let user = if dice & 1 == 0 { dice >> 8 & 0x1ff } else { (dice >> 8) % 6000 };
         let mut request = requests[user as usize];
         request.deregistration = (dice >> 24).is_multiple_of(64);
-        match world.handle(&request) {
+        match harness.handle(&request) {
             Outcome::Forward { .. } => forwarded += 1,
             Outcome::NoReal => dropped += 1,
             outcome @ (Outcome::Stale | Outcome::Shed) => panic!("{outcome:?} with one snapshot and at ease"),
         }
-        world.now = world.now.after(Duration::from_micros(dice >> 30 & 0xfff));
+        harness.now = harness.now.after(Duration::from_micros(dice >> 30 & 0xfff));
         if step % 100 == 0 {
-            let now = world.tick();
-            world.director.sweep(&world.snapshot, now, 20, |_| {});
+            let now = harness.tick();
+            harness.balancer.sweep(&harness.snapshot, now, 20, |_| {});
         }
         if step % 5000 == 0 {
-            let real = world.real(char::from(b'A' + (dice % 5) as u8));
+            let real = harness.real(char::from(b'A' + (dice % 5) as u8));
             match dice >> 40 & 7 {
                 0 => real.set_in_service(false),
                 1 => real.set_probe(Probe::Failed),
@@ -48,20 +48,20 @@ fn accounts_hold_after_a_million_random_requests() {
                 }
             }
             for name in 'A'..='E' {
-                world.real(name).retry_expired(world.tick(), Duration::from_secs(1));
+                harness.real(name).retry_expired(harness.tick(), Duration::from_secs(1));
             }
-            world.ends.clear();
+            harness.ends.clear();
         }
         if step % 100_000 == 0 {
-            world.check_accounts();
+            harness.check_accounts();
         }
     }
-    world.check_accounts();
+    harness.check_accounts();
     assert_eq!(forwarded + dropped, 1_000_000);
-    assert_eq!(dropped, world.vstat(VserverCounter::NoReal));
-    assert_eq!(world.stat(SlbCounter::FailedReals), dropped);
+    assert_eq!(dropped, harness.vstat(VserverCounter::NoReal));
+    assert_eq!(harness.stat(SlbCounter::FailedReals), dropped);
     for counter in [SlbCounter::Created, SlbCounter::Destroyed, SlbCounter::Reassigned, SlbCounter::TimedOut]
     {
-        assert!(world.stat(counter) > 1000, "{counter:?} {}", world.stat(counter));
+        assert!(harness.stat(counter) > 1000, "{counter:?} {}", harness.stat(counter));
     }
 }

@@ -1,10 +1,10 @@
-//! The director's rules, on a fake clock and with any number of threads.
+//! The balancer's rules, on a fake clock and with any number of threads.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod batch;
+mod harness;
 mod health;
 mod invariants;
-mod rig;
+mod round_robin;
 mod rules;
 mod threads;
-mod together;
-mod turns;

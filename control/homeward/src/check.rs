@@ -51,7 +51,8 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(configuration) = load(path)? else { return Ok(ExitCode::FAILURE) };
     // Another machine may be meant, or this one with a director on it: no error.
     let dataplane = configuration.machine.dataplane_config();
-    let placed = Geometry::<Session>::new(dataplane.sessions).and_then(|geometry| geometry.place(dataplane.hugepages));
+    let placed =
+        Geometry::<Session>::new(dataplane.sessions).and_then(|geometry| geometry.place(dataplane.hugepages));
     if let Err(error) = placed {
         eprintln!("{}: warning: on this machine now: {error}", path.display());
     }

@@ -15,7 +15,8 @@ use anyhow::Context;
 use common::{
     config::Hugepages,
     link::link,
-    slb::{Director, SessionKey, Want},
+    slb::{Balancer, PageBacking, SessionKey},
+    tables::Tables,
 };
 use control::{
     configuration::Configuration,
@@ -68,16 +69,16 @@ impl Program {
         // A short-lived runtime: EAL must start before the threads of the lasting one.
         let guards = single()?.block_on(daemon::guard(&self.configuration))?;
         let director =
-            Director::new(machine.sessions, machine.hugepages, machine.workers, SessionKey::random())?;
-        if machine.hugepages == Hugepages::Auto && director.backing() != Want::Huge {
+            Balancer::new(machine.sessions, machine.hugepages, machine.workers, SessionKey::random())?;
+        if machine.hugepages == Hugepages::Auto && director.backing() != PageBacking::Huge {
             tracing::info!(
-                "session table: {} bytes in {}, for want of free huge pages of 2 MB",
+                "session table: {} bytes in {}, for backing of free huge pages of 2 MB",
                 director.bytes(),
                 director.backing().name()
             );
         }
         let mut dataplane = dpdk::start(&machine)?;
-        let (workers, control) = link(machine.workers, machine.ports.len(), director);
+        let (workers, control) = link(machine.workers, machine.ports.len(), Tables::new(director));
         privileges::keep_for_control();
         let clock = TscClock::calibrate();
         let runtime = tokio::runtime::Builder::new_multi_thread()

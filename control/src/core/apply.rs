@@ -9,7 +9,7 @@ use std::{
 use common::{
     event::SessionEvent,
     id::{RealId, VserverId},
-    slb::SessionView,
+    slb::SessionInfo,
     snapshot::Snapshot,
 };
 
@@ -51,7 +51,7 @@ pub(super) enum PurgeOf {
 }
 
 impl PurgeOf {
-    fn is(self, session: &SessionView) -> bool {
+    fn is(self, session: &SessionInfo) -> bool {
         match self {
             Self::Vserver(vserver) => session.vserver == vserver,
             Self::Real(real) => session.session.real == real,
@@ -265,7 +265,7 @@ impl Core {
         &mut self,
         from: u32,
         lines: u32,
-        which: impl FnMut(&SessionView) -> bool,
+        which: impl FnMut(&SessionInfo) -> bool,
     ) -> Option<u32> {
         let snapshot = self.publisher.current();
         let mut ended = Vec::new();

@@ -29,7 +29,7 @@ use common::{
     event::Event,
     link::ControlEnd,
     ring::{FrameReceiver, FrameSender},
-    slb::{Alarm, Director},
+    slb::{Alarm, Balancer},
     snapshot::Snapshot,
     stats::WorkerStats,
     time::Nanos,
@@ -62,7 +62,7 @@ pub struct CoreLink {
     /// The published snapshot.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Sessions.
-    pub director: Arc<Director>,
+    pub director: Arc<Balancer>,
     /// By worker.
     pub stats: Vec<Arc<WorkerStats>>,
     /// By worker: news.
@@ -73,7 +73,7 @@ impl CoreLink {
     /// Parts control's end into the core's and the frames to and from the kernel (by worker), which shadows serve.
     pub fn split(end: ControlEnd) -> (Self, Vec<FrameReceiver>, Vec<FrameSender>) {
         let core =
-            Self { snapshot: end.snapshot, director: end.director, stats: end.stats, events: end.events };
+            Self { snapshot: end.snapshot, director: end.tables.slb, stats: end.stats, events: end.events };
         (core, end.punts, end.injects)
     }
 }
@@ -100,7 +100,7 @@ pub struct Effects {
 pub struct Core {
     running: Arc<Configuration>,
     startup: Option<PathBuf>,
-    director: Arc<Director>,
+    director: Arc<Balancer>,
     stats: Vec<Arc<WorkerStats>>,
     events: Vec<Consumer<Event>>,
     publisher: Publisher,
@@ -188,7 +188,7 @@ impl Core {
     }
 
     /// The session table and its rules.
-    pub fn director(&self) -> &Arc<Director> {
+    pub fn director(&self) -> &Arc<Balancer> {
         &self.director
     }
 

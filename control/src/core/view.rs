@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use common::{
     id::VserverId,
-    slb::{OWNER, SessionView as Session, SlbCounter, VserverCounter},
+    slb::{OWNER, SessionInfo as Session, SlbCounter, VserverCounter},
     snapshot::Snapshot,
     time::Tick,
     verdict::{Class, Verdict},

@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use arrayvec::ArrayVec;
 use common::{
     id::InterfaceId,
-    slb::{Identity, IdentityTag, KeySpace, Request, Slot, VserverCounter},
+    slb::{Balancer, Identity, IdentityTag, KeySpace, Request, Slot, VserverCounter},
     snapshot::{Real, Snapshot, Target, VirtualServer},
     time::Tick,
     verdict::Verdict,
@@ -63,7 +63,7 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
     }
     for index in Indices(done) {
         let request = &parsed[index];
-        cx.director.called(request.slot, (Ipv4Addr::from_bits(request.client), request.client_port));
+        burst.slb.record_client(request.slot, (Ipv4Addr::from_bits(request.client), request.client_port));
     }
     batch.complete(done, asked, Stage::MOBILE_IP);
 }
@@ -71,6 +71,7 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
 /// What holds for all frames of a burst.
 struct BurstContext<'a> {
     cx: &'a Context<'a>,
+    slb: &'a Balancer,
     targets: &'a [Option<Target>],
     interface: InterfaceId,
     now: Tick,
@@ -137,6 +138,7 @@ impl<'a> BurstContext<'a> {
         }
         Some(Self {
             cx,
+            slb: &cx.tables.slb,
             targets,
             interface: id,
             now: cx.now.tick(),
@@ -194,8 +196,8 @@ impl<'a> BurstContext<'a> {
             agent if agent == u32::from(service.vserver.address) => true,
             _ => return None,
         };
-        let identity = self.cx.director.tagged_identity(service.tag, nai);
-        self.cx.director.prefetch(identity);
+        let identity = self.slb.tagged_identity(service.tag, nai);
+        self.slb.prefetch(identity);
         request.identity = identity;
         request.client = u32::from(client);
         request.client_port = half(UDP_HEADER + udp::offset::SOURCE);
@@ -221,7 +223,7 @@ impl<'a> BurstContext<'a> {
         if !vserver.clients.is_empty() {
             return None;
         }
-        let tag = self.cx.director.tag(vserver, KeySpace::Nai);
+        let tag = self.slb.tag(vserver, KeySpace::Nai);
         let deadline = self.now.after(vserver.idle);
         self.services.try_push(Service { key, vserver, tag, deadline }).ok()?;
         (self.last, self.key) = (self.services.len() - 1, key);
@@ -234,8 +236,7 @@ impl<'a> BurstContext<'a> {
         let service = self.services.get(usize::from(request.service.checked_sub(1)?))?;
         let head = frame.data_mut().first_chunk_mut::<HEADERS>()?;
         let times = (self.now, service.deadline);
-        let director = self.cx.director;
-        let (target, slot) = director.repeat(self.targets, request.identity, request.length, times)?;
+        let (target, slot) = self.slb.repeat(self.targets, request.identity, request.length, times)?;
         if request.names_service {
             service.vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
         }

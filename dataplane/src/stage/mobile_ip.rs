@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use common::{
     event::{Event, SessionChange, SessionEvent},
     id::{RealId, VserverId},
-    slb::{Director, IdentityTag, KeySpace, Outcome, Request, VserverCounter, display_hash},
+    slb::{Balancer, IdentityTag, KeySpace, Outcome, Request, VserverCounter, display_hash},
     snapshot::{Real, Snapshot, VirtualServer},
     verdict::Verdict,
     wire::{
@@ -36,7 +36,7 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
         let (frame, packet) = batch.at(index);
         match examine(cx, &mut tags, frame, packet) {
             Ok(request) => {
-                cx.director.prefetch(request.identity);
+                cx.tables.slb.prefetch(request.identity);
                 batch.requests.push((index as u8, request));
             }
             Err(verdict) => batch.send(index, Next::Drop(verdict)),
@@ -70,11 +70,11 @@ struct Tags(Option<(VserverId, KeySpace, IdentityTag)>);
 
 impl Tags {
     #[inline]
-    fn of(&mut self, director: &Director, vserver: &VirtualServer, space: KeySpace) -> IdentityTag {
+    fn of(&mut self, slb: &Balancer, vserver: &VirtualServer, space: KeySpace) -> IdentityTag {
         match self.0 {
             Some((id, last, tag)) if id == vserver.id && last == space => tag,
             _ => {
-                let tag = director.tag(vserver, space);
+                let tag = slb.tag(vserver, space);
                 self.0 = Some((vserver.id, space, tag));
                 tag
             }
@@ -128,7 +128,7 @@ fn parse<F: Frame>(
     };
     Ok(Request {
         vserver: vserver.id,
-        identity: cx.director.tagged_identity(tags.of(cx.director, vserver, space), key),
+        identity: cx.tables.slb.tagged_identity(tags.of(&cx.tables.slb, vserver, space), key),
         client: packet.source,
         client_port: datagram.header.source(),
         deregistration: rrq.lifetime == 0,
@@ -178,7 +178,7 @@ fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, re
 fn handle<F: Frame>(cx: &mut Context<'_>, frame: &F, packet: &Packet, request: &Request) -> Outcome {
     let hash = || request_hash(frame, packet);
     let (debug, events) = (cx.snapshot.debug_sessions, &mut *cx.events);
-    cx.director.handle(cx.snapshot, request, &hash, cx.now.tick(), cx.worker, |end| {
+    cx.tables.slb.handle(cx.snapshot, request, &hash, cx.now.tick(), cx.worker, |end| {
         if debug {
             events.push(Event::Session(end.into()));
         }

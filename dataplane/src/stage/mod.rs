@@ -23,8 +23,8 @@ use arc_swap::ArcSwap;
 use common::{
     id::{PortId, WorkerId},
     ring::FrameSender,
-    slb::Director,
     snapshot::Snapshot,
+    tables::Tables,
     time::Nanos,
 };
 
@@ -42,8 +42,8 @@ pub struct Context<'a> {
     pub snapshot: &'a Snapshot,
     /// Where a newer snapshot may be.
     pub published: &'a ArcSwap<Snapshot>,
-    /// Sessions.
-    pub director: &'a Director,
+    /// Every subsystem's.
+    pub tables: &'a Tables,
     /// The time of this burst.
     pub now: Nanos,
     /// The port on which the burst came; [`HOST`] for frames of the host.
@@ -63,7 +63,7 @@ impl Context<'_> {
             worker: self.worker,
             snapshot,
             published: self.published,
-            director: self.director,
+            tables: self.tables,
             now: self.now,
             port: self.port,
             punt: self.punt,

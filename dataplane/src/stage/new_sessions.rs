@@ -3,7 +3,7 @@
 
 use common::{
     event::SessionChange,
-    slb::{TOGETHER, display_hashes},
+    slb::{BATCH, display_hashes},
 };
 
 use super::{Context, mobile_ip};
@@ -12,7 +12,7 @@ use crate::{
     batch::Batch,
 };
 
-const _: () = assert!(BURST <= TOGETHER, "a burst is one call");
+const _: () = assert!(BURST <= BATCH, "a burst is one call");
 
 /// Keys that are hashed side by side.
 const LANES: usize = 4;
@@ -24,7 +24,7 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
     while from < batch.requests.len() {
         let (requests, hashes) = (&batch.requests[from..], &hashes[from..]);
         let now = cx.now.tick();
-        let begun = cx.director.begin_together(cx.snapshot, requests, hashes, now, cx.worker);
+        let begun = cx.tables.slb.create_batch(cx.snapshot, requests, hashes, now, cx.worker);
         for real in &begun {
             match *real {
                 Some(real) => {

@@ -44,7 +44,7 @@ fn outcome(harness: &mut Harness, steps: &[Step]) -> (Vec<Vec<u8>>, Vec<u64>, Ve
     }
     harness.received();
     let mut sessions = Vec::new();
-    let director = &harness.control.director;
+    let director = &harness.control.tables.slb;
     director.sessions(harness.clock.now().tick(), 0, director.lines(), |view| {
         sessions.push(format!("{view:?}"));
     });
@@ -165,7 +165,7 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
             worker: WorkerId(0),
             snapshot: &snapshot,
             published: &harness.control.snapshot,
-            director: &harness.control.director,
+            tables: &harness.control.tables,
             now: harness.clock.now(),
             port: PortId(1),
             punt: &mut punt,

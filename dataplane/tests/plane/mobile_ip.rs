@@ -351,7 +351,7 @@ fn under_overload_a_first_request_is_dropped_and_repeated_ones_go_on() {
     let mut harness = Harness::new(1);
     let from = |nai: &str| from_agent(DISPATCHED).udp(434, 434, &rrq(nai));
     assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SLB_DISPATCHED);
-    harness.control.director.shed(Shedding::ALL);
+    harness.control.tables.slb.shed(Shedding::ALL);
     assert_eq!(one(&mut harness, 1, &from("new@x")), (Verdict::OVERLOAD, vec![]));
     assert_eq!(one(&mut harness, 1, &from("known@x")).0, Verdict::SLB_DISPATCHED);
     // In one burst.
@@ -363,6 +363,6 @@ fn under_overload_a_first_request_is_dropped_and_repeated_ones_go_on() {
     let stats = &harness.control.stats[0];
     assert_eq!((stats.verdict(Verdict::OVERLOAD), stats.verdict(Verdict::SLB_DISPATCHED)), (3, 3));
     assert_eq!(stats.verdict_sum(), harness.received());
-    harness.control.director.shed(Shedding::NONE);
+    harness.control.tables.slb.shed(Shedding::NONE);
     assert_eq!(one(&mut harness, 1, &from("new@x")).0, Verdict::SLB_DISPATCHED);
 }

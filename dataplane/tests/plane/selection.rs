@@ -93,7 +93,7 @@ fn four_workers_at_once_share_full_cycles_exactly() {
     }
     let dispatched: u64 = harness.control.stats.iter().map(|s| s.verdict(Verdict::SLB_DISPATCHED)).sum();
     assert_eq!((harness.received(), dispatched), (2 * USERS as u64, 2 * USERS as u64));
-    assert_eq!(harness.control.director.occupancy(), USERS as u64);
+    assert_eq!(harness.control.tables.slb.occupancy(), USERS as u64);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
         worker: WorkerId(0),
         snapshot: &old,
         published: &harness.control.snapshot,
-        director: &harness.control.director,
+        tables: &harness.control.tables,
         now: harness.clock.now(),
         port: PortId(1),
         punt: &mut punt,

@@ -154,7 +154,7 @@ fn requests_in_and_out_of_tunnels_share_a_burst() {
     let [inside, _] = harness.run();
     assert_eq!(inside.len(), 60);
     assert_eq!(count(&harness, Verdict::SLB_DISPATCHED), 60);
-    assert_eq!(harness.control.director.occupancy(), 60, "each began once");
+    assert_eq!(harness.control.tables.slb.occupancy(), 60, "each began once");
     assert_eq!(harness.received(), 60);
 }
 

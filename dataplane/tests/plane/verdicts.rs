@@ -90,7 +90,7 @@ fn full_ring() -> Totals {
 
 fn overload() -> Totals {
     let harness = Harness::new(1);
-    harness.control.director.shed(Shedding::ALL);
+    harness.control.tables.slb.shed(Shedding::ALL);
     feed(harness, 1, &request(&rrq("new@example.com")), 1)
 }
 

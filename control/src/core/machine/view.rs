@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use common::{id::InterfaceId, slb::Director, verdict::Verdict};
+use common::{id::InterfaceId, slb::Balancer, verdict::Verdict};
 
 use super::Machine;
 use crate::{
@@ -165,7 +165,7 @@ fn pools(machine: &Machine) -> Vec<PoolView> {
     pools.into_iter().map(view).collect()
 }
 
-fn table(director: &Director) -> TableView {
+fn table(director: &Balancer) -> TableView {
     TableView {
         name: "sessions",
         capacity: director.capacity(),

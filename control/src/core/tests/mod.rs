@@ -20,8 +20,9 @@ use common::{
     id::{InterfaceId, PortId, WorkerId},
     link::{WorkerEnd, link},
     mac::MacAddr,
-    slb::{Director, KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, display_hash},
+    slb::{Balancer, KeySpace, Outcome, Request, SessionEnd, SessionKey, SlbCounter, display_hash},
     snapshot::{Interface, PortView, Route, Snapshot},
+    tables::Tables,
     time::Nanos,
 };
 
@@ -68,8 +69,8 @@ pub(super) const MACHINE: &str =
 impl Bench {
     /// A bench that runs `slb`, with Ethernet0 at 10.1.1.1/24.
     pub fn new(slb: &str) -> Self {
-        let director = Director::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
-        let (mut workers, end) = link(1, 1, director);
+        let director = Balancer::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
+        let (mut workers, end) = link(1, 1, Tables::new(director));
         let (core_link, _, _) = CoreLink::split(end);
         let now = Nanos(1_000_000_000);
         let mut core = Core::new(core_link, None, LogBook::new(1000), now);
@@ -110,7 +111,7 @@ impl Bench {
         let vserver = snapshot.vserver(vip.vservers[0]).unwrap();
         let request = Request {
             vserver: vserver.id,
-            identity: self.worker.director.identity(vserver, KeySpace::Nai, nai.as_bytes()),
+            identity: self.worker.tables.slb.identity(vserver, KeySpace::Nai, nai.as_bytes()),
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration,
@@ -120,7 +121,7 @@ impl Bench {
         let ended = |end: SessionEnd| {
             let _ = events.push(common::event::Event::Session(end.into()));
         };
-        self.worker.director.handle(
+        self.worker.tables.slb.handle(
             snapshot,
             &request,
             &|| display_hash(nai.as_bytes()),

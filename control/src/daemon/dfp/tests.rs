@@ -5,7 +5,8 @@ use std::sync::Arc;
 use common::{
     config::Hugepages,
     link::link,
-    slb::{Director as Sessions, SessionKey},
+    slb::{Balancer, SessionKey},
+    tables::Tables,
     time::Nanos,
 };
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
@@ -42,8 +43,8 @@ struct Rig {
 impl Rig {
     /// An agent with these lines, listening.
     async fn new(lines: &str) -> Self {
-        let sessions = Sessions::new(1024, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
-        let (_, end) = link(1, 1, sessions);
+        let sessions = Balancer::new(1024, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
+        let (_, end) = link(1, 1, Tables::new(sessions));
         let (end, _, _) = CoreLink::split(end);
         let mut core = Core::new(end, None, LogBook::new(100), Nanos(1));
         let agent = format!("{MACHINE}ip dfp agent slb\n{lines}\n port {PORT}\n inservice\n!\n");

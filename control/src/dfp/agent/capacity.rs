@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-use common::slb::{RealState, RealView};
+use common::slb::{RealState, RealStatus};
 
 use super::fsm::Table;
 use crate::{
@@ -32,7 +32,7 @@ const UNLISTED: Row = Row {
 pub fn table(
     slb: &SlbConfig,
     draining: bool,
-    live: impl Fn(&FarmConfig, &RealConfig) -> Option<RealView>,
+    live: impl Fn(&FarmConfig, &RealConfig) -> Option<RealStatus>,
 ) -> Table {
     let mut table = Table::default();
     for vserver in &slb.vservers {
@@ -79,7 +79,7 @@ fn bind(vserver: &VserverConfig, entries: &mut Vec<BindEntry>) -> BindId {
 fn capacity(
     slb: &SlbConfig,
     vserver: &VserverConfig,
-    live: &impl Fn(&FarmConfig, &RealConfig) -> Option<RealView>,
+    live: &impl Fn(&FarmConfig, &RealConfig) -> Option<RealStatus>,
 ) -> u16 {
     let of = |name: &ObjectName| slb.farm(name).map_or(0, |farm| share(farm, |real| live(farm, real)));
     vserver.farms().map(of).find(|share| *share > 0).unwrap_or(0)
@@ -87,7 +87,7 @@ fn capacity(
 
 /// `floor(65535 * usable / all)` over the configured weights of a farm's reals, at least 1 if one is usable. A real with
 /// `maxconns` counts for the part of them that is free.
-fn share(farm: &FarmConfig, live: impl Fn(&RealConfig) -> Option<RealView>) -> u16 {
+fn share(farm: &FarmConfig, live: impl Fn(&RealConfig) -> Option<RealStatus>) -> u16 {
     let (mut usable, mut all, mut any) = (0_u128, 0_u128, false);
     for real in &farm.reals {
         let weight = u128::from(real.weight) * u128::from(u32::MAX);
@@ -121,8 +121,8 @@ mod tests {
             .slb
     }
 
-    fn real(state: RealState, conns: u32, maxconns: u32) -> RealView {
-        RealView {
+    fn real(state: RealState, conns: u32, maxconns: u32) -> RealStatus {
+        RealStatus {
             state,
             weight: 8,
             admin_weight: 8,
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// Weight of the virtual server when the reals .51 and .52 are like this.
-    fn weight(text: &str, first: RealView, second: RealView) -> u16 {
+    fn weight(text: &str, first: RealStatus, second: RealStatus) -> u16 {
         let by_address = |_: &FarmConfig, real: &RealConfig| {
             Some(if real.address.octets()[3] == 51 { first } else { second })
         };

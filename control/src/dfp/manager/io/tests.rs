@@ -9,7 +9,8 @@ use std::{
 use common::{
     config::Hugepages,
     link::link,
-    slb::{Director as Sessions, SessionKey},
+    slb::{Balancer, SessionKey},
+    tables::Tables,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -51,8 +52,8 @@ impl Rig {
     async fn new(dfp: &str, agent: &str) -> Self {
         let listener = TcpListener::bind((address(), 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let sessions = Sessions::new(1024, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
-        let (_, end) = link(1, 1, sessions);
+        let sessions = Balancer::new(1024, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
+        let (_, end) = link(1, 1, Tables::new(sessions));
         let (end, _, _) = CoreLink::split(end);
         let start = Instant::now();
         let clock: Clock = Arc::new(move || Nanos(1).after(start.elapsed()));

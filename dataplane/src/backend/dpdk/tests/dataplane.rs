@@ -12,7 +12,8 @@ use common::{
     config::{Hugepages, Poll},
     id::PortId,
     link::link,
-    slb::{Director, SessionKey},
+    slb::{Balancer, SessionKey},
+    tables::Tables,
     verdict::Verdict,
 };
 
@@ -32,8 +33,8 @@ fn transit_from_one_port_leaves_by_the_other_as_tshark_sees_it() {
 
     let config = config(&[&format!("net_pcap0,rx_pcap={input}"), &format!("net_pcap1,tx_pcap={output}")]);
     let started = start(&config).unwrap();
-    let director = Director::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
-    let (ends, control) = link(1, 2, director);
+    let balancer = Balancer::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
+    let (ends, control) = link(1, 2, Tables::new(balancer));
     control.snapshot.store(Arc::new(harness::network()));
     let (stop, ports) = (Arc::new(AtomicBool::new(false)), started.control());
     let (stopper, cpu) = (Arc::clone(&stop), started.worker_cpus()[0] as u64);

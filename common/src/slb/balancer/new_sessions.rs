@@ -1,39 +1,39 @@
-//! Sessions that begin together: what [`Director::handle`] does with each of a burst's new nodes, but with one step of the
-//! farm's turn and one addition to each shared count for all of them.
+//! Sessions that begin together: what [`Balancer::handle`] does with each of a burst's new nodes, but with one step of the
+//! farm's cursor and one addition to each shared count for all of them.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
-use super::{ABANDONED, Director, Shedding};
+use super::{ABANDONED, Balancer, Shedding};
 use crate::{
     id::{RealId, WorkerId},
-    slb::{Request, Session, SlbCounter, VserverCounter, real::Departure},
+    slb::{Request, Session, SlbCounter, VserverCounter, real::ReleaseReason},
     snapshot::{Snapshot, VirtualServer},
     table::{ColdWords, Slot, Word},
     time::Tick,
 };
 
-/// Requests that arrive together at most.
-pub const TOGETHER: usize = 64;
+/// Requests of a batch at most.
+pub const BATCH: usize = 64;
 
-/// Places of sessions that are about to begin, with their claims.
-type Claims = ArrayVec<(Slot, Word<Session>), TOGETHER>;
+/// Slots of sessions that are about to begin, with their claims.
+type Claims = ArrayVec<(Slot, Word<Session>), BATCH>;
 
-impl Director {
+impl Balancer {
     /// Begins the sessions of the first of `requests`, in their order: where each goes, `None` where another worker was
-    /// faster. `shown` has their display hashes.
+    /// faster. `display_hashes` are theirs.
     ///
-    /// What comes after the last one, and every `None`, is left to [`Director::handle`], and so is everything that is
+    /// What comes after the last one, and every `None`, is left to [`Balancer::handle`], and so is everything that is
     /// more than this: of that nothing is changed or counted.
-    pub fn begin_together<T>(
+    pub fn create_batch<T>(
         &self,
         snapshot: &Snapshot,
         requests: &[(T, Request)],
-        shown: &[u32],
+        display_hashes: &[u32],
         now: Tick,
         worker: WorkerId,
-    ) -> ArrayVec<Option<RealId>, TOGETHER> {
+    ) -> ArrayVec<Option<RealId>, BATCH> {
         self.note(snapshot);
         let mut outcomes = ArrayVec::new();
         let Some(vserver) = requests.first().and_then(|(_, request)| snapshot.vserver(request.vserver))
@@ -41,20 +41,20 @@ impl Director {
             return outcomes;
         };
         let Some(farm) = snapshot.farm(vserver.farm) else { return outcomes };
-        let claims = self.claim_together(vserver, requests, shown, now);
+        let claims = self.claim_batch(vserver, requests, display_hashes, now);
         if claims.is_empty() {
             return outcomes;
         }
-        let Some(picks) = farm.live.pick_together(farm, snapshot, claims.len()) else {
+        let Some(picks) = farm.live.pick_batch(farm, snapshot, claims.len()) else {
             for (slot, claim) in claims {
                 self.table.withdraw(slot, claim);
             }
             return outcomes;
         };
         let many = claims.len() as u64;
-        self.begin(vserver, many);
+        self.reserve(vserver, many);
         let deadline = now.after(vserver.idle);
-        let epochs: ArrayVec<u16, TOGETHER> = picks.parts.iter().map(|part| part.real.live.epoch()).collect();
+        let epochs: ArrayVec<u16, BATCH> = picks.parts.iter().map(|part| part.real.live.epoch()).collect();
         for ((slot, claim), &part) in claims.into_iter().zip(&picks.order) {
             let real = picks.parts[usize::from(part)].real;
             let session = Session {
@@ -66,9 +66,9 @@ impl Director {
             };
             let confirmed = self.table.confirm(slot, claim, Word::live(claim.identity(), session, deadline));
             if !confirmed {
-                self.unbegin(vserver);
+                self.cancel(vserver);
                 self.stats.count(worker, SlbCounter::PicksLost);
-                real.live.release(Departure::Other { test: false });
+                real.live.release(ReleaseReason::Other { test: false });
             }
             outcomes.push(confirmed.then_some(real.id));
         }
@@ -85,15 +85,15 @@ impl Director {
 
     /// Claims places for the first of the requests, up to one that needs more than an empty slot.
     #[inline(always)]
-    fn claim_together<T>(
+    fn claim_batch<T>(
         &self,
         vserver: &VirtualServer,
         requests: &[(T, Request)],
-        shown: &[u32],
+        display_hashes: &[u32],
         now: Tick,
     ) -> Claims {
         let mut claims = Claims::new();
-        let many = requests.len().min(TOGETHER) as u64;
+        let many = requests.len().min(BATCH) as u64;
         if self.occupancy() + many > u64::from(self.capacity()) || self.shedding() != Shedding::NONE {
             return claims;
         }
@@ -109,9 +109,9 @@ impl Director {
             claims.push((slot, claim));
         }
         // A swap waits for the stores before it, so these come all at once.
-        for ((slot, _), ((_, request), shown)) in claims.iter().zip(requests.iter().zip(shown)) {
+        for ((slot, _), ((_, request), hash)) in claims.iter().zip(requests.iter().zip(display_hashes)) {
             let [client, ports] = request.cold();
-            self.table.cold(*slot).write([*shown, client, ports]);
+            self.table.cold(*slot).write([*hash, client, ports]);
         }
         claims
     }

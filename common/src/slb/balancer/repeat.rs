@@ -2,22 +2,21 @@
 
 use std::{net::Ipv4Addr, sync::atomic::Ordering::Relaxed};
 
-use super::Director;
+use super::Balancer;
 use crate::{
-    slb::Request,
     snapshot::Target,
     table::{Identity, Slot},
     time::Tick,
 };
 
-impl Director {
+impl Balancer {
     /// Counts a repeated request of an IPv4 packet of `length` bytes if its session lives, its real is in good health and
     /// the packet may leave towards it: where it goes.
     ///
-    /// Exactly what [`Director::handle`] would do with a request that neither deregisters nor names a real; the session
+    /// Exactly what [`Balancer::handle`] would do with a request that neither deregisters nor names a real; the session
     /// then lives until `deadline`. `None`, and nothing changed, leaves everything else to it.
     ///
-    /// What only display needs follows with [`Director::called`], when it is near.
+    /// What only display needs follows with [`Balancer::record_client`], when it is near.
     #[inline(always)]
     pub fn repeat<'a>(
         &self,
@@ -26,33 +25,27 @@ impl Director {
         length: u16,
         (now, deadline): (Tick, Tick),
     ) -> Option<(&'a Target, Slot)> {
-        let glimpse = self.table.read_optimistic(identity)?;
-        self.table.prefetch_cold(glimpse.slot);
-        let word = glimpse.word;
+        let read = self.table.read_optimistic(identity)?;
+        self.table.prefetch_cold(read.slot);
+        let word = read.word;
         let real = word.real();
         let target = targets.get(usize::from(real.index))?.as_ref()?;
         let new = word.repeated(deadline);
         let stays = !word.is_past(now)
             && target.id.generation == real.generation
-            && target.live.untroubled()
+            && target.live.is_healthy()
             && new.retry() <= target.reassign
             && length <= target.mtu;
-        // A saturated retry count within one tick: nothing to write, so the glimpse is proved by a look.
-        if !stays || !(if new == word { glimpse.holds() } else { glimpse.replace(new) }) {
+        // A saturated retry count within one tick: nothing to write, so the read is proved by another.
+        if !stays || !(if new == word { read.holds() } else { read.replace(new) }) {
             return None;
         }
-        Some((target, glimpse.slot))
-    }
-
-    /// The client is that of the last request.
-    #[inline]
-    pub(super) fn touch(&self, slot: Slot, request: &Request) {
-        self.called(slot, (request.client, request.client_port));
+        Some((target, read.slot))
     }
 
     /// Remembers from where a session's last request came. Written only where it differs, and never over the virtual server.
     #[inline(always)]
-    pub fn called(&self, slot: Slot, (address, port): (Ipv4Addr, u16)) {
+    pub fn record_client(&self, slot: Slot, (address, port): (Ipv4Addr, u16)) {
         let [_, client, ports] = self.table.cold(slot);
         let address = u32::from(address);
         if client.load(Relaxed) != address {

@@ -1,12 +1,12 @@
 //! One request on its way through the rules.
 
-use super::{ABANDONED, Director};
+use super::{ABANDONED, Balancer};
 use crate::{
     event::SessionChange,
     id::{RealId, WorkerId},
     slb::{
-        Outcome, PickError, Picked, Purpose, RealState, Request, Session, SessionEnd, SessionView,
-        SlbCounter, VserverCounter, real::Departure,
+        Outcome, PickError, Picked, Purpose, RealState, Request, Session, SessionEnd, SessionInfo,
+        SlbCounter, VserverCounter, real::ReleaseReason,
     },
     snapshot::{Real, Snapshot, VirtualServer},
     table::{Insert, NewEntry, Slot, Word},
@@ -16,8 +16,8 @@ use crate::{
 /// Times a request looks at its session again because another worker changed it meanwhile.
 const ATTEMPTS: u32 = 16;
 
-pub(super) struct Visit<'a, F> {
-    pub director: &'a Director,
+pub(super) struct RequestHandler<'a, F> {
+    pub balancer: &'a Balancer,
     pub snapshot: &'a Snapshot,
     pub vserver: &'a VirtualServer,
     pub request: &'a Request,
@@ -29,7 +29,7 @@ pub(super) struct Visit<'a, F> {
 
 /// What the state of its real means for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stance {
+enum Disposition {
     /// It stays.
     Stay,
     /// It moves if it can.
@@ -40,7 +40,7 @@ enum Stance {
     Purge,
 }
 
-impl Stance {
+impl Disposition {
     fn of(real: &Real) -> Self {
         match real.live.state() {
             RealState::OutOfService => Self::Gone,
@@ -70,10 +70,10 @@ enum Reason {
     Gone,
 }
 
-impl<F: FnMut(SessionEnd)> Visit<'_, F> {
+impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
     pub fn decide(&mut self) -> Outcome {
         for _ in 0..ATTEMPTS {
-            let outcome = match self.director.table.find(self.request.identity) {
+            let outcome = match self.balancer.table.find(self.request.identity) {
                 Some((slot, word)) if word.expired(self.now) => {
                     self.end(slot, word, SessionChange::TimedOut);
                     None
@@ -86,13 +86,13 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
                 return outcome;
             }
         }
-        self.bystand()
+        self.use_existing()
     }
 
     /// Others keep changing this key's session: no reason to hold up a burst. Follows the session as it is.
-    fn bystand(&self) -> Outcome {
-        self.director.stats.count(self.worker, SlbCounter::Contended);
-        let session = self.director.table.find(self.request.identity).and_then(|(_, word)| word.entry());
+    fn use_existing(&self) -> Outcome {
+        self.balancer.stats.count(self.worker, SlbCounter::Contended);
+        let session = self.balancer.table.find(self.request.identity).and_then(|(_, word)| word.entry());
         match session.filter(|session| self.snapshot.real(session.real).is_some()) {
             Some(session) => Outcome::Forward { real: session.real, change: None },
             None => self.packet(),
@@ -103,27 +103,27 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     fn repeat(&mut self, slot: Slot, word: Word<Session>) -> Option<Outcome> {
         let session = word.entry()?;
         let current = self.snapshot.real(session.real);
-        if current.is_none() && self.director.outdated(self.snapshot) {
+        if current.is_none() && self.balancer.outdated(self.snapshot) {
             return Some(Outcome::Stale);
         }
-        let stance = current.map_or(Stance::Gone, Stance::of);
+        let disposition = current.map_or(Disposition::Gone, Disposition::of);
         if self.request.deregistration {
             let view = self.end_quietly(slot, word, SessionChange::Deregistered)?.session;
-            return Some(match stance {
-                Stance::Stay | Stance::Failed => {
+            return Some(match disposition {
+                Disposition::Stay | Disposition::Failed => {
                     Outcome::Forward { real: view.session.real, change: Some(SessionChange::Deregistered) }
                 }
-                Stance::Gone | Stance::Purge => self.packet(),
+                Disposition::Gone | Disposition::Purge => self.packet(),
             });
         }
-        match stance {
-            Stance::Purge => {
+        match disposition {
+            Disposition::Purge => {
                 self.end(slot, word, SessionChange::Cleared);
                 return None;
             }
-            Stance::Gone => return self.relocate(slot, word, session, Reason::Gone),
-            Stance::Failed => return self.relocate(slot, word, session, Reason::Failed),
-            Stance::Stay => {}
+            Disposition::Gone => return self.relocate(slot, word, session, Reason::Gone),
+            Disposition::Failed => return self.relocate(slot, word, session, Reason::Failed),
+            Disposition::Stay => {}
         }
         if let Some(place) = self.wanted(Some(session.real)) {
             return self.move_to(slot, word, session, place, Reason::Failed);
@@ -141,9 +141,9 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         let new = self.word(session);
         // A saturated retry count within one tick: nothing to write.
         if new != word {
-            self.director.table.replace(slot, word, new).ok()?;
+            self.balancer.table.replace(slot, word, new).ok()?;
         }
-        self.director.touch(slot, self.request);
+        self.balancer.record_client(slot, (self.request.client, self.request.client_port));
         Some(Outcome::Forward { real: session.real, change: Some(SessionChange::Repeated) })
     }
 
@@ -192,16 +192,16 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         reason: Reason,
     ) -> Option<Outcome> {
         let moved = self.session(place);
-        if self.director.table.replace(slot, word, self.word(moved)).is_err() {
+        if self.balancer.table.replace(slot, word, self.word(moved)).is_err() {
             self.give_back(&moved);
             return None;
         }
-        self.director.touch(slot, self.request);
+        self.balancer.record_client(slot, (self.request.client, self.request.client_port));
         if let Some(old) = self.snapshot.real(session.real) {
             let unanswered = reason == Reason::NoAnswer;
             old.live.release(match session.test {
-                true if unanswered => Departure::TestFailed { now: self.now },
-                test => Departure::Other { test },
+                true if unanswered => ReleaseReason::TestFailed { now: self.now },
+                test => ReleaseReason::Other { test },
             });
             if unanswered && !session.failure_recorded {
                 old.live.record_failure(self.request.identity, false, self.now);
@@ -212,29 +212,29 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         }
         self.count_backup(place);
         self.vserver.live.count(self.worker, VserverCounter::Reassigned);
-        self.director.stats.count(self.worker, SlbCounter::Reassigned);
+        self.balancer.stats.count(self.worker, SlbCounter::Reassigned);
         Some(Outcome::Forward { real: moved.real, change: Some(SessionChange::Reassigned) })
     }
 
     /// Section 7.3 rule 1. `None`: another worker was first, look again.
     fn first(&mut self) -> Option<Outcome> {
-        let director = self.director;
+        let balancer = self.balancer;
         let (identity, now) = (self.request.identity, self.now);
-        if director.sheds(identity) {
-            director.stats.count(self.worker, SlbCounter::Shed);
+        if balancer.sheds(identity) {
+            balancer.stats.count(self.worker, SlbCounter::Shed);
             self.vserver.live.count(self.worker, VserverCounter::Shed);
             return Some(Outcome::Shed);
         }
-        let at_capacity = director.occupancy() >= u64::from(director.capacity());
-        let mut arrival = Arrival { visit: self, place: None, refusal: PickError::NoReal };
+        let at_capacity = balancer.occupancy() >= u64::from(balancer.capacity());
+        let mut new = NewSession { handler: self, place: None, refusal: PickError::NoReal };
         let abandoned = now.after(ABANDONED);
-        let nonce = || director.next_nonce();
-        let result = director.table.insert(identity, now, abandoned, at_capacity, nonce, &mut arrival);
-        let Arrival { place, refusal, .. } = arrival;
+        let nonce = || balancer.next_nonce();
+        let result = balancer.table.insert(identity, now, abandoned, at_capacity, nonce, &mut new);
+        let NewSession { place, refusal, .. } = new;
         match result {
             Insert::Inserted(_, word) => {
                 let session = word.entry()?;
-                director.began(self.snapshot, self.vserver, &session, self.worker);
+                balancer.began(self.snapshot, self.vserver, &session, self.worker);
                 if let Some(place) = place {
                     self.count_backup(place);
                 }
@@ -246,12 +246,12 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
             Insert::Full => {
                 let outcome = self.packet();
                 if outcome != Outcome::Stale {
-                    director.stats.count(self.worker, SlbCounter::FailedAllocs);
+                    balancer.stats.count(self.worker, SlbCounter::FailedAllocs);
                     self.vserver.live.count(self.worker, VserverCounter::SessionAllocFail);
                 }
                 Some(outcome)
             }
-            Insert::Contended => Some(self.bystand()),
+            Insert::Contended => Some(self.use_existing()),
         }
     }
 
@@ -264,7 +264,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         }
     }
 
-    /// A real for a session: the one that the Home Agent field names, else by the farms' turns.
+    /// A real for a session: the one that the Home Agent field names, else by the farms' cursors.
     fn place(&self, exclude: Option<RealId>) -> Result<Place, PickError> {
         match self.wanted(exclude) {
             Some(place) => Ok(place),
@@ -284,7 +284,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
         Some(Place { picked: Picked { real: id, test }, backup })
     }
 
-    /// The primary farm's turn; the backup's only if nobody in the primary can take it.
+    /// The primary farm's pick; the backup's only if nobody in the primary can take it.
     fn choose(&self, exclude: Option<RealId>, purpose: Purpose) -> Result<Place, PickError> {
         for (id, backup) in [(Some(self.vserver.farm), false), (self.vserver.backup, true)] {
             let Some(farm) = id.and_then(|id| self.snapshot.farm(id)) else { continue };
@@ -310,14 +310,14 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
 
     /// Undoes the reservation of a session that did not come about.
     fn give_back(&self, session: &Session) {
-        self.director.stats.count(self.worker, SlbCounter::PicksLost);
+        self.balancer.stats.count(self.worker, SlbCounter::PicksLost);
         if let Some(real) = self.snapshot.real(session.real) {
-            real.live.release(Departure::Other { test: session.test });
+            real.live.release(ReleaseReason::Other { test: session.test });
         }
     }
 
     fn end_quietly(&self, slot: Slot, word: Word<Session>, change: SessionChange) -> Option<SessionEnd> {
-        self.director.end(self.snapshot, slot, word, change, self.worker)
+        self.balancer.end(self.snapshot, slot, word, change, self.worker)
     }
 
     /// Ends a session and says so; `None` if its word has changed.
@@ -328,7 +328,7 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
     }
 
     fn no_real(&self) -> Outcome {
-        self.director.no_real(self.snapshot, self.request.vserver, self.worker);
+        self.balancer.no_real(self.snapshot, self.request.vserver, self.worker);
         Outcome::NoReal
     }
 
@@ -340,32 +340,32 @@ impl<F: FnMut(SessionEnd)> Visit<'_, F> {
 }
 
 /// A session that is being inserted.
-struct Arrival<'v, 'a, F> {
-    visit: &'v mut Visit<'a, F>,
+struct NewSession<'v, 'a, F> {
+    handler: &'v mut RequestHandler<'a, F>,
     place: Option<Place>,
     refusal: PickError,
 }
 
-impl<F: FnMut(SessionEnd)> NewEntry<Session> for Arrival<'_, '_, F> {
+impl<F: FnMut(SessionEnd)> NewEntry<Session> for NewSession<'_, '_, F> {
     fn ended(&mut self, word: Word<Session>, cold: [u32; 3]) {
-        let visit = &mut *self.visit;
-        if let Some(view) = SessionView::of(word, cold) {
-            let end = visit.director.ended(visit.snapshot, view, SessionChange::TimedOut, visit.worker);
-            (visit.ended)(end);
+        let handler = &mut *self.handler;
+        if let Some(view) = SessionInfo::of(word, cold) {
+            let end = handler.balancer.ended(handler.snapshot, view, SessionChange::TimedOut, handler.worker);
+            (handler.ended)(end);
         }
     }
 
     fn cold(&self) -> [u32; 3] {
-        let [client, ports] = self.visit.request.cold();
-        [(self.visit.display_hash)(), client, ports]
+        let [client, ports] = self.handler.request.cold();
+        [(self.handler.display_hash)(), client, ports]
     }
 
     fn prepare(&mut self) -> Option<Word<Session>> {
-        match self.visit.place(None) {
+        match self.handler.place(None) {
             Ok(place) => {
                 self.place = Some(place);
-                self.visit.director.begin(self.visit.vserver, 1);
-                Some(self.visit.word(self.visit.session(place)))
+                self.handler.balancer.reserve(self.handler.vserver, 1);
+                Some(self.handler.word(self.handler.session(place)))
             }
             Err(error) => {
                 self.refusal = error;
@@ -375,9 +375,9 @@ impl<F: FnMut(SessionEnd)> NewEntry<Session> for Arrival<'_, '_, F> {
     }
 
     fn lost(&mut self, word: Word<Session>) {
-        self.visit.director.unbegin(self.visit.vserver);
+        self.handler.balancer.cancel(self.handler.vserver);
         if let Some(session) = word.entry() {
-            self.visit.give_back(&session);
+            self.handler.give_back(&session);
         }
     }
 }

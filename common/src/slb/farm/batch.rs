@@ -1,4 +1,4 @@
-//! The turns of several sessions at once.
+//! Picks for several sessions at once.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -6,48 +6,45 @@ use arrayvec::ArrayVec;
 
 use super::{FarmLive, PickError, Purpose, locate, pack, walk};
 use crate::{
-    slb::{director::TOGETHER, real::Departure},
+    slb::{balancer::BATCH, real::ReleaseReason},
     snapshot::{Farm, Real, Snapshot},
 };
 
 /// Reals for sessions that begin together, already counted there.
 pub struct Picks<'a> {
-    /// The reals.
-    pub parts: ArrayVec<Part<'a>, TOGETHER>,
+    pub parts: ArrayVec<Part<'a>, BATCH>,
     /// For each session the position of its real in `parts`.
-    pub order: ArrayVec<u8, TOGETHER>,
+    pub order: ArrayVec<u8, BATCH>,
 }
 
 /// A real's part in them.
 pub struct Part<'a> {
-    /// The real.
     pub real: &'a Real,
-    /// Sessions.
     pub sessions: u32,
 }
 
 impl FarmLive {
-    /// As many [`FarmLive::pick`]s for sessions, one after the other, in one step of the turn. `None`, and nothing changed,
+    /// As many [`FarmLive::pick`]s for sessions, one after the other, in one step of the cursor. `None`, and nothing changed,
     /// if there is more to it than that: a real to be tested or one that would be full, or a member that the
     /// snapshot does not know.
-    pub fn pick_together<'a>(&self, farm: &Farm, snapshot: &'a Snapshot, many: usize) -> Option<Picks<'a>> {
+    pub fn pick_batch<'a>(&self, farm: &Farm, snapshot: &'a Snapshot, many: usize) -> Option<Picks<'a>> {
         loop {
-            let word = self.turn.load(SeqCst);
+            let word = self.cursor.load(SeqCst);
             let (picks, end) = (|| {
-                let mut turn = locate(word, farm)?;
+                let mut cursor = locate(word, farm)?;
                 let mut picks = Picks { parts: ArrayVec::new(), order: ArrayVec::new() };
                 for _ in 0..many {
-                    let (next, real) = walk(farm, snapshot, turn, None, Purpose::Session);
+                    let (next, real) = walk(farm, snapshot, cursor, None, Purpose::Session);
                     picks.add(real.ok_or(PickError::NoReal)?);
-                    turn = next;
+                    cursor = next;
                 }
-                Ok::<_, PickError>((picks, pack(farm, turn)))
+                Ok::<_, PickError>((picks, pack(farm, cursor)))
             })()
             .ok()?;
             if picks.parts.iter().any(|part| !part.real.live.has_room(part.sessions)) {
                 return None;
             }
-            if end == word || self.turn.compare_exchange(word, end, SeqCst, SeqCst).is_ok() {
+            if end == word || self.cursor.compare_exchange(word, end, SeqCst, SeqCst).is_ok() {
                 return picks.reserve();
             }
         }
@@ -74,11 +71,11 @@ impl<'a> Picks<'a> {
 
     /// Counts the sessions at their reals; gives all back if one has changed its mind meanwhile.
     fn reserve(self) -> Option<Self> {
-        let refused = self.parts.iter().position(|part| !part.real.live.reserve_together(part.sessions));
+        let refused = self.parts.iter().position(|part| !part.real.live.reserve_batch(part.sessions));
         let Some(refused) = refused else { return Some(self) };
         for part in &self.parts[..refused] {
             for _ in 0..part.sessions {
-                part.real.live.release(Departure::Other { test: false });
+                part.real.live.release(ReleaseReason::Other { test: false });
             }
         }
         None

@@ -1,12 +1,12 @@
 //! One RRQ in, one decision out: the rules of `ios-slb` sections 5 to 7.
 //!
-//! Workers call [`Director::handle`] for each request. A repeated request changes its session's word and nothing
+//! Workers call [`Balancer::handle`] for each request. A repeated request changes its session's word and nothing
 //! else that is shared; only sessions that begin, move or end touch the words of reals, farms and virtual servers.
 
-mod arrivals;
+mod new_sessions;
 mod repeat;
+mod request_handler;
 mod shedding;
-mod visit;
 
 use std::{
     sync::atomic::{
@@ -17,11 +17,11 @@ use std::{
 };
 
 use crossbeam::utils::CachePadded;
-use hw::Want;
+use hw::PageBacking;
 use serde::Serialize;
 
-use self::visit::Visit;
-pub use self::{arrivals::TOGETHER, shedding::Shedding};
+use self::request_handler::RequestHandler;
+pub use self::{new_sessions::BATCH, shedding::Shedding};
 use super::{
     Identity, IdentityTag, KeySpace, Outcome, Request, Session, SessionEnd, SessionKey, SlbCounter, SlbStats,
     VserverCounter,
@@ -51,7 +51,7 @@ pub enum Alarm {
 
 /// The session table with the rules of sections 5 to 7.
 #[derive(Debug)]
-pub struct Director {
+pub struct Balancer {
     pub(super) table: Table<Session>,
     pub(super) stats: SlbStats,
     /// Live sessions, and those about to be.
@@ -63,11 +63,11 @@ pub struct Director {
     newest: CachePadded<AtomicU64>,
     key: SessionKey,
     geometry: Geometry<Session>,
-    backing: Want,
+    backing: PageBacking,
     shedding: CachePadded<AtomicU32>,
 }
 
-impl Director {
+impl Balancer {
     /// A table for `capacity` sessions (1024 to 64 000 000) and counters for `workers` workers.
     ///
     /// # Errors
@@ -99,18 +99,18 @@ impl Director {
         self.key.identity(self.key.tag(vserver, space), key)
     }
 
-    /// The part of [`Director::identity`] that many keys have in common.
+    /// The part of [`Balancer::identity`] that many keys have in common.
     pub fn tag(&self, vserver: &VirtualServer, space: KeySpace) -> IdentityTag {
         self.key.tag(vserver, space)
     }
 
-    /// The rest of [`Director::identity`].
+    /// The rest of [`Balancer::identity`].
     #[inline(always)]
     pub fn tagged_identity(&self, tag: IdentityTag, key: &[u8]) -> Identity {
         self.key.identity(tag, key)
     }
 
-    /// Brings the lines of an identity near; worth its cost a few packets before [`Director::handle`].
+    /// Brings the lines of an identity near; worth its cost a few packets before [`Balancer::handle`].
     #[inline(always)]
     pub fn prefetch(&self, identity: Identity) {
         self.table.prefetch(identity);
@@ -135,9 +135,9 @@ impl Director {
             self.no_real(snapshot, request.vserver, worker);
             return Outcome::NoReal;
         };
-        let mut visit =
-            Visit { director: self, snapshot, vserver, request, display_hash, now, worker, ended };
-        let outcome = visit.decide();
+        let mut handler =
+            RequestHandler { balancer: self, snapshot, vserver, request, display_hash, now, worker, ended };
+        let outcome = handler.decide();
         if request.deregistration && outcome != Outcome::Stale {
             vserver.live.count(worker, VserverCounter::Deregistration);
         }
@@ -160,7 +160,7 @@ impl Director {
     }
 
     /// The pages that the table lies in.
-    pub fn backing(&self) -> Want {
+    pub fn backing(&self) -> PageBacking {
         self.backing
     }
 

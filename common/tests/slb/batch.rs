@@ -3,7 +3,7 @@
 use common::slb::{RealSettings, SlbCounter, VserverCounter};
 use proptest::prelude::*;
 
-use crate::rig::World;
+use crate::harness::Harness;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -29,15 +29,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// What is left of it: sessions with all they hold, and every counter.
-fn state(world: &World) -> (Vec<String>, Vec<u64>, Vec<String>) {
+fn state(harness: &Harness) -> (Vec<String>, Vec<u64>, Vec<String>) {
     let mut sessions = Vec::new();
-    world.director.sessions(world.tick(), 0, u32::MAX, |view| sessions.push(format!("{view:?}")));
-    let totals = SlbCounter::ALL.iter().map(|counter| world.stat(*counter));
-    let totals = totals.chain(VserverCounter::ALL.iter().map(|counter| world.vstat(*counter)));
+    harness.balancer.sessions(harness.tick(), 0, u32::MAX, |view| sessions.push(format!("{view:?}")));
+    let totals = SlbCounter::ALL.iter().map(|counter| harness.stat(*counter));
+    let totals = totals.chain(VserverCounter::ALL.iter().map(|counter| harness.vstat(*counter)));
     (
         sessions,
         totals.collect(),
-        ['A', 'B', 'C'].map(|real| format!("{:?}", world.real(real).view())).to_vec(),
+        ['A', 'B', 'C'].map(|real| format!("{:?}", harness.real(real).view())).to_vec(),
     )
 }
 
@@ -48,23 +48,23 @@ proptest! {
         weights in proptest::collection::vec(0..4_u32, 3), steps in proptest::collection::vec(step(), 1..12),
     ) {
         // A table of few lines: some are full, so sessions are refused or take the place of expired ones.
-        let mut worlds = [World::sized(1024, &weights, &[2]), World::sized(1024, &weights, &[2])];
+        let mut worlds = [Harness::sized(1024, &weights, &[2]), Harness::sized(1024, &weights, &[2])];
         for step in steps {
             if let Step::Burst(users) = &step {
                 let single = worlds[0].send_all(users.iter().copied());
                 prop_assert_eq!(worlds[1].send_together(users.iter().copied()), single);
             }
-            for world in &mut worlds {
+            for harness in &mut worlds {
                 match step {
                     Step::Burst(_) => {}
-                    Step::Weight(real, weight) => world.real(real).set_weight(weight),
+                    Step::Weight(real, weight) => harness.real(real).set_weight(weight),
                     Step::MaxConns(real, maxconns) => {
-                        let weight = world.real(real).weight();
-                        world.real(real).configure(RealSettings { weight, maxconns, ..RealSettings::default() });
+                        let weight = harness.real(real).weight();
+                        harness.real(real).configure(RealSettings { weight, maxconns, ..RealSettings::default() });
                     }
-                    Step::InService(real, on) => world.real(real).set_in_service(on),
-                    Step::Wait(seconds) => world.advance(seconds.into()),
-                    Step::Sweep => _ = world.sweep(),
+                    Step::InService(real, on) => harness.real(real).set_in_service(on),
+                    Step::Wait(seconds) => harness.advance(seconds.into()),
+                    Step::Sweep => _ = harness.sweep(),
                 }
             }
             prop_assert_eq!(state(&worlds[0]), state(&worlds[1]));
@@ -75,29 +75,29 @@ proptest! {
 
 #[test]
 fn a_turn_of_many_is_taken_at_once_and_goes_on_afterwards() {
-    let mut world = World::new(&[3, 1, 2]);
-    assert_eq!(world.send_together(0..10), "AAABCCAAAB");
-    assert_eq!(world.send(10), 'C');
-    assert_eq!(world.send_together(11..14), "CAA");
-    assert_eq!(world.stat(SlbCounter::Created), 14);
-    world.check_accounts();
+    let mut harness = Harness::new(&[3, 1, 2]);
+    assert_eq!(harness.send_together(0..10), "AAABCCAAAB");
+    assert_eq!(harness.send(10), 'C');
+    assert_eq!(harness.send_together(11..14), "CAA");
+    assert_eq!(harness.stat(SlbCounter::Created), 14);
+    harness.check_accounts();
 }
 
 #[test]
 fn a_node_twice_in_a_burst_has_one_session() {
-    let mut world = World::new(&[1, 1, 1]);
-    assert_eq!(world.send_together([1, 2, 1, 3, 2]), "ABACB");
-    assert_eq!(world.stat(SlbCounter::Created), 3);
-    world.check_accounts();
+    let mut harness = Harness::new(&[1, 1, 1]);
+    assert_eq!(harness.send_together([1, 2, 1, 3, 2]), "ABACB");
+    assert_eq!(harness.stat(SlbCounter::Created), 3);
+    harness.check_accounts();
 }
 
 #[test]
 fn beyond_the_capacity_nothing_begins() {
-    let mut world = World::sized(1024, &[1, 1], &[]);
+    let mut harness = Harness::sized(1024, &[1, 1], &[]);
     for start in (0..2048).step_by(64) {
-        world.send_together(start..start + 64);
+        harness.send_together(start..start + 64);
     }
-    assert!(world.director.occupancy() <= 1024);
-    assert!(world.stat(SlbCounter::FailedAllocs) >= 1024);
-    world.check_accounts();
+    assert!(harness.balancer.occupancy() <= 1024);
+    assert!(harness.stat(SlbCounter::FailedAllocs) >= 1024);
+    harness.check_accounts();
 }

@@ -7,7 +7,7 @@ use common::{
 };
 use proptest::prelude::*;
 
-use crate::rig::{World, add_real, id, name};
+use crate::harness::{Harness, add_real, id, name};
 
 /// The text of section 5.2, word for word.
 struct Reference {
@@ -30,21 +30,21 @@ impl Reference {
     }
 }
 
-fn pick(world: &World) -> char {
-    pick_but(world, None)
+fn pick(harness: &Harness) -> char {
+    pick_but(harness, None)
 }
 
-fn pick_but(world: &World, exclude: Option<char>) -> char {
-    let farm = world.farm();
-    match farm.live.pick(farm, &world.snapshot, exclude.map(id), Purpose::Packet) {
+fn pick_but(harness: &Harness, exclude: Option<char>) -> char {
+    let farm = harness.farm();
+    match farm.live.pick(farm, &harness.snapshot, exclude.map(id), Purpose::Packet) {
         Ok(picked) => name(picked.real),
         Err(PickError::NoReal) => '-',
         Err(PickError::Stale) => '?',
     }
 }
 
-fn picks(world: &World, count: usize) -> String {
-    (0..count).map(|_| pick(world)).collect()
+fn picks(harness: &Harness, count: usize) -> String {
+    (0..count).map(|_| pick(harness)).collect()
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ proptest! {
         weights in prop::collection::vec(0u32..5, 1..6),
         steps in prop::collection::vec(step(), 1..200),
     ) {
-        let world = World::new(&weights);
+        let harness = Harness::new(&weights);
         let reals = weights.len();
         let mut reference = Reference { reals, cur: 0, used: 0 };
         let mut weights = weights;
@@ -80,22 +80,22 @@ proptest! {
             match step {
                 Step::Pick => {
                     let expected = reference.pick(&weights, &eligible).map_or('-', |at| char::from(b'A' + at as u8));
-                    prop_assert_eq!(pick(&world), expected);
+                    prop_assert_eq!(pick(&harness), expected);
                 }
                 Step::Weight(real, weight) => {
                     let real = real % reals;
                     weights[real] = weight;
-                    world.real(char::from(b'A' + real as u8)).set_weight(weight);
+                    harness.real(char::from(b'A' + real as u8)).set_weight(weight);
                 }
                 Step::Eligible(real, value) => {
                     let real = real % reals;
                     eligible[real] = value;
-                    world.real(char::from(b'A' + real as u8)).set_in_service(value);
+                    harness.real(char::from(b'A' + real as u8)).set_in_service(value);
                 }
                 Step::Move(real) => {
                     let from = real % reals;
                     let name = char::from(b'A' + from as u8);
-                    let found = pick_but(&world, Some(name));
+                    let found = pick_but(&harness, Some(name));
                     prop_assert_ne!(found, name);
                     let others = (0..reals).any(|at| at != from && eligible[at] && weights[at] > 0);
                     prop_assert_eq!(found != '-', others);
@@ -107,56 +107,56 @@ proptest! {
 
 #[test]
 fn a_new_weight_acts_within_the_turn() {
-    let world = World::new(&[3, 2]);
-    assert_eq!(picks(&world, 2), "AA");
-    world.real('A').set_weight(5);
-    assert_eq!(picks(&world, 5), "AAABB");
-    assert_eq!(picks(&world, 2), "AA");
-    world.real('A').set_weight(1);
-    assert_eq!(picks(&world, 4), "BBAB");
+    let harness = Harness::new(&[3, 2]);
+    assert_eq!(picks(&harness, 2), "AA");
+    harness.real('A').set_weight(5);
+    assert_eq!(picks(&harness, 5), "AAABB");
+    assert_eq!(picks(&harness, 2), "AA");
+    harness.real('A').set_weight(1);
+    assert_eq!(picks(&harness, 4), "BBAB");
 }
 
 #[test]
 fn a_real_that_fails_in_its_turn_loses_the_rest_of_it() {
-    let world = World::new(&[3, 1, 2]);
-    assert_eq!(picks(&world, 1), "A");
-    world.real('A').set_probe(Probe::Failed);
-    assert_eq!(picks(&world, 4), "BCCB");
-    world.real('A').set_probe(Probe::Ok);
-    assert_eq!(picks(&world, 8), "CCAAABCC");
+    let harness = Harness::new(&[3, 1, 2]);
+    assert_eq!(picks(&harness, 1), "A");
+    harness.real('A').set_probe(Probe::Failed);
+    assert_eq!(picks(&harness, 4), "BCCB");
+    harness.real('A').set_probe(Probe::Ok);
+    assert_eq!(picks(&harness, 8), "CCAAABCC");
 }
 
 #[test]
 fn maxconns_in_a_turn_passes_it_on() {
-    let mut world = World::new(&[3, 1, 2]);
-    world.real('A').configure(RealSettings { weight: 3, maxconns: 2, ..RealSettings::default() });
-    assert_eq!(world.send_all(1..=6), "AABCCB");
+    let mut harness = Harness::new(&[3, 1, 2]);
+    harness.real('A').configure(RealSettings { weight: 3, maxconns: 2, ..RealSettings::default() });
+    assert_eq!(harness.send_all(1..=6), "AABCCB");
 }
 
 #[test]
 fn a_move_looks_ahead_and_leaves_the_turn_alone() {
-    let world = World::new(&[3, 1, 2]);
-    assert_eq!(picks(&world, 1), "A");
+    let harness = Harness::new(&[3, 1, 2]);
+    assert_eq!(picks(&harness, 1), "A");
     // Moves from A spread over the others by weight, beginning with the neighbour.
-    let moves: String = (0..6).map(|_| pick_but(&world, Some('A'))).collect();
+    let moves: String = (0..6).map(|_| pick_but(&harness, Some('A'))).collect();
     assert_eq!(moves, "BCCBCC");
-    assert_eq!(picks(&world, 5), "AABCC");
+    assert_eq!(picks(&harness, 5), "AABCC");
     // A new session makes them start from the turn again.
-    assert_eq!(pick_but(&world, Some('C')), 'A');
-    assert_eq!(picks(&world, 4), "AAAB");
-    assert_eq!(pick_but(&world, Some('A')), 'C');
-    assert_eq!(picks(&world, 2), "CC");
+    assert_eq!(pick_but(&harness, Some('C')), 'A');
+    assert_eq!(picks(&harness, 4), "AAAB");
+    assert_eq!(pick_but(&harness, Some('A')), 'C');
+    assert_eq!(picks(&harness, 2), "CC");
 }
 
 #[test]
 fn a_move_from_the_only_real_finds_nobody() {
-    let world = World::new(&[3]);
-    assert_eq!(pick_but(&world, Some('A')), '-');
-    assert_eq!(pick(&world), 'A');
+    let harness = Harness::new(&[3]);
+    assert_eq!(pick_but(&harness, Some('A')), '-');
+    assert_eq!(pick(&harness), 'A');
 }
 
-fn change_members(world: &mut World, members: &[char], departed: &[(char, u16)]) {
-    let farm: &mut Farm = world.snapshot.farms[0].as_mut().unwrap();
+fn change_members(harness: &mut Harness, members: &[char], departed: &[(char, u16)]) {
+    let farm: &mut Farm = harness.snapshot.farms[0].as_mut().unwrap();
     farm.reals = members.iter().map(|name| id(*name)).collect();
     farm.departed = departed.iter().map(|(name, heir)| (id(*name), *heir)).collect();
     farm.generation = farm.generation.wrapping_add(1);
@@ -165,49 +165,49 @@ fn change_members(world: &mut World, members: &[char], departed: &[(char, u16)])
 #[test]
 fn members_come_and_go_around_the_turn() {
     for advance in [false, true] {
-        let mut world = World::new(&[2, 2, 2, 2]);
-        add_real(&mut world.snapshot, FarmId(0), 1);
-        assert_eq!(picks(&world, 5), "AABBC");
+        let mut harness = Harness::new(&[2, 2, 2, 2]);
+        add_real(&mut harness.snapshot, FarmId(0), 1);
+        assert_eq!(picks(&harness, 5), "AABBC");
         // A real before the turn leaves: the turn stays on C, with one left.
-        change_members(&mut world, &['B', 'C', 'D'], &[('A', 0)]);
+        change_members(&mut harness, &['B', 'C', 'D'], &[('A', 0)]);
         if advance {
-            world.farm().live.advance(world.farm());
+            harness.farm().live.advance(harness.farm());
         }
-        assert_eq!(picks(&world, 1), "C");
+        assert_eq!(picks(&harness, 1), "C");
         // The one that has the turn leaves: its neighbour goes on. A new one joins at the end.
-        change_members(&mut world, &['B', 'D', 'E'], &[('C', 1)]);
+        change_members(&mut harness, &['B', 'D', 'E'], &[('C', 1)]);
         if advance {
-            world.farm().live.advance(world.farm());
+            harness.farm().live.advance(harness.farm());
         }
-        assert_eq!(picks(&world, 5), "DDEBB");
+        assert_eq!(picks(&harness, 5), "DDEBB");
     }
 }
 
 #[test]
 fn an_older_farm_than_the_turn_is_stale() {
-    let mut world = World::new(&[2, 2]);
-    let older = world.farm().clone();
-    change_members(&mut world, &['A'], &[('B', 0)]);
-    assert_eq!(pick(&world), 'A');
-    let result = older.live.pick(&older, &world.snapshot, None, Purpose::Packet);
+    let mut harness = Harness::new(&[2, 2]);
+    let older = harness.farm().clone();
+    change_members(&mut harness, &['A'], &[('B', 0)]);
+    assert_eq!(pick(&harness), 'A');
+    let result = older.live.pick(&older, &harness.snapshot, None, Purpose::Packet);
     assert_eq!(result, Err(PickError::Stale));
-    let result = older.live.pick(&older, &world.snapshot, Some(id('A')), Purpose::Packet);
+    let result = older.live.pick(&older, &harness.snapshot, Some(id('A')), Purpose::Packet);
     assert_eq!(result, Err(PickError::Stale));
     // The generation wraps.
     for _ in 0..70_000 {
-        change_members(&mut world, &['A'], &[]);
-        world.farm().live.advance(world.farm());
+        change_members(&mut harness, &['A'], &[]);
+        harness.farm().live.advance(harness.farm());
     }
-    assert_eq!(pick(&world), 'A');
+    assert_eq!(pick(&harness), 'A');
 }
 
 #[test]
 fn an_empty_farm_has_nobody() {
-    let mut world = World::new(&[1]);
-    change_members(&mut world, &[], &[('A', 0)]);
-    world.farm().live.advance(world.farm());
-    assert_eq!(pick(&world), '-');
+    let mut harness = Harness::new(&[1]);
+    change_members(&mut harness, &[], &[('A', 0)]);
+    harness.farm().live.advance(harness.farm());
+    assert_eq!(pick(&harness), '-');
     let unknown = RealId { index: 77, generation: 3 };
-    world.snapshot.farms[0].as_mut().unwrap().reals = vec![unknown];
-    assert_eq!(pick(&world), '-', "a member that the snapshot does not know");
+    harness.snapshot.farms[0].as_mut().unwrap().reals = vec![unknown];
+    assert_eq!(pick(&harness), '-', "a member that the snapshot does not know");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
-use super::Director;
+use super::Balancer;
 use crate::table::Identity;
 
 /// The share of new sessions that is refused, in 256ths.
@@ -43,7 +43,7 @@ impl Shedding {
     }
 }
 
-impl Director {
+impl Balancer {
     /// Refuses this share of the sessions that would begin from now on.
     pub fn shed(&self, share: Shedding) {
         self.shedding.store(share.0.into(), Relaxed);

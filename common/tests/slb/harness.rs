@@ -8,7 +8,7 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId, WorkerId},
     mac::MacAddr,
     slb::{
-        Director, FarmLive, KeySpace, Outcome, RealLive, RealSettings, RealState, Request, SessionEnd,
+        Balancer, FarmLive, KeySpace, Outcome, RealLive, RealSettings, RealState, Request, SessionEnd,
         SessionKey, SlbCounter, VserverCounter, VserverLive,
     },
     snapshot::{Adjacency, Farm, Predictor, Real, Snapshot, VirtualServer},
@@ -18,14 +18,14 @@ use common::{
 pub const WORKER: WorkerId = WorkerId(0);
 const VSERVER: VserverId = VserverId(0);
 
-pub struct World {
-    pub director: Director,
+pub struct Harness {
+    pub balancer: Balancer,
     pub snapshot: Snapshot,
     pub now: Nanos,
     pub ends: Vec<SessionEnd>,
 }
 
-impl World {
+impl Harness {
     /// One farm with these weights, reassign 3, idle 10 s.
     pub fn new(weights: &[u32]) -> Self {
         Self::with_backup(weights, &[])
@@ -56,9 +56,9 @@ impl World {
             strict_home_agent: false,
             live: Arc::new(VserverLive::new(4)),
         }));
-        let director =
-            Director::new(capacity, Hugepages::Off, 4, SessionKey::new(*b"0123456789abcdef")).unwrap();
-        Self { director, snapshot, now: Nanos(1), ends: Vec::new() }
+        let balancer =
+            Balancer::new(capacity, Hugepages::Off, 4, SessionKey::new(*b"0123456789abcdef")).unwrap();
+        Self { balancer, snapshot, now: Nanos(1), ends: Vec::new() }
     }
 
     pub fn tick(&self) -> Tick {
@@ -73,7 +73,7 @@ impl World {
         let nai = format!("mwts-mip-np-user{user}@ispxyz.com");
         Request {
             vserver: VSERVER,
-            identity: self.director.identity(self.vserver(), KeySpace::Nai, nai.as_bytes()),
+            identity: self.balancer.identity(self.vserver(), KeySpace::Nai, nai.as_bytes()),
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
@@ -83,8 +83,14 @@ impl World {
 
     pub fn handle(&mut self, request: &Request) -> Outcome {
         let ends = &mut self.ends;
-        self.director
-            .handle(&self.snapshot, request, &shown(request), self.now.tick(), WORKER, |end| ends.push(end))
+        self.balancer.handle(
+            &self.snapshot,
+            request,
+            &display_hash_of(request),
+            self.now.tick(),
+            WORKER,
+            |end| ends.push(end),
+        )
     }
 
     /// Sends a request of `user`: the home agent's letter, or `-`.
@@ -102,7 +108,7 @@ impl World {
         let requests: Vec<((), Request)> = users.into_iter().map(|user| ((), self.request(user))).collect();
         let ends = &mut self.ends;
         let now = self.now.tick();
-        together(&self.director, &self.snapshot, &requests, now, WORKER, |end| ends.push(end))
+        in_batch(&self.balancer, &self.snapshot, &requests, now, WORKER, |end| ends.push(end))
             .into_iter()
             .map(letter)
             .collect()
@@ -119,13 +125,13 @@ impl World {
     }
 
     pub fn sweep(&mut self) -> usize {
-        let (lines, now) = (self.director.lines(), self.tick());
+        let (lines, now) = (self.balancer.lines(), self.tick());
         let ends = &mut self.ends;
-        self.director.sweep(&self.snapshot, now, lines, |end| ends.push(end))
+        self.balancer.sweep(&self.snapshot, now, lines, |end| ends.push(end))
     }
 
     pub fn has(&self, user: u32) -> bool {
-        self.director.lookup(self.request(user).identity, self.tick()).is_some()
+        self.balancer.lookup(self.request(user).identity, self.tick()).is_some()
     }
 
     pub fn vserver(&self) -> &VirtualServer {
@@ -153,7 +159,7 @@ impl World {
     }
 
     pub fn stat(&self, counter: SlbCounter) -> u64 {
-        self.director.stats().total(counter)
+        self.balancer.stats().total(counter)
     }
 
     pub fn vstat(&self, counter: VserverCounter) -> u64 {
@@ -170,19 +176,19 @@ impl World {
         let mut live = 0u64;
         let mut seen = std::collections::HashSet::new();
         // Expired sessions that nobody has touched count as live, so look at them at a time when all are.
-        let whole = self.director.sessions(Tick(0), 0, u32::MAX, |_| {});
+        let whole = self.balancer.sessions(Tick(0), 0, u32::MAX, |_| {});
         assert_eq!(whole, None);
         for now in [self.tick(), Tick(self.tick().0.wrapping_sub(1 << 20) & Tick::MASK)] {
-            self.director.sessions(now, 0, u32::MAX, |view| {
+            self.balancer.sessions(now, 0, u32::MAX, |view| {
                 if seen.insert(view.identity) {
                     live += 1;
                 }
             });
         }
-        let stats = self.director.stats();
+        let stats = self.balancer.stats();
         let (created, destroyed) = (stats.raw(SlbCounter::Created), stats.raw(SlbCounter::Destroyed));
         assert_eq!(created, destroyed + live, "created = destroyed + live");
-        assert_eq!(self.director.occupancy(), live);
+        assert_eq!(self.balancer.occupancy(), live);
         assert_eq!(self.vserver().live.conns(), live);
         let conns: u64 = self.snapshot.reals.iter().flatten().map(|real| u64::from(real.live.conns())).sum();
         assert_eq!(conns, live, "sum of conns = live");
@@ -190,22 +196,22 @@ impl World {
 }
 
 /// Handles requests as a worker does those of a burst that may be new.
-pub fn together(
-    director: &Director,
+pub fn in_batch(
+    balancer: &Balancer,
     snapshot: &Snapshot,
     requests: &[((), Request)],
     now: Tick,
     worker: WorkerId,
     mut ended: impl FnMut(SessionEnd),
 ) -> Vec<Outcome> {
-    let shown: Vec<u32> = requests.iter().map(|((), request)| shown(request)()).collect();
+    let display_hash_of: Vec<u32> = requests.iter().map(|((), request)| display_hash_of(request)()).collect();
     let mut outcomes = Vec::new();
     let mut alone = |request: &Request| {
-        director.handle(snapshot, request, &self::shown(request), now, worker, &mut ended)
+        balancer.handle(snapshot, request, &self::display_hash_of(request), now, worker, &mut ended)
     };
     while let Some(((), next)) = requests.get(outcomes.len()) {
         let from = outcomes.len();
-        let begun = director.begin_together(snapshot, &requests[from..], &shown[from..], now, worker);
+        let begun = balancer.create_batch(snapshot, &requests[from..], &display_hash_of[from..], now, worker);
         if begun.is_empty() {
             outcomes.push(alone(next));
         }
@@ -276,8 +282,8 @@ pub fn add_real(snapshot: &mut Snapshot, farm: FarmId, weight: u32) -> RealId {
     id
 }
 
-/// Stands for the hash that is shown: the table only keeps it.
-pub fn shown(request: &Request) -> impl Fn() -> u32 {
+/// Stands for the hash that is display_hash_of: the table only keeps it.
+pub fn display_hash_of(request: &Request) -> impl Fn() -> u32 {
     let value = request.identity.bits() as u32;
     move || value
 }

@@ -1,0 +1,19 @@
+//! The tables that workers and control share, one field a subsystem.
+
+use std::sync::Arc;
+
+use crate::slb::Balancer;
+
+/// Made once at start; every worker, every stage and control has the same.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// Sessions of mobile nodes.
+    pub slb: Arc<Balancer>,
+}
+
+impl Tables {
+    /// Of what was made for each subsystem.
+    pub fn new(slb: Balancer) -> Self {
+        Self { slb: Arc::new(slb) }
+    }
+}
