@@ -92,7 +92,7 @@ mod tests {
     use common::{
         config::Hugepages,
         link::link,
-        slb::{Director as Table, SessionKey},
+        slb::{Balancer, SessionKey},
         time::Nanos,
     };
 
@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn no_answer_repeats_the_secret_of_its_line() {
-        let table = Table::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
-        let (link, _, _) = CoreLink::split(link(1, 1, table).1);
+        let table = Balancer::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
+        let (link, _, _) = CoreLink::split(link(1, 1, common::tables::Tables::new(table)).1);
         let core = Core::new(link, None, LogBook::new(16), Nanos(1));
         let mut director = Director::new(core, Arc::new(Commands::new(Core::exec_specs()).unwrap()));
         let mut shell = director.open();
