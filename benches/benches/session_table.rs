@@ -9,11 +9,12 @@ use common::{
     config::Hugepages,
     id::{FarmId, InterfaceId, PortId, RealId, VserverId, WorkerId},
     mac::MacAddr,
+    net::Adjacency,
     slb::{
-        Balancer, FarmLive, KeySpace, Outcome, RealLive, RealSettings, Request, SessionKey, SlbCounter,
-        VserverLive,
+        Balancer, Farm, FarmLive, KeySpace, Outcome, Predictor, Real, RealLive, RealSettings, Request,
+        SessionKey, SlbCounter, VirtualServer, VserverLive,
     },
-    snapshot::{Adjacency, Farm, Predictor, Real, Snapshot, VirtualServer},
+    snapshot::Snapshot,
     time::Tick,
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -37,7 +38,7 @@ fn snapshot(reals: u16) -> Snapshot {
             destination: MacAddr::default(),
             mtu: 1500,
         };
-        snapshot.reals.push(Some(Real {
+        snapshot.slb_mut().reals.push(Some(Real {
             id: *id,
             address: Ipv4Addr::new(10, 1, 1, id.index as u8),
             port: None,
@@ -48,7 +49,7 @@ fn snapshot(reals: u16) -> Snapshot {
             live: Arc::new(live),
         }));
     }
-    snapshot.farms.push(Some(Farm {
+    snapshot.slb_mut().farms.push(Some(Farm {
         id: FarmId(0),
         name: "HAFARM".into(),
         nat_server: true,
@@ -58,7 +59,7 @@ fn snapshot(reals: u16) -> Snapshot {
         departed: Vec::new(),
         live: Arc::new(FarmLive::default()),
     }));
-    snapshot.vservers.push(Some(VirtualServer {
+    snapshot.slb_mut().vservers.push(Some(VirtualServer {
         id: VserverId(0),
         name: "MIPSLB".into(),
         v_index: 7,

@@ -7,8 +7,9 @@ use std::{hint::black_box, net::Ipv4Addr, sync::Arc};
 use common::{
     id::{FarmId, InterfaceId, PortId, RealId},
     mac::MacAddr,
-    slb::{FarmLive, Purpose, RealLive, RealSettings},
-    snapshot::{Adjacency, Farm, Predictor, Real, Snapshot},
+    net::Adjacency,
+    slb::{Farm, FarmLive, Predictor, Purpose, Real, RealLive, RealSettings},
+    snapshot::Snapshot,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -21,7 +22,7 @@ fn snapshot(reals: u16, weights: u16, failed: Option<u16>) -> Snapshot {
         let live = RealLive::new(RealSettings { weight, ..RealSettings::default() });
         live.set_in_service(failed.is_none_or(|every| (id.index + 1) % every != 0));
         live.set_arp_resolved(true);
-        snapshot.reals.push(Some(Real {
+        snapshot.slb_mut().reals.push(Some(Real {
             id: *id,
             address: Ipv4Addr::from(0x0a01_0000 + u32::from(id.index)),
             port: None,
@@ -39,7 +40,7 @@ fn snapshot(reals: u16, weights: u16, failed: Option<u16>) -> Snapshot {
             live: Arc::new(live),
         }));
     }
-    snapshot.farms.push(Some(Farm {
+    snapshot.slb_mut().farms.push(Some(Farm {
         id: FarmId(0),
         name: "HAFARM".into(),
         nat_server: false,
@@ -63,7 +64,7 @@ fn pick(criterion: &mut Criterion) {
         ("64 reals, each second out of service", snapshot(64, 4, Some(2))),
     ];
     for (name, snapshot) in &farms {
-        let farm = snapshot.farms[0].as_ref().expect("there is one");
+        let farm = snapshot.slb.farms[0].as_ref().expect("there is one");
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
                 let picked = farm.live.pick(black_box(farm), snapshot, None, Purpose::Packet);
@@ -73,7 +74,7 @@ fn pick(criterion: &mut Criterion) {
     }
     // A session that leaves its real: the pick looks ahead of the turn.
     let (name, snapshot) = &farms[2];
-    let farm = snapshot.farms[0].as_ref().expect("there is one");
+    let farm = snapshot.slb.farms[0].as_ref().expect("there is one");
     let leaves = Some(farm.reals[0]);
     group.bench_function(format!("{name}, one excluded"), |bencher| {
         bencher.iter(|| {

@@ -29,7 +29,7 @@ index!(/// A queue of a port.
     QueueId(u16));
 index!(/// A worker, 0 first.
     WorkerId(u8));
-index!(/// A layer-3 interface: a port or one of its VLANs; index into [`crate::snapshot::Snapshot::interfaces`].
+index!(/// A layer-3 interface: a port or one of its VLANs; index into [`crate::net::Network::interfaces`].
     InterfaceId(u16));
 index!(/// A virtual server's slot; stable while it is configured.
     VserverId(u16));

@@ -11,6 +11,7 @@ pub mod event;
 pub mod id;
 pub mod link;
 pub mod mac;
+pub mod net;
 pub mod port;
 pub mod ring;
 pub mod slb;

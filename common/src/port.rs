@@ -68,7 +68,7 @@ pub struct Link {
 /// A pool of packet buffers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PoolInfo {
-    /// Name.
+    /// As DPDK lists it.
     pub name: String,
     /// Buffers in all.
     pub size: u32,
@@ -82,16 +82,16 @@ pub struct PoolInfo {
 pub trait PortControl: Send + Sync {
     /// Ports in the order of the configuration.
     fn ports(&self) -> Vec<PortInfo>;
-    /// Totals.
+    /// Totals since the port was opened.
     fn counters(&self, port: PortId) -> PortCounters;
     /// What the device lost for want of room: receive ring full, pool dry. Cheaper than [`PortControl::counters`].
     fn lost(&self, port: PortId) -> u64 {
         let counters = self.counters(port);
         counters.rx_missed + counters.rx_no_mbuf
     }
-    /// Link state.
+    /// Carrier, speed and duplex at this moment; down while the port is stopped.
     fn link(&self, port: PortId) -> Link;
-    /// Pools.
+    /// Pools of packet buffers, all ports' together.
     fn pools(&self) -> Vec<PoolInfo>;
     /// Sets promiscuous reception.
     fn set_promiscuous(&self, port: PortId, on: bool) -> Result<(), PortError>;
@@ -101,6 +101,11 @@ pub trait PortControl: Send + Sync {
     fn set_mtu(&self, port: PortId, mtu: u16) -> Result<(), PortError>;
     /// Changes the address.
     fn set_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError>;
+    /// Receives unicast frames to `mac` too. A device without a filter for it becomes promiscuous, which the log says
+    /// once. Adding what is there already changes nothing.
+    fn add_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError>;
+    /// Undoes [`PortControl::add_mac`]; what was not added is left alone.
+    fn remove_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError>;
     /// Starts or stops the port (`shutdown`).
     fn set_up(&self, port: PortId, up: bool) -> Result<(), PortError>;
 }

@@ -16,4 +16,17 @@ impl Tables {
     pub fn new(slb: Balancer) -> Self {
         Self { slb: Arc::new(slb) }
     }
+
+    /// The same without the counts, for one burst.
+    #[inline(always)]
+    pub fn by_ref(&self) -> TablesRef<'_> {
+        TablesRef { slb: &self.slb }
+    }
+}
+
+/// The tables as a stage sees them: each is one pointer away.
+#[derive(Clone, Copy, Debug)]
+pub struct TablesRef<'a> {
+    /// Sessions of mobile nodes.
+    pub slb: &'a Balancer,
 }

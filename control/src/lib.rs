@@ -1,21 +1,25 @@
-//! The process around the dataplane: command language, protocols, publishing, management.
+//! The process around the dataplane: command language, subsystems, publishing, management.
 //!
-//! One folder a protocol, each with the same rooms: `packet` (bytes), `fsm` (pure decisions), `config` (settings and
-//! their commands), `show` (its output), `io` (sockets and timers). This crate knows workers only through
-//! `common`: snapshots, rings and counters.
+//! A subsystem is a folder (`system`, `slb`, `dfp`) and a line in [`protocols`]. It stands on `protocol`, `bus`, `command` and
+//! `host`; `core` and `daemon` are generic over the list. This crate knows workers only through `common`: snapshots,
+//! rings and counters.
 
 #![forbid(unsafe_code)]
 
+pub mod bus;
 pub mod command;
-pub mod configuration;
 pub mod core;
 pub mod daemon;
 pub mod dfp;
 pub mod health;
 pub mod host;
-pub mod machine;
 pub mod manage;
-pub mod overload;
+pub mod protocol;
+pub mod protocols;
 pub mod publish;
 pub mod secret;
 pub mod slb;
+pub mod system;
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,6 @@ impl Publisher {
     pub fn publish(&mut self, mut next: Snapshot) -> u64 {
         self.generation += 1;
         next.generation = self.generation;
-        next.prepare();
         self.retired.push(self.cell.swap(Arc::new(next)));
         self.reap();
         self.generation

@@ -12,7 +12,7 @@ use std::{
 const SUBSYSTEMS: &[&str] = &["slb", "dfp", "machine", "system"];
 
 /// Folders that know no subsystem by name.
-const NEUTRAL: &[&str] = &["command"];
+const NEUTRAL: &[&str] = &["command", "core", "daemon", "host", "manage", "protocol"];
 
 /// Every Rust file under a folder of `control/src`, with its text less comments and literals.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {

@@ -14,7 +14,7 @@ const LIBRARIES: [&str; 8] = [
     "rte_eal",
 ];
 
-const FUNCTIONS: [&str; 56] = [
+const FUNCTIONS: [&str; 58] = [
     "shim_.*",
     "_rte_.*",
     "rte_dev_remove",
@@ -36,6 +36,8 @@ const FUNCTIONS: [&str; 56] = [
     "rte_eth_dev_get_name_by_port",
     "rte_eth_dev_get_port_by_name",
     "rte_eth_dev_info_get",
+    "rte_eth_dev_mac_addr_add",
+    "rte_eth_dev_mac_addr_remove",
     "rte_eth_dev_rss_hash_conf_get",
     "rte_eth_dev_rss_hash_update",
     "rte_eth_dev_rss_reta_update",

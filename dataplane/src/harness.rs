@@ -14,8 +14,9 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, link},
     mac::MacAddr,
-    slb::{Balancer, RealLive, RealSettings, SessionKey},
-    snapshot::{Adjacency, Farm, Interface, PortView, Predictor, Real, Route, Snapshot, Vip, VirtualServer},
+    net::{Interface, Neighbours, Network, NextHop, Owner, Owners, PortView, Route, Routes, VirtualAddress},
+    slb::{Balancer, Farm, Predictor, Real, RealLive, RealSettings, SessionKey, VirtualServer},
+    snapshot::Snapshot,
     tables::Tables,
 };
 use ipnet::Ipv4Net;
@@ -126,6 +127,7 @@ impl<S: StageList> Harness<S> {
     pub fn change_unprepared(&self, change: impl FnOnce(&mut Snapshot)) {
         let mut next = Snapshot::clone(&self.control.snapshot.load());
         change(&mut next);
+        next.targets = Arc::default();
         next.generation += 1;
         self.control.snapshot.store(Arc::new(next));
     }
@@ -186,6 +188,7 @@ fn interface(id: InterfaceId, port: u16, vlan: Option<u16>, mac: MacAddr, addres
         port: PortId(port),
         vlan,
         mac,
+        virtual_macs: vec![MAC0, VIRTUAL_MAC],
         mtu: 1500,
         up: true,
         addresses: vec![net(address, 24)],
@@ -199,33 +202,50 @@ fn net(address: [u8; 4], length: u8) -> Ipv4Net {
 /// The example network with nobody in its tables: interfaces, routes and neighbours.
 pub fn network() -> Snapshot {
     let [inside, outside, tagged] = INTERFACES;
-    let mut snapshot = Snapshot {
-        generation: 1,
-        interfaces: vec![
-            interface(inside, 0, None, MAC0, [10, 1, 1, 1]),
-            interface(outside, 1, None, MAC1, [15, 1, 1, 1]),
-            interface(tagged, 1, Some(15), MAC1, [10, 15, 0, 1]),
-        ],
-        ports: vec![
+    let interfaces = [
+        interface(inside, 0, None, MAC0, [10, 1, 1, 1]),
+        interface(outside, 1, None, MAC1, [15, 1, 1, 1]),
+        interface(tagged, 1, Some(15), MAC1, [10, 15, 0, 1]),
+    ];
+    let mut routes = Routes::default();
+    let mut owners = Owners::default();
+    for interface in &interfaces {
+        let own = interface.addresses[0];
+        owners.insert(own.addr(), Owner::Host(interface.id));
+        routes.insert(own.trunc(), Route::Connected(interface.id));
+    }
+    let agent = NextHop { interface: outside, address: AGENT };
+    routes.insert(net([192, 168, 0, 0], 16), Route::Via(agent));
+    routes.insert(net([192, 168, 66, 0], 24), Route::Null);
+    routes.insert(net([192, 168, 77, 0], 24), Route::Punt);
+    let mut neighbours = Neighbours::default();
+    neighbours.insert(agent, AGENT_MAC);
+    neighbours.insert(NextHop { interface: tagged, address: [10, 15, 0, 9].into() }, agent_mac(9));
+    for host in 51..54 {
+        neighbours.insert(NextHop { interface: inside, address: [10, 1, 1, host].into() }, agent_mac(host));
+    }
+    let network = Network {
+        interfaces: Arc::new(interfaces),
+        ports: Arc::new([
             PortView { untagged: Some(inside), vlans: Vec::new(), link_up: true },
             PortView { untagged: Some(outside), vlans: vec![(15, tagged)], link_up: true },
-        ],
-        ..Snapshot::default()
+        ]),
+        owners: Arc::new(owners),
+        routes,
+        neighbours: Arc::new(neighbours),
     };
-    for interface in &snapshot.interfaces {
-        let own = interface.addresses[0];
-        snapshot.local.insert(own.addr(), interface.id);
-        snapshot.fib.insert(own.trunc(), Route::Connected(interface.id));
+    Snapshot { generation: 1, net: Arc::new(network), ..Snapshot::default() }
+}
+
+/// The virtual address of a snapshot, to be changed.
+///
+/// # Panics
+/// If there is none.
+pub fn virtual_address(snapshot: &mut Snapshot, address: Ipv4Addr) -> &mut VirtualAddress {
+    match snapshot.net_mut().owners_mut().get_mut(&address) {
+        Some(Owner::Virtual(found)) => found,
+        other => panic!("{address} is no virtual address: {other:?}"),
     }
-    snapshot.fib.insert(net([192, 168, 0, 0], 16), Route::Via(outside, AGENT));
-    snapshot.fib.insert(net([192, 168, 66, 0], 24), Route::Null);
-    snapshot.fib.insert(net([192, 168, 77, 0], 24), Route::Punt);
-    snapshot.neighbours.insert((outside, AGENT), AGENT_MAC);
-    snapshot.neighbours.insert((tagged, Ipv4Addr::new(10, 15, 0, 9)), agent_mac(9));
-    for host in 51..54 {
-        snapshot.neighbours.insert((inside, Ipv4Addr::new(10, 1, 1, host)), agent_mac(host));
-    }
-    snapshot
 }
 
 /// The example network with two virtual servers: [`DISPATCHED`] over three home agents of weights 3, 1 and 2,
@@ -235,8 +255,9 @@ pub fn snapshot() -> Snapshot {
     let [inside, ..] = INTERFACES;
     for (index, (address, mac)) in [(DISPATCHED, MAC0), (DIRECTED, VIRTUAL_MAC)].into_iter().enumerate() {
         let (vserver, farm) = (VserverId(index as u16), FarmId(index as u16));
-        snapshot.vips.insert(address, Vip { interface: Some(inside), mac, vservers: vec![vserver] });
-        snapshot.vservers.push(Some(VirtualServer {
+        let claimed = VirtualAddress { interface: Some(inside), mac, vservers: vec![vserver] };
+        snapshot.net_mut().owners_mut().insert(address, Owner::Virtual(claimed));
+        snapshot.slb_mut().vservers.push(Some(VirtualServer {
             id: vserver,
             name: format!("MIPSLB{index}"),
             v_index: index as u32 + 7,
@@ -267,19 +288,11 @@ fn add_farm(snapshot: &mut Snapshot, id: FarmId, nat_server: bool, members: &[(u
     for (host, weight) in members {
         let live = RealLive::new(RealSettings { weight: u32::from(*weight), ..RealSettings::default() });
         live.set_in_service(true);
-        let real = RealId { index: snapshot.reals.len() as u16, generation: 1 };
+        let real = RealId { index: snapshot.slb.reals.len() as u16, generation: 1 };
         let (interface, subnet) = if nat_server { (tagged, [10, 15, 0]) } else { (inside, [10, 1, 1]) };
-        let out = &snapshot.interfaces[interface.index()];
-        let adjacency = Adjacency {
-            interface,
-            port: out.port,
-            vlan: out.vlan,
-            source: out.mac,
-            destination: agent_mac(*host),
-            mtu: out.mtu,
-        };
+        let adjacency = snapshot.net.interfaces[interface.index()].adjacency(agent_mac(*host));
         let [a, b, c] = subnet;
-        snapshot.reals.push(Some(Real {
+        snapshot.slb_mut().reals.push(Some(Real {
             id: real,
             address: Ipv4Addr::new(a, b, c, *host),
             port: nat_server.then_some(8434),
@@ -291,7 +304,7 @@ fn add_farm(snapshot: &mut Snapshot, id: FarmId, nat_server: bool, members: &[(u
         }));
         reals.push(real);
     }
-    snapshot.farms.push(Some(Farm {
+    snapshot.slb_mut().farms.push(Some(Farm {
         id,
         name: format!("FARM{id}"),
         nat_server,

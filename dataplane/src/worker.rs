@@ -7,7 +7,10 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::{Relaxed, Release}},
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, Release},
+        },
     },
     time::Duration,
 };
@@ -214,7 +217,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             worker: self.id,
             snapshot: self.snapshot.load(),
             published: &self.published,
-            tables: &self.tables,
+            tables: self.tables.by_ref(),
             now: self.clock.nanos(cycles),
             port,
             punt: &mut self.punt,
@@ -259,7 +262,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
 
     /// Takes the frame that control just sent into the batch.
     fn accept(&mut self, interface: InterfaceId) {
-        let port = self.snapshot.load().interfaces.get(interface.index()).map(|interface| interface.port);
+        let port = self.snapshot.load().net.interfaces.get(interface.index()).map(|interface| interface.port);
         let Some((port, queue)) = port.and_then(|port| Some((port, self.queues.get_mut(port.index())?)))
         else {
             self.counts.inject_refused += 1;
@@ -287,7 +290,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             worker: self.id,
             snapshot: self.snapshot.load(),
             published: &self.published,
-            tables: &self.tables,
+            tables: self.tables.by_ref(),
             now,
             port: HOST,
             punt: &mut self.punt,

@@ -19,8 +19,12 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, WorkerEnd, link},
     mac::MacAddr,
-    slb::{Balancer, KeySpace, RealLive, RealSettings, Request, SessionKey, SlbCounter, VserverLive},
-    snapshot::{Adjacency, Farm, Interface, PortView, Predictor, Real, Snapshot, Vip, VirtualServer},
+    net::{Adjacency, Interface, Network, Owner, PortView, VirtualAddress},
+    slb::{
+        Balancer, Farm, KeySpace, Predictor, Real, RealLive, RealSettings, Request, SessionKey, SlbCounter,
+        SlbPart, VirtualServer, VserverLive,
+    },
+    snapshot::Snapshot,
     tables::Tables,
     time::Tick,
     verdict::Verdict,
@@ -257,8 +261,9 @@ fn config(case: Case, capture: &Path) -> DataplaneConfig {
 /// One virtual server and four reals; requests come by any of `ports` ports and leave by the last.
 pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
     let way_out = ports - 1;
-    let mut snapshot = Snapshot {
-        generation: 1,
+    let vserver = VserverId(0);
+    let vip = VirtualAddress { interface: Some(InterfaceId(0)), mac: DIRECTOR_MAC, vservers: vec![vserver] };
+    let net = Network {
         interfaces: (0..ports)
             .map(|index| Interface {
                 id: InterfaceId(index),
@@ -266,6 +271,7 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
                 port: PortId(index),
                 vlan: None,
                 mac: DIRECTOR_MAC,
+                virtual_macs: Vec::new(),
                 mtu: 1500,
                 up: true,
                 addresses: Vec::new(),
@@ -274,8 +280,10 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
         ports: (0..ports)
             .map(|index| PortView { untagged: Some(InterfaceId(index)), vlans: Vec::new(), link_up: true })
             .collect(),
-        ..Snapshot::default()
+        owners: Arc::new([(VIP, Owner::Virtual(vip))].into_iter().collect()),
+        ..Network::default()
     };
+    let mut slb = SlbPart::default();
     let reals = (0..4_u16).map(|index| RealId { index, generation: 1 });
     for id in reals.clone() {
         // Repeats must not move sessions: no failure detection, no reassignment.
@@ -283,7 +291,7 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
         live.set_in_service(true);
         live.set_arp_resolved(true);
         let host = id.index as u8 + 51;
-        snapshot.reals.push(Some(Real {
+        slb.reals.push(Some(Real {
             id,
             address: Ipv4Addr::new(10, 1, 1, host),
             port: None,
@@ -301,7 +309,7 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
             live: Arc::new(live),
         }));
     }
-    snapshot.farms.push(Some(Farm {
+    slb.farms.push(Some(Farm {
         id: FarmId(0),
         name: "HAFARM".into(),
         nat_server: mode == Mode::Directed,
@@ -311,11 +319,7 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
         departed: Vec::new(),
         live: Arc::default(),
     }));
-    let vserver = VserverId(0);
-    snapshot
-        .vips
-        .insert(VIP, Vip { interface: Some(InterfaceId(0)), mac: DIRECTOR_MAC, vservers: vec![vserver] });
-    snapshot.vservers.push(Some(VirtualServer {
+    slb.vservers.push(Some(VirtualServer {
         id: vserver,
         name: "MIPSLB".into(),
         v_index: 7,
@@ -328,8 +332,8 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
         strict_home_agent: false,
         live: Arc::new(VserverLive::new(2)),
     }));
-    snapshot.prepare();
-    snapshot
+    let targets = slb.targets(&net);
+    Snapshot { generation: 1, net: Arc::new(net), slb: Arc::new(slb), targets }
 }
 
 /// Runs the case in a child process.

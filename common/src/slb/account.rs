@@ -7,7 +7,8 @@ use super::{Balancer, Session, SessionEnd, SessionInfo, SlbCounter, VserverCount
 use crate::{
     event::SessionChange,
     id::{VserverId, WorkerId},
-    snapshot::{Snapshot, VirtualServer},
+    slb::VirtualServer,
+    snapshot::Snapshot,
 };
 
 impl Balancer {

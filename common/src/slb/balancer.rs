@@ -29,7 +29,8 @@ use super::{
 use crate::{
     config::Hugepages,
     id::WorkerId,
-    snapshot::{Snapshot, VirtualServer},
+    slb::VirtualServer,
+    snapshot::Snapshot,
     table::{CapacityError, Geometry, Table},
     time::Tick,
 };

@@ -21,7 +21,9 @@ use thiserror::Error;
 
 use crate::{
     id::RealId,
-    snapshot::{AddressHasher, Farm, Real, Snapshot},
+    net::AddressHasher,
+    slb::{Farm, Real},
+    snapshot::Snapshot,
 };
 
 /// The cursors of a farm, shared by all workers and snapshots.

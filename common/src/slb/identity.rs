@@ -4,8 +4,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Identity, keyed_hash::Secret};
-use crate::snapshot::VirtualServer;
+use super::{Identity, VirtualServer, keyed_hash::Secret};
 
 /// The key of the identity hash. Random at start, so that nobody outside can aim at a line of the table; in a
 /// balancer pair both sides derive the same one.

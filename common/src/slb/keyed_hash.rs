@@ -55,11 +55,10 @@ impl Secret {
             (Some(first), Some(last)) if key.len().wrapping_sub(17) < 16 => {
                 self.finish(sum.wrapping_add(pair(first, secrets[0])).wrapping_add(pair(last, secrets[1])))
             }
-            _ => self.finish(self.any_length(sum, key)),
+            _ => self.any_length(sum, key),
         }
     }
 
-    /// The sum with all blocks of a key.
     #[inline(never)]
     fn any_length(&self, mut sum: u128, key: &[u8]) -> u128 {
         let (secrets, _) = self.pairs[2..].as_chunks::<2>();
@@ -67,27 +66,27 @@ impl Secret {
         let Some(last) = key.last_chunk::<16>() else {
             let mut padded = [0; 16];
             padded[..key.len()].copy_from_slice(key);
-            return sum.wrapping_add(pair(&padded, secrets[0]));
+            return self.finish(sum.wrapping_add(pair(&padded, secrets[0])));
         };
         // The last block overlaps the one before unless the length is a multiple.
         let (blocks, _) = key[..key.len() - 1].as_chunks::<16>();
         for (block, secret) in blocks.iter().zip(secrets) {
             sum = sum.wrapping_add(pair(block, *secret));
         }
-        sum.wrapping_add(pair(last, secrets[blocks.len()]))
+        self.finish(sum.wrapping_add(pair(last, secrets[blocks.len()])))
     }
 
     #[inline(always)]
     fn finish(&self, sum: u128) -> u128 {
-        let [lower, upper] = self.finish;
+        let [lower, upper] = &self.finish;
         u128::from(half(upper, sum)) << 64 | u128::from(half(lower, sum))
     }
 }
 
 #[inline(always)]
-fn half([a, b, c]: [u128; 3], sum: u128) -> u64 {
+fn half([a, b, c]: &[u128; 3], sum: u128) -> u64 {
     let (low, high) = (u128::from(sum as u64), sum >> 64);
-    let spread = a.wrapping_mul(low).wrapping_add(b.wrapping_mul(high)).wrapping_add(c);
+    let spread = a.wrapping_mul(low).wrapping_add(b.wrapping_mul(high)).wrapping_add(*c);
     mix((spread >> 64) as u64)
 }
 

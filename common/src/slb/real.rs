@@ -350,7 +350,7 @@ impl RealLive {
     }
 
     /// A session got no answer: counts it, and takes the real out at the threshold. `test`: it was the test, and
-    /// stays on the real for backing of another.
+    /// stays on the real for want of another.
     pub(super) fn record_failure(&self, client: Identity, test: bool, now: Tick) {
         self.totals.failures.fetch_add(1, Relaxed);
         if test {

@@ -102,7 +102,7 @@ impl Word<Session> {
     #[must_use]
     pub fn repeated(self, deadline: Tick) -> Self {
         let retry = (self.retry() + 1).min(Session::MAX_RETRY);
-        self.with::<RETRY, RETRY_BITS>(retry.into()).renewed(deadline)
+        self.updated::<RETRY, RETRY_BITS>(retry.into(), deadline)
     }
 }
 

@@ -33,7 +33,7 @@ counters! {
         Malformed = "malformed",
         /// Stage: not a registration request.
         NotRrq = "not_rrq",
-        /// Stage: keyed by the home address for backing of a NAI.
+        /// Stage: keyed by the home address for want of a NAI.
         NoNai = "no_nai",
         /// Stage: neither NAI nor home address.
         NoKey = "no_key",

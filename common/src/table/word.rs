@@ -145,13 +145,6 @@ impl<E> Word<E> {
         Payload(self.high() & Payload::MASK)
     }
 
-    /// The same with another value of a field of its payload, as [`Payload::with`].
-    #[inline(always)]
-    #[must_use]
-    pub fn with<const AT: u32, const WIDTH: u32>(self, value: u64) -> Self {
-        Self::from_halves(Payload(self.high()).with::<AT, WIDTH>(value).0, self.identity())
-    }
-
     #[inline(always)]
     fn tick(self) -> Tick {
         Tick((self.high() >> DEADLINE) as u32 & Tick::MASK)
@@ -187,6 +180,17 @@ impl<E: Entry> Word<E> {
     pub fn renewed(self, deadline: Tick) -> Self {
         let others = self.high() & !(u64::from(Tick::MASK) << DEADLINE);
         Self::from_halves(others | Self::deadline_bits(deadline), self.identity())
+    }
+
+    /// The same with another deadline and another value of a field of its payload, which must fit.
+    #[inline(always)]
+    #[must_use]
+    pub fn updated<const AT: u32, const WIDTH: u32>(self, value: u64, deadline: Tick) -> Self {
+        debug_assert!(value <= mask(WIDTH));
+        let position = const { position(AT, WIDTH) };
+        let cleared = self.high() & !(mask(WIDTH) << position | u64::from(Tick::MASK) << DEADLINE);
+        let high = cleared | value << position | Self::deadline_bits(deadline);
+        Self::from_halves(high, self.identity())
     }
 
     /// The entry, if the word is live.
@@ -291,8 +295,8 @@ mod tests {
             prop_assert!(!word.is_empty() && !word.is_pending());
             let (later, [a, _, c, d]) = (Tick(deadline ^ 0x2a_aaaa), fields);
             let changed = Word::live(identity, Fields([a, retry, c, d]), later);
-            prop_assert_eq!(word.renewed(later).with::<20, 9>(retry), changed);
-            prop_assert_eq!(word.with::<20, 9>(retry).renewed(later), changed);
+            prop_assert_eq!(word.updated::<20, 9>(retry, later), changed);
+            prop_assert_eq!(word.renewed(later), Word::live(identity, entry, later));
         }
 
         #[test]

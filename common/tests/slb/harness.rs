@@ -7,11 +7,12 @@ use common::{
     event::SessionChange,
     id::{FarmId, InterfaceId, PortId, RealId, VserverId, WorkerId},
     mac::MacAddr,
+    net::Adjacency,
     slb::{
-        Balancer, FarmLive, KeySpace, Outcome, RealLive, RealSettings, RealState, Request, SessionEnd,
-        SessionKey, SlbCounter, VserverCounter, VserverLive,
+        Balancer, Farm, FarmLive, KeySpace, Outcome, Predictor, Real, RealLive, RealSettings, RealState,
+        Request, SessionEnd, SessionKey, SlbCounter, VirtualServer, VserverCounter, VserverLive,
     },
-    snapshot::{Adjacency, Farm, Predictor, Real, Snapshot, VirtualServer},
+    snapshot::Snapshot,
     time::{Nanos, Tick},
 };
 
@@ -43,7 +44,7 @@ impl Harness {
                 add_farm(&mut snapshot, FarmId(slot as u16), weights);
             }
         }
-        snapshot.vservers.push(Some(VirtualServer {
+        snapshot.slb_mut().vservers.push(Some(VirtualServer {
             id: VSERVER,
             name: "MIPSLB".into(),
             v_index: 7,
@@ -139,7 +140,7 @@ impl Harness {
     }
 
     pub fn vserver_mut(&mut self) -> &mut VirtualServer {
-        self.snapshot.vservers[0].as_mut().unwrap()
+        self.snapshot.slb_mut().vservers[0].as_mut().unwrap()
     }
 
     pub fn farm(&self) -> &Farm {
@@ -147,11 +148,11 @@ impl Harness {
     }
 
     pub fn real(&self, name: char) -> &RealLive {
-        &self.snapshot.reals[index(name)].as_ref().unwrap().live
+        &self.snapshot.slb.reals[index(name)].as_ref().unwrap().live
     }
 
     pub fn real_mut(&mut self, name: char) -> &mut Real {
-        self.snapshot.reals[index(name)].as_mut().unwrap()
+        self.snapshot.slb_mut().reals[index(name)].as_mut().unwrap()
     }
 
     pub fn state(&self, name: char) -> RealState {
@@ -190,7 +191,8 @@ impl Harness {
         assert_eq!(created, destroyed + live, "created = destroyed + live");
         assert_eq!(self.balancer.occupancy(), live);
         assert_eq!(self.vserver().live.conns(), live);
-        let conns: u64 = self.snapshot.reals.iter().flatten().map(|real| u64::from(real.live.conns())).sum();
+        let conns: u64 =
+            self.snapshot.slb.reals.iter().flatten().map(|real| u64::from(real.live.conns())).sum();
         assert_eq!(conns, live, "sum of conns = live");
     }
 }
@@ -246,7 +248,7 @@ pub fn letter(outcome: Outcome) -> char {
 
 pub fn add_farm(snapshot: &mut Snapshot, farm: FarmId, weights: &[u32]) {
     let reals = weights.iter().map(|weight| add_real(snapshot, farm, *weight)).collect();
-    snapshot.farms.push(Some(Farm {
+    snapshot.slb_mut().farms.push(Some(Farm {
         id: farm,
         name: format!("FARM{farm}"),
         nat_server: true,
@@ -259,10 +261,10 @@ pub fn add_farm(snapshot: &mut Snapshot, farm: FarmId, weights: &[u32]) {
 }
 
 pub fn add_real(snapshot: &mut Snapshot, farm: FarmId, weight: u32) -> RealId {
-    let id = RealId { index: snapshot.reals.len() as u16, generation: 1 };
+    let id = RealId { index: snapshot.slb.reals.len() as u16, generation: 1 };
     let live = RealLive::new(RealSettings { weight, ..RealSettings::default() });
     live.set_in_service(true);
-    snapshot.reals.push(Some(Real {
+    snapshot.slb_mut().reals.push(Some(Real {
         id,
         address: Ipv4Addr::new(10, 1, 1, 51 + id.index as u8),
         port: None,

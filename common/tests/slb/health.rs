@@ -325,7 +325,7 @@ fn a_reused_slot_is_not_the_same_real() {
     let mut harness = Harness::new(&[1, 1]);
     assert_eq!(harness.send(1), 'A');
     harness.real_mut('A').id.generation = 2;
-    harness.snapshot.farms[0].as_mut().unwrap().reals[0].generation = 2;
+    harness.snapshot.slb_mut().farms[0].as_mut().unwrap().reals[0].generation = 2;
     harness.snapshot.generation += 1;
     let (to, change) = harness.change(1);
     assert_eq!(change, Some(Reassigned));

@@ -2,8 +2,7 @@
 
 use common::{
     id::{FarmId, RealId},
-    slb::{PickError, Probe, Purpose, RealSettings},
-    snapshot::Farm,
+    slb::{Farm, PickError, Probe, Purpose, RealSettings},
 };
 use proptest::prelude::*;
 
@@ -156,7 +155,7 @@ fn a_move_from_the_only_real_finds_nobody() {
 }
 
 fn change_members(harness: &mut Harness, members: &[char], departed: &[(char, u16)]) {
-    let farm: &mut Farm = harness.snapshot.farms[0].as_mut().unwrap();
+    let farm: &mut Farm = harness.snapshot.slb_mut().farms[0].as_mut().unwrap();
     farm.reals = members.iter().map(|name| id(*name)).collect();
     farm.departed = departed.iter().map(|(name, heir)| (id(*name), *heir)).collect();
     farm.generation = farm.generation.wrapping_add(1);
@@ -208,6 +207,6 @@ fn an_empty_farm_has_nobody() {
     harness.farm().live.advance(harness.farm());
     assert_eq!(pick(&harness), '-');
     let unknown = RealId { index: 77, generation: 3 };
-    harness.snapshot.farms[0].as_mut().unwrap().reals = vec![unknown];
+    harness.snapshot.slb_mut().farms[0].as_mut().unwrap().reals = vec![unknown];
     assert_eq!(pick(&harness), '-', "a member that the snapshot does not know");
 }

@@ -190,7 +190,7 @@ fn the_home_agent_field_chooses_an_operational_real() {
     harness.real('A').set_dfp(Some(0));
     assert_ne!(letter(harness.handle(&wants(&harness, 4, 'A'))), 'A');
     // A real of somebody else's farm: balanced.
-    let stranger = common::snapshot::Real { farm: common::id::FarmId(9), ..harness.real_mut('C').clone() };
+    let stranger = common::slb::Real { farm: common::id::FarmId(9), ..harness.real_mut('C').clone() };
     *harness.real_mut('C') = stranger;
     harness.real('C').set_dfp(Some(0));
     assert_eq!(letter(harness.handle(&wants(&harness, 5, 'C'))), 'B');
@@ -317,23 +317,13 @@ fn the_displayed_hash_is_fnv_1a() {
 #[test]
 fn an_older_snapshot_that_lacks_the_real_is_stale() {
     let mut harness = Harness::new(&[1, 1]);
-    let newer = common::snapshot::Snapshot { generation: 2, ..shallow(&harness.snapshot) };
+    let newer = common::snapshot::Snapshot { generation: 2, ..harness.snapshot.clone() };
     let request = harness.request(1);
     let tick = harness.tick();
     let balancer: &Balancer = &harness.balancer;
     balancer.handle(&newer, &request, &|| 7, tick, crate::harness::WORKER, |_| {});
-    harness.snapshot.reals[0] = None;
+    harness.snapshot.slb_mut().reals[0] = None;
     assert_eq!(harness.handle(&request), Outcome::Stale);
     harness.snapshot.generation = 2;
     assert_eq!(letter(harness.handle(&request)), 'B', "the newest snapshot says that A is deleted");
-}
-
-fn shallow(snapshot: &common::snapshot::Snapshot) -> common::snapshot::Snapshot {
-    common::snapshot::Snapshot {
-        generation: snapshot.generation,
-        vservers: snapshot.vservers.clone(),
-        farms: snapshot.farms.clone(),
-        reals: snapshot.reals.clone(),
-        ..common::snapshot::Snapshot::default()
-    }
 }

@@ -50,7 +50,7 @@ fn send_from_threads(harness: &Harness, from: u32, count: u32, at: Option<(u32, 
 }
 
 fn conns(harness: &Harness) -> Vec<u32> {
-    harness.snapshot.reals.iter().flatten().map(|real| real.live.conns()).collect()
+    harness.snapshot.slb.reals.iter().flatten().map(|real| real.live.conns()).collect()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use common::{slb::Session, table::Geometry};
 use control::{
     command::{self, Configuration as _},
-    configuration::Configuration,
+    protocols::Configuration,
 };
 
 /// Reads a configuration file; what is wrong with it is on stderr, each with its line and a caret.
@@ -50,7 +50,7 @@ pub fn load(path: &Path) -> anyhow::Result<Option<Configuration>> {
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(configuration) = load(path)? else { return Ok(ExitCode::FAILURE) };
     // Another machine may be meant, or this one with a director on it: no error.
-    let dataplane = configuration.machine.dataplane_config();
+    let dataplane = configuration.system.dataplane_config();
     let placed =
         Geometry::<Session>::new(dataplane.sessions).and_then(|geometry| geometry.place(dataplane.hugepages));
     if let Err(error) = placed {

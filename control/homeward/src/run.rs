@@ -19,10 +19,10 @@ use common::{
     tables::Tables,
 };
 use control::{
-    configuration::Configuration,
     daemon::{self, Daemon, Parts},
-    machine::LoggingLevel,
     manage::log::LogBook,
+    protocol::LoggingLevel,
+    protocols::{All, Configuration},
 };
 use dataplane::{backend::dpdk, clock::TscClock, worker::Worker};
 use sd_notify::NotifyState;
@@ -65,20 +65,20 @@ struct Program {
 
 impl Program {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let machine = self.configuration.machine.dataplane_config();
+        let settings = self.configuration.system.dataplane_config();
         // A short-lived runtime: EAL must start before the threads of the lasting one.
-        let guards = single()?.block_on(daemon::guard(&self.configuration))?;
-        let director =
-            Balancer::new(machine.sessions, machine.hugepages, machine.workers, SessionKey::random())?;
-        if machine.hugepages == Hugepages::Auto && director.backing() != PageBacking::Huge {
+        let guards = single()?.block_on(daemon::guard(&settings.ports))?;
+        let balancer =
+            Balancer::new(settings.sessions, settings.hugepages, settings.workers, SessionKey::random())?;
+        if settings.hugepages == Hugepages::Auto && balancer.backing() != PageBacking::Huge {
             tracing::info!(
-                "session table: {} bytes in {}, for backing of free huge pages of 2 MB",
-                director.bytes(),
-                director.backing().name()
+                "session table: {} bytes in {}, for want of free huge pages of 2 MB",
+                balancer.bytes(),
+                balancer.backing().name()
             );
         }
-        let mut dataplane = dpdk::start(&machine)?;
-        let (workers, control) = link(machine.workers, machine.ports.len(), Tables::new(director));
+        let mut dataplane = dpdk::start(&settings)?;
+        let (workers, control) = link(settings.workers, settings.ports.len(), Tables::new(balancer));
         privileges::keep_for_control();
         let clock = TscClock::calibrate();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -97,16 +97,16 @@ impl Program {
             set_level: self.set_level,
             alive: watchdog()?,
         };
-        let daemon = Arc::new(runtime.block_on(Daemon::start(parts, guards))?);
+        let daemon = Arc::new(runtime.block_on(Daemon::<All>::start(parts, guards))?);
         let stop = Arc::new(AtomicBool::new(false));
         spawn_signals(&runtime, Arc::clone(&daemon), Arc::clone(&stop))?;
         // capsule takes the signals over; what they mean is decided by the task above.
         dataplane.on_signal(|_| {});
         tracing::info!(
             "{} workers on CPUs {:?}, {} sessions, {}",
-            machine.workers,
+            settings.workers,
             dataplane.worker_cpus(),
-            machine.sessions,
+            settings.sessions,
             dpdk::version()
         );
         notify(NotifyState::Ready);
@@ -115,7 +115,7 @@ impl Program {
         let ended = dataplane.run(Arc::clone(&stop), move |id, queues| {
             privileges::drop_for_worker();
             let end = ends[id.index()].lock().unwrap_or_else(PoisonError::into_inner).take();
-            let worker = Worker::new(end.expect("each worker is made once"), queues, machine.poll, clock);
+            let worker = Worker::new(end.expect("each worker is made once"), queues, settings.poll, clock);
             worker.pinned(cpus[id.index()]);
             Box::new(worker)
         });
@@ -160,7 +160,7 @@ pub fn notify(state: NotifyState<'_>) {
 }
 
 /// SIGHUP reloads; SIGTERM and SIGINT drain, then stop the workers.
-fn spawn_signals(runtime: &Runtime, daemon: Arc<Daemon>, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+fn spawn_signals(runtime: &Runtime, daemon: Arc<Daemon<All>>, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let _inside = runtime.enter();
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;

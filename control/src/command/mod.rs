@@ -48,6 +48,7 @@ mod help;
 mod interface_name;
 mod mask;
 mod mode;
+mod output;
 mod pattern;
 mod pipe;
 mod shell;
@@ -67,7 +68,8 @@ pub use fuzz::fuzz_line;
 pub use help::Choice;
 pub use interface_name::{InterfaceKind, InterfaceName, ParseInterfaceError};
 pub use mode::{CONFIG, EXEC, Level, Mode, Position, USER_EXEC};
-pub use shell::{Commands, Completion, Idle, Reply, Runtime, Shell};
+pub use output::Output;
+pub use shell::{Answer, Commands, Completion, Idle, Reply, Runtime, Shell};
 pub use spec::{ConfigSpec, Edit, EditFn, Exec, ExecSpec, Form, Forms, Spec};
 pub use tree::{LINE_LIMIT, Match, Tree};
 pub use value::{Args, Kind, Missing, NAME_LENGTH, PORT_NAMES, Value, need, print_cpus};
@@ -115,25 +117,3 @@ pub type EditResult = Result<Vec<String>, ConfigError>;
 
 /// What an EXEC command returns.
 pub type ExecResult = Result<Output, ExecError>;
-
-/// What an EXEC command says, as text and as the same facts in JSON.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Output {
-    /// Lines, each with its end.
-    pub text: String,
-    /// The facts; keys in snake_case.
-    pub json: serde_json::Value,
-}
-
-impl Output {
-    /// Text and facts.
-    pub fn new(text: impl Into<String>, json: serde_json::Value) -> Self {
-        Self { text: text.into(), json }
-    }
-
-    /// Text only; as JSON it is `{"text": ...}`.
-    pub fn text(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { json: serde_json::json!({ "text": text }), text }
-    }
-}

@@ -101,6 +101,28 @@ pub struct Reply {
     pub left_configuration: bool,
 }
 
+/// What a line did, before what it says is shown.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// All but the output.
+    pub reply: Reply,
+    output: Option<(Output, Option<Pipe>)>,
+}
+
+impl Answer {
+    /// Shows the output.
+    pub fn finish(self) -> Reply {
+        let text = self.output.map(|(output, pipe)| shown(output, pipe.as_ref()));
+        Reply { text: text.unwrap_or(self.reply.text), ..self.reply }
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self { reply, output: None }
+    }
+}
+
 /// What Tab may put in place of the word at the cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
@@ -298,24 +320,29 @@ impl From<ExecError> for Stop {
 }
 
 impl<X: Runtime + ?Sized> Shell<X> {
-    /// Runs one line. Whatever happens, the configuration has changed wholly or not at all.
+    /// Runs one line and shows what it says. Whatever happens, the configuration has changed wholly or not at all.
     pub fn execute(&mut self, line: &str, runtime: &mut X) -> Reply {
+        self.begin(line, runtime).finish()
+    }
+
+    /// Runs one line; what it says is shown by [`Answer::finish`], for which `runtime` is not needed any more.
+    pub fn begin(&mut self, line: &str, runtime: &mut X) -> Answer {
         if line.len() > LINE_LIMIT {
             let text = format!("% Line longer than {LINE_LIMIT} bytes\n");
-            return Reply { text, error: Some(ErrorId::E1), ..Reply::default() };
+            return Reply { text, error: Some(ErrorId::E1), ..Reply::default() }.into();
         }
         if let Some(before) = line.trim_end().strip_suffix('?') {
-            return Reply { text: self.help(before), ..Reply::default() };
+            return Reply { text: self.help(before), ..Reply::default() }.into();
         }
         let words = tokens(line);
         if words.first().is_none_or(|word| word.text.starts_with('!')) {
-            return Reply::default();
+            return Answer::default();
         }
         let done = match (&self.position, split_do(&words)) {
             (Some(_), Some(rest)) => self.exec(line, rest, runtime),
             (Some(position), None) => {
                 let position = position.clone();
-                self.configure(line, &words, position, runtime)
+                self.configure(line, &words, position, runtime).map(Answer::from)
             }
             (None, _) => self.exec(line, &words, runtime),
         };
@@ -323,9 +350,11 @@ impl<X: Runtime + ?Sized> Shell<X> {
             Stop::Failure(failure) => {
                 let prompt = self.prompt(runtime.configuration().hostname());
                 let text = failure.on_terminal(columns(&prompt, prompt.len()), line, &self.masked(line));
-                Reply { text, error: Some(failure.id()), ..Reply::default() }
+                Reply { text, error: Some(failure.id()), ..Reply::default() }.into()
             }
-            Stop::Refused(text) => Reply { text: text + "\n", error: Some(ErrorId::E5), ..Reply::default() },
+            Stop::Refused(text) => {
+                Reply { text: text + "\n", error: Some(ErrorId::E5), ..Reply::default() }.into()
+            }
         })
     }
 
@@ -391,7 +420,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
         Ok(Reply { text, left_configuration, ..Reply::default() })
     }
 
-    fn exec(&mut self, line: &str, words: &[Token<'_>], runtime: &mut X) -> Result<Reply, Stop> {
+    fn exec(&mut self, line: &str, words: &[Token<'_>], runtime: &mut X) -> Result<Answer, Stop> {
         let (command, bar) = if is_show(words) { pipe::split(line) } else { (line, None) };
         let end = command.len();
         let words: Vec<Token<'_>> = words.iter().copied().filter(|word| word.at < end).collect();
@@ -405,9 +434,9 @@ impl<X: Runtime + ?Sized> Shell<X> {
         match &found.spec.run {
             Run::Call(run) => {
                 let output = run.run(runtime, &found.args, form)?;
-                Ok(Reply { text: shown(&output, pipe.as_ref()), ..Reply::default() })
+                Ok(Answer { reply: Reply::default(), output: Some((output, pipe)) })
             }
-            Run::Builtin(builtin) => self.builtin(*builtin, &found, pipe.as_ref(), runtime),
+            Run::Builtin(builtin) => self.builtin(*builtin, &found, pipe, runtime),
         }
     }
 
@@ -415,9 +444,9 @@ impl<X: Runtime + ?Sized> Shell<X> {
         &mut self,
         builtin: Builtin,
         found: &Match<'_, Run<X>>,
-        pipe: Option<&Pipe>,
+        pipe: Option<Pipe>,
         runtime: &mut X,
-    ) -> Result<Reply, Stop> {
+    ) -> Result<Answer, Stop> {
         let mut reply = Reply::default();
         match builtin {
             Builtin::Configure => {
@@ -433,12 +462,12 @@ impl<X: Runtime + ?Sized> Shell<X> {
             Builtin::Exit => reply.close = true,
             Builtin::ShowRunning => {
                 let text = runtime.configuration().running_config();
-                let json = serde_json::json!({ "running_config": text });
-                reply.text = shown(&Output::new(text, json), pipe);
+                let output = Output::named("running_config", text, String::clone);
+                return Ok(Answer { reply, output: Some((output, pipe)) });
             }
             Builtin::TerminalLength => self.length = found.args.int("lines").unwrap_or(self.length),
         }
-        Ok(reply)
+        Ok(reply.into())
     }
 }
 
@@ -449,11 +478,11 @@ fn first(errors: Vec<ConfigError>, known: &[ConfigError]) -> ConfigError {
 }
 
 /// An output after its pipe, ending with a line end unless it is empty.
-fn shown(output: &Output, pipe: Option<&Pipe>) -> String {
+fn shown(output: Output, pipe: Option<&Pipe>) -> String {
     let mut text = match pipe {
-        None => output.text.clone(),
-        Some(Pipe::Json) => serde_json::to_string_pretty(&output.json).unwrap_or_default(),
-        Some(pipe) => pipe.filter(&output.text),
+        None => output.into_text(),
+        Some(Pipe::Json) => output.into_json(),
+        Some(pipe) => pipe.filter(&output.into_text()),
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');

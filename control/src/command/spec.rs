@@ -63,7 +63,7 @@ pub struct Spec<R> {
 
 impl<R> Spec<R> {
     /// The same command, run by something else.
-    pub(super) fn map<S>(self, run: impl FnOnce(R) -> S) -> Spec<S> {
+    pub fn map<S>(self, run: impl FnOnce(R) -> S) -> Spec<S> {
         let Self { modes, pattern, help, forms, run: old } = self;
         Spec { modes, pattern, help, forms, run: run(old) }
     }

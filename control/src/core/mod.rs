@@ -1,59 +1,37 @@
-//! The one owner of control state: the running configuration, the places and live state of the balancer, the network
-//! as the kernel sees it, and what is published to workers.
+//! The one owner of control state: the running configuration, the states of all subsystems, the bus between them, and
+//! what is published to workers. It knows no subsystem: they are a list that it is generic over.
 //!
 //! Runs on one thread at a time, behind the lock that management takes. Nothing here waits, opens a socket or reads a
-//! clock: time is an argument, and what must be done outside is left in [`Effects`].
+//! clock: time is an argument, and what must be done outside is left as [`Effect`]s and orders.
 
 mod apply;
-mod dfp;
-mod exec;
-mod machine;
-mod network;
-mod tick;
-mod trace;
-mod view;
+mod commands;
+mod file;
+mod publish;
+mod steps;
 
-#[cfg(test)]
-mod tests;
-
-use std::{
-    collections::BTreeSet,
-    net::SocketAddrV4,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use arc_swap::ArcSwap;
 use common::{
     event::Event,
     link::ControlEnd,
     ring::{FrameReceiver, FrameSender},
-    slb::{Alarm, Balancer},
     snapshot::Snapshot,
     stats::WorkerStats,
+    tables::Tables,
     time::Nanos,
 };
 use rtrb::Consumer;
 
-pub use self::{
-    dfp::{AgentChange, AgentId, DfpState, Status, Wanted},
-    machine::Machine,
-    network::NetworkView,
-    tick::TICK,
-};
 use crate::{
-    command::{Commands, ExecSpec, Reply, Shell},
-    configuration::Configuration,
-    dfp::packet::Row,
-    health::{Supervisor, table_check},
-    manage::{
-        log::LogBook,
-        operator::{Check, Health},
-    },
-    overload::Overload,
+    bus::Bus,
+    command::{Answer, Commands, Shell},
+    health::Supervisor,
+    host::ShadowTotals,
+    manage::{log::LogBook, operator::Health},
+    protocol::{Cx, Effect, Holds, Member, Outbox, Protocol, Protocols, Settings, Shared, Switches, Visit},
     publish::Publisher,
-    slb::{adjacency::NextHop, plan::Announcement, state::SlbState},
 };
 
 /// What the core holds of the link to workers.
@@ -62,100 +40,74 @@ pub struct CoreLink {
     /// The published snapshot.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Sessions.
-    pub director: Arc<Balancer>,
+    pub tables: Tables,
     /// By worker.
     pub stats: Vec<Arc<WorkerStats>>,
-    /// By worker: news.
+    /// What workers tell, by worker.
     pub events: Vec<Consumer<Event>>,
 }
 
 impl CoreLink {
     /// Parts control's end into the core's and the frames to and from the kernel (by worker), which shadows serve.
     pub fn split(end: ControlEnd) -> (Self, Vec<FrameReceiver>, Vec<FrameSender>) {
-        let core =
-            Self { snapshot: end.snapshot, director: end.tables.slb, stats: end.stats, events: end.events };
+        let core = Self { snapshot: end.snapshot, tables: end.tables, stats: end.stats, events: end.events };
         (core, end.punts, end.injects)
     }
 }
 
-/// What the core wants done outside; taken with [`Core::take_effects`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Effects {
-    /// Gratuitous ARPs to send.
-    pub announcements: Vec<Announcement>,
-    /// Neighbours that a worker needs at once.
-    pub resolve: BTreeSet<NextHop>,
-    /// The machine part of the configuration changed: ports, addresses, routes, logging or management.
-    pub machine_changed: bool,
-    /// The neighbours to be kept resolved changed: ask [`Core::next_hops`].
-    pub hops_changed: bool,
-    /// The agents of DFP that are wanted changed: ask [`Core::dfp_wanted`].
-    pub dfp_changed: bool,
-    /// What agents of DFP are to be told of reals.
-    pub server_states: Vec<(SocketAddrV4, Vec<Row>)>,
-}
-
-/// The owner of control state.
+/// The owner of control state, with the subsystems of the list `L`.
 #[derive(Debug)]
-pub struct Core {
-    running: Arc<Configuration>,
-    startup: Option<PathBuf>,
-    director: Arc<Balancer>,
-    stats: Vec<Arc<WorkerStats>>,
+pub struct Core<L: Protocols> {
+    running: Arc<L::Configuration>,
+    list: L,
+    shared: Shared,
+    bus: Bus,
+    out: Outbox,
     events: Vec<Consumer<Event>>,
-    publisher: Publisher,
-    supervisor: Supervisor,
-    network: NetworkView,
-    machine: Machine,
-    slb: SlbState,
-    dfp: DfpState,
-    hops: BTreeSet<NextHop>,
-    purges: Vec<apply::Purge>,
-    effects: Effects,
-    debug_sessions: bool,
-    wall: SystemTime,
-    alarm: Alarm,
-    overload: Overload,
-    draining: bool,
-    log: LogBook,
-    now: Nanos,
+    /// When workers are looked at next.
+    poll: Nanos,
 }
 
-impl Core {
+impl<L: Protocols> Core<L> {
     /// A core with an empty configuration.
     ///
     /// `startup` is the file that `write memory` writes; `log` takes the lines of `debug`; `now` starts the watch over
     /// workers.
     pub fn new(link: CoreLink, startup: Option<PathBuf>, log: LogBook, now: Nanos) -> Self {
-        let workers = u8::try_from(link.stats.len()).unwrap_or(u8::MAX);
-        Self {
-            running: Arc::default(),
-            startup,
-            director: link.director,
+        let shared = Shared {
+            now,
+            wall: SystemTime::UNIX_EPOCH,
+            tables: link.tables,
             supervisor: Supervisor::new(link.stats.len(), now),
             stats: link.stats,
-            events: link.events,
+            ports: None,
             publisher: Publisher::new(link.snapshot),
-            network: NetworkView::default(),
-            machine: Machine::default(),
-            slb: SlbState::new(workers),
-            dfp: DfpState::default(),
-            hops: BTreeSet::new(),
-            purges: Vec::new(),
-            effects: Effects::default(),
-            debug_sessions: false,
-            wall: SystemTime::UNIX_EPOCH,
-            alarm: Alarm::Normal,
-            overload: Overload::default(),
-            draining: false,
             log,
-            now,
+            switches: Switches::default(),
+            settings: Settings::default(),
+            library: String::new(),
+            startup,
+            shadows: ShadowTotals::default(),
+            checks: Vec::new(),
+        };
+        Self {
+            running: Arc::default(),
+            list: L::new(&shared),
+            shared,
+            bus: Bus::default(),
+            out: Outbox::default(),
+            events: link.events,
+            poll: now,
         }
     }
 
-    /// The EXEC commands: the balancer's, DFP's and the machine's.
-    pub fn exec_specs() -> Vec<ExecSpec<Self>> {
-        [exec::specs(), dfp::specs(), machine::specs()].concat()
+    /// Every EXEC command: the core's own and those of the list.
+    ///
+    /// # Panics
+    /// When a declaration in our own tables makes no sense; a test loads them.
+    pub fn commands() -> Commands<Self> {
+        let lines = commands::own::<L>().into_iter().chain(L::exec::<Self>());
+        Commands::new(lines).expect("the tables of commands are checked by a test")
     }
 
     /// A shell over `commands`.
@@ -164,80 +116,76 @@ impl Core {
     }
 
     /// Runs a line of a shell.
-    pub fn execute(&mut self, shell: &mut Shell<Self>, line: &str) -> Reply {
-        let reply = shell.execute(line, self);
-        if reply.left_configuration {
+    pub fn execute(&mut self, shell: &mut Shell<Self>, line: &str) -> Answer {
+        let answer = shell.begin(line, self);
+        if answer.reply.left_configuration {
             tracing::info!(mnemonic = "SYS-5-CONFIG_I", "Configured from console by console");
         }
-        reply
+        answer
     }
 
     /// The running configuration.
-    pub fn running(&self) -> &Arc<Configuration> {
+    pub fn running(&self) -> &Arc<L::Configuration> {
         &self.running
     }
 
-    /// What must be done outside, since the last call.
-    pub fn take_effects(&mut self) -> Effects {
-        std::mem::take(&mut self.effects)
+    /// Does something with each subsystem, in the order of the list.
+    pub fn visit(&mut self, visitor: &mut impl Visit<L>) {
+        self.list.each(visitor);
+        self.settle();
     }
 
-    /// The neighbours to be kept resolved: each real's next hop.
-    pub fn next_hops(&self) -> &BTreeSet<NextHop> {
-        &self.hops
+    /// What all subsystems may look at.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
-    /// The session table and its rules.
-    pub fn director(&self) -> &Arc<Balancer> {
-        &self.director
+    /// For whoever keeps it fresh: ports, checks, totals.
+    pub fn shared_mut(&mut self) -> &mut Shared {
+        &mut self.shared
     }
 
-    /// Counters by worker.
-    pub fn worker_stats(&self) -> &[Arc<WorkerStats>] {
-        &self.stats
+    /// A subsystem's state.
+    pub fn state<P: Protocol>(&mut self) -> &P
+    where
+        L: Member<P>,
+    {
+        self.list.slot().state()
     }
 
-    /// What workers see.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.publisher.current()
+    /// What must be done outside since the last call, in this order.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.out.effects)
     }
 
-    /// The network as last told.
-    pub fn network(&self) -> &NetworkView {
-        &self.network
+    /// What a subsystem has asked of its tasks, while it has none.
+    pub fn take_orders<P: Protocol>(&mut self) -> Vec<P::Order>
+    where
+        L: Member<P>,
+    {
+        self.list.slot().take_orders()
     }
+}
 
-    /// The file that `write memory` writes.
-    pub fn startup(&self) -> Option<&Path> {
-        self.startup.as_deref()
+impl<L: Protocols> Holds<L> for Core<L> {
+    fn with<P: Protocol, R>(&mut self, work: impl FnOnce(&mut P, &mut Cx<'_, P>) -> R) -> R
+    where
+        L: Member<P>,
+    {
+        let config = L::config(&self.running);
+        let result = self.list.slot().with(config, &self.shared, &mut self.out, work);
+        self.settle();
+        result
     }
+}
 
-    /// What the daemon knows beside the balancer; it keeps this fresh.
-    pub fn machine_mut(&mut self) -> &mut Machine {
-        &mut self.machine
-    }
-
-    /// Ports, interfaces, the kernel.
-    pub fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    /// Time of the last [`Core::tick`].
-    pub fn now(&self) -> Nanos {
-        self.now
-    }
-
-    /// The lines of the log and of `debug`.
-    pub fn log(&self) -> &LogBook {
-        &self.log
-    }
-
-    /// Whether workers move and tables have room, as of the last [`Core::tick`].
-    pub fn health(&self) -> Health {
-        let mut checks = self.supervisor.checks(self.now);
-        checks.push(table_check("sessions", self.director.occupancy(), self.director.capacity().into()));
-        checks.push(Check { name: "load".into(), healthy: true, reason: self.overload.words() });
-        checks.extend(self.machine.checks.iter().cloned());
+/// Health needs every subsystem's word; see `steps`.
+impl<L: Protocols> Core<L> {
+    /// Whether workers move and what the subsystems say of themselves.
+    pub fn health(&mut self) -> Health {
+        let mut checks = self.shared.supervisor.checks(self.shared.now);
+        checks.extend(self.checks());
+        checks.extend(self.shared.checks.iter().cloned());
         Health::of(checks)
     }
 }

@@ -1,51 +1,54 @@
 //! The control process around the [`Core`]: the kernel, ports, time and signals on one side, shells and HTTP on the other.
 //!
 //! Runs on the tokio runtime of the control core, off the workers' CPUs. The core is behind one lock, held for the time of
-//! one command or one tick; nothing waits with it held.
+//! one command or one step; nothing waits with it held, and no timer waits for the kernel or a port.
 
-mod announce;
-mod dfp;
 mod operator;
-mod task;
+mod outside;
+mod steps;
+mod tasks;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use common::{link::ControlEnd, port::PortControl, time::Nanos};
+use common::{config::PortConfig, link::ControlEnd, port::PortControl, time::Nanos};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use self::operator::Director;
+pub use self::operator::Operated;
+use self::{outside::Outside, steps::Steps, tasks::Tasks};
 use crate::{
-    command::Commands,
-    configuration::Configuration,
+    command::load,
     core::{Core, CoreLink},
-    dfp::manager::io::Manager,
     host::{Guard, GuardError, Host, HostError},
-    machine::LoggingLevel,
     manage::{
         http::Http,
         log::LogBook,
         operator::{Shared, lock},
         server::{Socket, SocketError},
     },
+    protocol::{Configured as _, LoggingLevel, Protocols},
 };
 
-/// Longest time from the withdrawal of virtual addresses to the end (`drain`).
+/// Longest time from the withdrawal of what attracts traffic to the end (`drain`).
 pub const DRAIN: Duration = Duration::from_secs(1);
 
+/// The clock of all control; the workers' own.
+pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
+
 /// What the program hands over.
-pub struct Parts {
+pub struct Parts<L: Protocols> {
     /// The link to the workers.
     pub link: ControlEnd,
     /// The ports.
     pub ports: Arc<dyn PortControl>,
     /// The configuration to start with.
-    pub configuration: Configuration,
+    pub configuration: L::Configuration,
     /// The file that it came from, which `write memory` writes and SIGHUP reads.
     pub file: PathBuf,
     /// The dataplane's library, such as `DPDK 22.11.11`.
     pub library: String,
     /// The workers' clock.
-    pub clock: Arc<dyn Fn() -> Nanos + Send + Sync>,
+    pub clock: Clock,
     /// `show logging` and `debug`.
     pub log: LogBook,
     /// Changes the level of the log.
@@ -80,9 +83,12 @@ pub enum StartError {
 }
 
 /// Silences the kernel devices under ports (`iface=` in the device string), before the dataplane opens them.
-pub async fn guard(configuration: &Configuration) -> Result<Vec<Guard>, GuardError> {
+///
+/// # Errors
+/// One of them holds an address, or cannot be silenced.
+pub async fn guard(ports: &[PortConfig]) -> Result<Vec<Guard>, GuardError> {
     let mut guards = Vec::new();
-    for port in &configuration.machine.dataplane_config().ports {
+    for port in ports {
         if let Some(device) = port.kernel_device() {
             let guard = Guard::secure(&port.name, device).await?;
             guard.did().iter().for_each(|line| tracing::info!("{line}"));
@@ -94,20 +100,24 @@ pub async fn guard(configuration: &Configuration) -> Result<Vec<Guard>, GuardErr
 
 /// A running control process.
 #[derive(Debug)]
-pub struct Daemon {
-    core: Shared<Director>,
+pub struct Daemon<L: Protocols> {
+    core: Shared<Operated<L>>,
     host: Host,
+    wake: Arc<Notify>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Daemon {
+impl<L: Protocols> Daemon<L> {
     /// Starts everything: the kernel side, the first publication, management. Workers may start once this returns.
     ///
     /// `guards` stay in force until the daemon ends.
-    pub async fn start(parts: Parts, guards: Vec<Guard>) -> Result<Self, StartError> {
+    ///
+    /// # Errors
+    /// What cannot be had; nothing is left behind.
+    pub async fn start(parts: Parts<L>, guards: Vec<Guard>) -> Result<Self, StartError> {
         let (link, punts, injects) = CoreLink::split(parts.link);
-        let management = parts.configuration.machine.management.clone();
+        let management = parts.configuration.settings().management;
         let socket = Socket::bind(&management.socket, management.mode, management.group.as_deref())?;
         let http = match management.http {
             Some(address) => Some(
@@ -116,47 +126,62 @@ impl Daemon {
             None => None,
         };
         let host = Host::start(punts, injects).await?;
-        let mut core = Core::new(link, Some(parts.file.clone()), parts.log.clone(), (parts.clock)());
-        let machine = core.machine_mut();
-        machine.ports = Some(Arc::clone(&parts.ports));
-        machine.library = parts.library;
-        core.apply(parts.configuration).map_err(|error| StartError::Refused(error.to_string()))?;
-        let commands = Commands::new(Core::exec_specs()).map_err(StartError::Refused)?;
-        let core: Shared<Director> = Arc::new(std::sync::Mutex::new(Director::new(core, Arc::new(commands))));
-        let stop = CancellationToken::new();
-        let mut task = task::Task {
-            dfp_manager: Manager::new(Arc::clone(&core), Arc::clone(&parts.clock)),
+        let mut core = Core::<L>::new(link, Some(parts.file), parts.log.clone(), (parts.clock)());
+        core.shared_mut().ports = Some(Arc::clone(&parts.ports));
+        core.shared_mut().library = parts.library;
+        let wake = Arc::new(Notify::new());
+        let core =
+            Arc::new(std::sync::Mutex::new(Operated::new(core, Arc::clone(&parts.clock), Arc::clone(&wake))));
+        let outside = Outside::start(host.clone(), Arc::clone(&parts.ports), Arc::clone(&wake));
+        let mut steps = Steps {
             core: Arc::clone(&core),
+            wake: Arc::clone(&wake),
             host: host.clone(),
             ports: parts.ports,
             port_states: Vec::new(),
+            outside,
             guards,
-            clock: parts.clock,
+            clock: Arc::clone(&parts.clock),
             set_level: parts.set_level,
+            level: None,
             alive: parts.alive,
             management,
-            tasks: task::Tasks::default(),
-            dfp_agents: dfp::Agents::new(std::net::Ipv4Addr::UNSPECIFIED),
+            tasks: Tasks::default(),
         };
-        task.machine_changed().await?;
-        task.settle().await;
-        task.tasks.spawn("shells", socket.serve(Arc::clone(&core), parts.log));
+        steps.poll_ports();
+        lock(&core)
+            .core_mut()
+            .apply(parts.configuration)
+            .map_err(|error| StartError::Refused(error.to_string()))?;
+        steps.perform();
+        steps.settle().await?;
+        steps.tasks.start(&core, &parts.clock, &wake);
+        steps.tasks.spawn("shells", socket.serve(Arc::clone(&core), parts.log));
         if let Some(http) = http {
-            task.tasks.spawn("http", http.serve(Arc::clone(&core)));
+            steps.tasks.spawn("http", http.serve(Arc::clone(&core)));
         }
-        let task = tokio::spawn(task.run(stop.clone()));
-        Ok(Self { core, host, stop, task })
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(steps.run(stop.clone()));
+        Ok(Self { core, host, wake, stop, task })
     }
 
     /// Loads the startup file anew (SIGHUP): all lines or none.
     pub fn reload(&self) {
-        let mut director = lock(&self.core);
-        let Some(path) = director.startup() else { return };
+        let Some(path) = lock(&self.core).core_mut().shared().startup.clone() else { return };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) => return tracing::error!("reload: {}: {error}", path.display()),
         };
-        match director.core_mut().apply_file(&path.display().to_string(), &text) {
+        let file = path.display().to_string();
+        // Parsed before the lock is taken.
+        let loaded = load::<L::Configuration>(&file, &text)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let apply = |loaded| {
+            let applied = lock(&self.core).core_mut().apply_loaded(loaded);
+            self.wake.notify_one();
+            applied.map_err(|error| vec![format!("{file}: {error}")])
+        };
+        match loaded.and_then(apply) {
             Ok(warnings) => {
                 for warning in warnings {
                     tracing::warn!("{warning}");
@@ -172,9 +197,10 @@ impl Daemon {
         }
     }
 
-    /// Withdraws every virtual address and waits until all workers know, at most [`DRAIN`].
+    /// Gives up what attracts traffic and waits until all workers know, at most [`DRAIN`].
     pub async fn drain(&self) {
-        lock(&self.core).core_mut().drain();
+        lock(&self.core).core_mut().stop();
+        self.wake.notify_one();
         let settled = async {
             while !lock(&self.core).core_mut().is_settled() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -185,7 +211,7 @@ impl Daemon {
         }
     }
 
-    /// Ends management and gives the kernel back what it was given.
+    /// Ends the subsystems' tasks in order, then management, and gives the kernel back what it was given.
     pub async fn end(self) {
         self.stop.cancel();
         let _ = self.task.await;

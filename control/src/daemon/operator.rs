@@ -1,121 +1,97 @@
 //! The core as management sees it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{sync::Arc, time::SystemTime};
 
+use tokio::sync::Notify;
+
+use super::Clock;
 use crate::{
-    command::{Commands, Shell},
+    command::{Commands, Configuration as _, Shell},
     core::Core,
     manage::{
-        operator::{Health, Operator},
+        operator::{Health, Later, Operator},
         protocol::Reply,
     },
+    protocol::Protocols,
 };
 
 /// The core with its commands.
-pub struct Director {
-    core: Core,
-    commands: Arc<Commands<Core>>,
+pub struct Operated<L: Protocols> {
+    core: Core<L>,
+    commands: Arc<Commands<Core<L>>>,
+    clock: Clock,
+    /// Wakes whoever does outside what a command has left to be done.
+    wake: Arc<Notify>,
 }
 
-impl std::fmt::Debug for Director {
+impl<L: Protocols> std::fmt::Debug for Operated<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Director").field("core", &self.core).finish_non_exhaustive()
+        f.debug_struct("Operated").finish_non_exhaustive()
     }
 }
 
-impl Director {
+impl<L: Protocols> Operated<L> {
     /// A core and the commands that act on it.
-    pub fn new(core: Core, commands: Arc<Commands<Core>>) -> Self {
-        Self { core, commands }
+    pub fn new(core: Core<L>, clock: Clock, wake: Arc<Notify>) -> Self {
+        Self { core, commands: Arc::new(Core::commands()), clock, wake }
     }
 
-    /// The core.
-    pub fn core_mut(&mut self) -> &mut Core {
+    /// The core, for an input of this moment.
+    pub fn core_mut(&mut self) -> &mut Core<L> {
+        self.core.set_time((self.clock)(), SystemTime::now());
         &mut self.core
     }
 
-    /// The startup file.
-    pub fn startup(&self) -> Option<PathBuf> {
-        self.core.startup().map(ToOwned::to_owned)
-    }
-
-    fn prompt(&self, shell: &Shell<Core>) -> String {
-        shell.prompt(&self.core.running().machine.hostname)
+    fn prompt(&self, shell: &Shell<Core<L>>) -> String {
+        shell.prompt(self.core.running().hostname())
     }
 }
 
-impl Operator for Director {
-    type Session = Shell<Core>;
+impl<L: Protocols> Operator for Operated<L> {
+    type Session = Shell<Core<L>>;
 
     /// Who may open the socket is privileged.
-    fn open(&mut self) -> Shell<Core> {
+    fn open(&mut self) -> Self::Session {
         Core::shell(Arc::clone(&self.commands), true)
     }
 
-    fn execute(&mut self, shell: &mut Shell<Core>, line: &str) -> Reply {
+    fn execute(&mut self, shell: &mut Self::Session, line: &str) -> Later<Reply> {
         let masked = shell.masked(line);
-        let reply = self.core.execute(shell, line);
-        Reply {
-            text: reply.text,
-            prompt: self.prompt(shell),
-            failed: reply.error.is_some(),
-            closed: reply.close,
-            page: usize::from(shell.terminal_length()),
-            words: Vec::new(),
-            line: masked,
-        }
+        let answer = self.core_mut().execute(shell, line);
+        let (prompt, page) = (self.prompt(shell), usize::from(shell.terminal_length()));
+        self.wake.notify_one();
+        Box::new(move || {
+            let reply = answer.finish();
+            Reply {
+                text: reply.text,
+                prompt,
+                failed: reply.error.is_some(),
+                closed: reply.close,
+                page,
+                words: Vec::new(),
+                line: masked,
+            }
+        })
     }
 
-    fn help(&mut self, shell: &mut Shell<Core>, text: &str) -> Reply {
+    fn help(&mut self, shell: &mut Self::Session, text: &str) -> Reply {
         let (prompt, line) = (self.prompt(shell), shell.masked(text));
         Reply { text: shell.help(text), prompt, line, ..Reply::default() }
     }
 
-    fn complete(&mut self, shell: &mut Shell<Core>, text: &str) -> Reply {
+    fn complete(&mut self, shell: &mut Self::Session, text: &str) -> Reply {
         let (prompt, line) = (self.prompt(shell), shell.masked(text));
         Reply { words: shell.complete(text).words, prompt, line, ..Reply::default() }
     }
 
-    fn close(&mut self, _: Shell<Core>) {}
+    fn close(&mut self, _: Self::Session) {}
 
     fn health(&mut self) -> Health {
-        self.core.health()
+        self.core_mut().health()
     }
 
-    fn metrics(&mut self) -> String {
-        self.core.metrics()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use common::{
-        config::Hugepages,
-        link::link,
-        slb::{Balancer, SessionKey},
-        time::Nanos,
-    };
-
-    use super::*;
-    use crate::{core::CoreLink, manage::log::LogBook};
-
-    #[test]
-    fn no_answer_repeats_the_secret_of_its_line() {
-        let table = Balancer::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
-        let (link, _, _) = CoreLink::split(link(1, 1, common::tables::Tables::new(table)).1);
-        let core = Core::new(link, None, LogBook::new(16), Nanos(1));
-        let mut director = Director::new(core, Arc::new(Commands::new(Core::exec_specs()).unwrap()));
-        let mut shell = director.open();
-        for (line, masked) in [
-            ("configure terminal", "configure terminal"),
-            ("ip dfp agent slb", "ip dfp agent slb"),
-            ("password 0 Cookies 60", "password * ******* **"),
-            ("ip slb dfp password Cookies 60", "ip slb dfp password ******* **"),
-            ("ip slb dfp passwort Cookies", "ip slb dfp passwort *******"),
-        ] {
-            assert_eq!(director.help(&mut shell, line).line, masked);
-            assert_eq!(director.complete(&mut shell, line).line, masked);
-            assert_eq!(director.execute(&mut shell, line).line, masked);
-        }
+    fn metrics(&mut self) -> Later<String> {
+        let report = self.core_mut().report();
+        Box::new(move || report.text())
     }
 }

@@ -20,7 +20,6 @@ impl DfpConfig {
     }
 }
 
-/// Every configuration command of DFP.
 pub fn commands() -> impl Iterator<Item = Spec<Edit<DfpConfig>>> {
     let manager =
         manager::commands::COMMANDS.iter().map(|spec| spec.within(|dfp: &mut DfpConfig| &mut dfp.manager));

@@ -1,102 +1,86 @@
 //! What goes wrong on a connection, counted.
 
-/// Something unexpected from a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Counter {
+/// What a counter is part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sum {
+    /// "Unexpected errors".
+    Errors,
+    /// These, and "Security errors".
+    Security,
+    /// Neither: it is accepted and only noted.
+    Nothing,
+}
+
+/// One line a counter, in the order of their display: name, sum, and the words of the display and of metrics.
+macro_rules! counters {
+    ($($(#[$meta:meta])* $name:ident: $sum:ident, $words:literal;)+) => {
+        /// Something unexpected from a peer.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Counter {
+            $($(#[$meta])* $name,)+
+        }
+
+        impl Counter {
+            /// Every counter, in the order of their display.
+            pub const ALL: [Self; [$($words),+].len()] = [$(Self::$name),+];
+
+            fn facts(self) -> (Sum, &'static str) {
+                match self {
+                    $(Self::$name => (Sum::$sum, $words),)+
+                }
+            }
+        }
+    };
+}
+
+counters! {
     /// A message with a sound boundary and broken contents, discarded.
-    Malformed,
+    Malformed: Errors, "malformed";
     /// A version other than 1; the connection was closed.
-    BadVersion,
+    BadVersion: Errors, "bad version";
     /// A Message Length out of range, or a connection that ended inside a message; it was closed.
-    BadLength,
+    BadLength: Errors, "bad length";
     /// A message type that is not defined, discarded.
-    UnknownType,
+    UnknownType: Errors, "unknown type";
     /// A message, such as a report to an agent, that its receiver never takes, discarded.
-    WrongDirection,
+    WrongDirection: Errors, "wrong direction";
     /// A BindID Report that nobody has asked for, discarded.
-    Unsolicited,
+    Unsolicited: Errors, "unsolicited";
     /// A password is set and the message does not begin with a Security TLV.
-    SecurityMissing,
+    SecurityMissing: Security, "security missing";
     /// A Security TLV that is not MD5.
-    SecurityAlgorithm,
+    SecurityAlgorithm: Security, "security algorithm";
     /// A digest that no acceptable password makes.
-    SecurityMismatch,
+    SecurityMismatch: Security, "security mismatch";
     /// Connections closed since messages came too fast.
-    RateClose,
+    RateClose: Errors, "rate closes";
     /// Connections closed since a message took too long to arrive.
-    SlowClose,
+    SlowClose: Errors, "slow closes";
     /// Connections closed since the peer did not read what was sent to it.
-    StalledClose,
+    StalledClose: Errors, "stalled closes";
     /// Connections refused since there were enough.
-    Refused,
+    Refused: Errors, "refused connections";
     /// Connections closed to make room for a newer one.
-    Evicted,
+    Evicted: Errors, "evicted connections";
     /// Rows or entries that no table had room for.
-    TableOverflow,
+    TableOverflow: Errors, "table overflow";
     /// Messages with reserved or Flags bytes set, accepted.
-    ReservedSet,
+    ReservedSet: Nothing, "reserved set";
     /// Messages with a Key ID other than 0, accepted.
-    KeyId,
+    KeyId: Nothing, "key ID set";
     /// TLVs of unknown type, or with no meaning in their message, skipped.
-    SkippedTlv,
+    SkippedTlv: Nothing, "skipped TLVs";
 }
 
 impl Counter {
-    /// Every counter, in the order of their display.
-    pub const ALL: [Self; 18] = [
-        Self::Malformed,
-        Self::BadVersion,
-        Self::BadLength,
-        Self::UnknownType,
-        Self::WrongDirection,
-        Self::Unsolicited,
-        Self::SecurityMissing,
-        Self::SecurityAlgorithm,
-        Self::SecurityMismatch,
-        Self::RateClose,
-        Self::SlowClose,
-        Self::StalledClose,
-        Self::Refused,
-        Self::Evicted,
-        Self::TableOverflow,
-        Self::ReservedSet,
-        Self::KeyId,
-        Self::SkippedTlv,
-    ];
-
-    /// False for what is accepted and only noted: not part of "Unexpected errors".
-    pub fn is_error(self) -> bool {
-        !matches!(self, Self::ReservedSet | Self::KeyId | Self::SkippedTlv)
-    }
-
-    /// True for the three security errors.
-    pub fn is_security(self) -> bool {
-        matches!(self, Self::SecurityMissing | Self::SecurityAlgorithm | Self::SecurityMismatch)
-    }
-
-    /// The words of the display and of metrics.
+    /// The words of the display.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::BadVersion => "bad version",
-            Self::BadLength => "bad length",
-            Self::UnknownType => "unknown type",
-            Self::WrongDirection => "wrong direction",
-            Self::Unsolicited => "unsolicited",
-            Self::SecurityMissing => "security missing",
-            Self::SecurityAlgorithm => "security algorithm",
-            Self::SecurityMismatch => "security mismatch",
-            Self::RateClose => "rate closes",
-            Self::SlowClose => "slow closes",
-            Self::StalledClose => "stalled closes",
-            Self::Refused => "refused connections",
-            Self::Evicted => "evicted connections",
-            Self::TableOverflow => "table overflow",
-            Self::ReservedSet => "reserved set",
-            Self::KeyId => "key ID set",
-            Self::SkippedTlv => "skipped TLVs",
-        }
+        self.facts().1
+    }
+
+    /// In JSON and in metrics: `bad_version`.
+    pub fn key(self) -> String {
+        self.name().replace(' ', "_").to_ascii_lowercase()
     }
 }
 
@@ -121,28 +105,30 @@ impl Counters {
         self.0[counter as usize]
     }
 
+    /// Those that are not 0.
+    pub fn counted(&self) -> impl Iterator<Item = (Counter, u64)> {
+        let all = Counter::ALL.into_iter().map(|counter| (counter, self.get(counter)));
+        all.filter(|(_, count)| *count > 0)
+    }
+
     /// "Unexpected errors": the sum of all that are errors.
     pub fn errors(&self) -> u64 {
-        self.sum(Counter::is_error)
+        self.sum(|sum| sum != Sum::Nothing)
     }
 
     /// "Security errors".
     pub fn security_errors(&self) -> u64 {
-        self.sum(Counter::is_security)
+        self.sum(|sum| sum == Sum::Security)
     }
 
     /// Adds those of a connection that has ended, say.
     pub fn merge(&mut self, other: &Self) {
-        for counter in Counter::ALL {
-            self.add(counter, other.get(counter));
-        }
+        other.counted().for_each(|(counter, count)| self.add(counter, count));
     }
 
-    fn sum(&self, wanted: impl Fn(Counter) -> bool) -> u64 {
-        Counter::ALL
-            .into_iter()
-            .filter(|counter| wanted(*counter))
-            .fold(0, |sum, counter| sum.saturating_add(self.get(counter)))
+    fn sum(&self, wanted: impl Fn(Sum) -> bool) -> u64 {
+        let counted = self.counted().filter(|(counter, _)| wanted(counter.facts().0));
+        counted.fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 }
 

@@ -10,6 +10,35 @@ use super::{
     packet::{Decoded, Load, Message, Protocol},
     security::TLV_SIZE,
 };
+use crate::{
+    command::{EXEC, USER_EXEC},
+    protocol::{Switch, SwitchGroup, debug_lines},
+};
+
+/// `debug ip dfp agent`; in user EXEC too, as IOS has it.
+pub static AGENT: Switch = Switch {
+    group: &SwitchGroup { title: "DFP", all: None, help: &[] },
+    lines: debug_lines!("ip dfp agent"),
+    name: "ip_dfp_agent",
+    title: "DFP",
+    modes: &[&USER_EXEC, &EXEC],
+    help: &[
+        ("debug", "Debugging functions"),
+        ("undebug", "Disable debugging functions"),
+        ("dfp", "Dynamic Feedback Protocol"),
+        ("agent", "Agents"),
+    ],
+};
+
+/// `debug ip slb dfp`
+pub static MANAGER: Switch = Switch {
+    group: &SwitchGroup { title: "IP SLB", all: None, help: &[] },
+    lines: debug_lines!("ip slb dfp"),
+    name: "ip_slb_dfp",
+    title: "SLB DFP",
+    modes: &[&EXEC],
+    help: &[("slb", "Server load balancing"), ("dfp", "Dynamic Feedback Protocol manager")],
+};
 
 /// Most hosts that one line lists.
 const HOSTS: usize = 16;
@@ -32,11 +61,11 @@ impl Facility {
         }
     }
 
-    /// What the peer is.
-    pub fn peer(self) -> &'static str {
+    /// What wants its lines.
+    pub fn switch(self) -> &'static Switch {
         match self {
-            Self::Agent => "manager",
-            Self::Manager => "agent",
+            Self::Agent => &AGENT,
+            Self::Manager => &MANAGER,
         }
     }
 
@@ -49,12 +78,9 @@ impl Facility {
     }
 }
 
-/// Which way a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From the peer.
     Received,
-    /// To the peer.
     Sent,
 }
 

@@ -25,79 +25,85 @@ const MOST: usize = 1024;
 /// Something that the operator should hear of. Displays as the text, without facility and mnemonic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A manager wants to hear from us more often than agents send.
-    KeepAlive {
-        /// Seconds that it asks for: 1 or 2.
-        seconds: u32,
-        /// Who.
-        manager: Ipv4Addr,
-    },
+    /// A manager wants to hear from us more often than agents send: every 1 or 2 seconds.
+    KeepAlive { seconds: u32, manager: Ipv4Addr },
     /// A message was discarded since it does not decode, or is not secured as it must be.
-    Discarded {
-        /// Why.
-        error: DecodeError,
-        /// From whom.
-        peer: SocketAddrV4,
-    },
+    Discarded { error: DecodeError, peer: SocketAddrV4 },
     /// A connection was closed since nothing more can be made of it, or too much that is bad has come.
-    Closed {
-        /// Why.
-        close: Close,
-        /// Whose.
-        peer: SocketAddrV4,
-    },
+    Closed { close: Close, peer: SocketAddrV4 },
     /// Our manager is connected with an agent.
-    Opened {
-        /// Which.
-        agent: SocketAddrV4,
-    },
+    Opened { agent: SocketAddrV4 },
     /// It no longer is, and the weights that the agent has reported are gone.
-    Lost {
-        /// Why.
-        loss: Loss,
-        /// Which.
-        agent: SocketAddrV4,
-    },
+    Lost { loss: Loss, agent: SocketAddrV4 },
     /// It tries no more.
-    GaveUp {
-        /// How often it has tried.
-        attempts: u32,
-        /// Which.
-        agent: SocketAddrV4,
-    },
+    GaveUp { attempts: u32, agent: SocketAddrV4 },
     /// An agent has reported more rows than it may.
-    Overflow {
-        /// Which.
-        agent: SocketAddrV4,
-    },
+    Overflow { agent: SocketAddrV4 },
     /// A manager tells what it thinks of a server.
-    ServerState {
-        /// Who.
-        manager: Ipv4Addr,
-        /// The server.
-        row: Row,
-    },
+    ServerState { manager: Ipv4Addr, row: Row },
+}
+
+/// What makes a line of the log.
+struct Line {
+    severity: u8,
+    name: &'static str,
+    peer: Ipv4Addr,
+    text: String,
 }
 
 impl Notice {
-    /// `DFP-4-BAD_SEC`.
-    pub fn mnemonic(&self, facility: Facility) -> String {
-        let severity = if self.is_information() { 6 } else { 4 };
-        format!("{}-{severity}-{}", facility.name(), self.name())
-    }
-
-    /// Writes it to the log.
-    pub fn emit(&self, facility: Facility) {
-        let mnemonic = self.mnemonic(facility);
-        if self.is_information() {
-            tracing::info!(mnemonic = mnemonic.as_str(), "{self}");
-        } else {
-            tracing::warn!(mnemonic = mnemonic.as_str(), "{self}");
+    fn line(&self) -> Line {
+        let line = |severity, name, peer, text| Line { severity, name, peer, text };
+        match *self {
+            Self::KeepAlive { seconds, manager } => {
+                let text = format!(
+                    "Keep-alive of {seconds} seconds from manager {manager} is below the minimum of 3, using 3"
+                );
+                line(4, "KEEP_ALV", manager, text)
+            }
+            Self::Discarded { error, peer } => {
+                let (name, text) = match error {
+                    DecodeError::Security(_) => ("BAD_SEC", format!("{error} in message from {peer}")),
+                    DecodeError::UnknownType(_) => ("UNK_TYPE", format!("{error} from {peer}")),
+                    _ => ("BAD_MSG", format!("malformed message from {peer} ({error})")),
+                };
+                line(4, name, *peer.ip(), text)
+            }
+            Self::Closed { close, peer } => {
+                line(4, "CLOSED", *peer.ip(), format!("connection with {peer} closed ({close})"))
+            }
+            Self::Opened { agent } => line(6, "OPENED", *agent.ip(), format!("connected with agent {agent}")),
+            Self::Lost { loss, agent } => {
+                let text = format!("connection with agent {agent} lost ({loss}), static weights return");
+                line(4, "LOST", *agent.ip(), text)
+            }
+            Self::GaveUp { attempts, agent } => {
+                line(4, "GAVE_UP", *agent.ip(), format!("agent {agent} given up after {attempts} attempts"))
+            }
+            Self::Overflow { agent } => {
+                let text = format!("agent {agent} reports more than {MAX_ROWS} weights");
+                line(4, "OVERFLOW", *agent.ip(), text)
+            }
+            Self::ServerState { manager, row: Row { key, weight } } => {
+                let service = format!("{} {} {}", key.address, key.protocol, key.port);
+                line(6, "SRV_STATE", manager, format!("manager {manager} reports {service} weight {weight}"))
+            }
         }
     }
 
-    fn is_information(&self) -> bool {
-        matches!(self, Self::ServerState { .. } | Self::Opened { .. })
+    /// `DFP-4-BAD_SEC`.
+    pub fn mnemonic(&self, facility: Facility) -> String {
+        let Line { severity, name, .. } = self.line();
+        format!("{}-{severity}-{name}", facility.name())
+    }
+
+    pub fn emit(&self, facility: Facility) {
+        let (mnemonic, Line { severity, text, .. }) = (self.mnemonic(facility), self.line());
+        if severity > 4 {
+            tracing::info!(mnemonic = mnemonic.as_str(), "{text}");
+        } else {
+            tracing::warn!(mnemonic = mnemonic.as_str(), "{text}");
+        }
     }
 
     /// Writes it to the log, unless one of its kind about its peer was written less than [`PAUSE`] ago.
@@ -106,63 +112,11 @@ impl Notice {
             self.emit(facility);
         }
     }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::KeepAlive { .. } => "KEEP_ALV",
-            Self::Discarded { error: DecodeError::Security(_), .. } => "BAD_SEC",
-            Self::Discarded { error: DecodeError::UnknownType(_), .. } => "UNK_TYPE",
-            Self::Discarded { .. } => "BAD_MSG",
-            Self::Closed { .. } => "CLOSED",
-            Self::Opened { .. } => "OPENED",
-            Self::Lost { .. } => "LOST",
-            Self::GaveUp { .. } => "GAVE_UP",
-            Self::Overflow { .. } => "OVERFLOW",
-            Self::ServerState { .. } => "SRV_STATE",
-        }
-    }
-
-    fn peer(&self) -> Ipv4Addr {
-        match self {
-            Self::KeepAlive { manager, .. } | Self::ServerState { manager, .. } => *manager,
-            Self::Discarded { peer, .. } | Self::Closed { peer, .. } => *peer.ip(),
-            Self::Opened { agent }
-            | Self::Lost { agent, .. }
-            | Self::GaveUp { agent, .. }
-            | Self::Overflow { agent } => *agent.ip(),
-        }
-    }
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::KeepAlive { seconds, manager } => write!(
-                f,
-                "Keep-alive of {seconds} seconds from manager {manager} is below the minimum of 3, using 3"
-            ),
-            Self::Discarded { error: error @ DecodeError::Security(_), peer } => {
-                write!(f, "{error} in message from {peer}")
-            }
-            Self::Discarded { error: error @ DecodeError::UnknownType(_), peer } => {
-                write!(f, "{error} from {peer}")
-            }
-            Self::Discarded { error, peer } => write!(f, "malformed message from {peer} ({error})"),
-            Self::Closed { close, peer } => write!(f, "connection with {peer} closed ({close})"),
-            Self::Opened { agent } => write!(f, "connected with agent {agent}"),
-            Self::Lost { loss, agent } => {
-                write!(f, "connection with agent {agent} lost ({loss}), static weights return")
-            }
-            Self::GaveUp { attempts, agent } => {
-                write!(f, "agent {agent} given up after {attempts} attempts")
-            }
-            Self::Overflow { agent } => write!(f, "agent {agent} reports more than {MAX_ROWS} weights"),
-            Self::ServerState { manager, row } => {
-                let key = row.key;
-                write!(f, "manager {manager} reports {} {} {} ", key.address, key.protocol, key.port)?;
-                write!(f, "weight {}", row.weight)
-            }
-        }
+        f.write_str(&self.line().text)
     }
 }
 
@@ -173,7 +127,8 @@ pub struct Limiter(HashMap<(Ipv4Addr, &'static str), Nanos>);
 impl Limiter {
     /// True if it may be logged at `now`, which is remembered then.
     pub fn allows(&mut self, notice: &Notice, now: Nanos) -> bool {
-        let key = (notice.peer(), notice.name());
+        let Line { peer, name, .. } = notice.line();
+        let key = (peer, name);
         if self.0.get(&key).is_some_and(|until| now < *until) {
             return false;
         }

@@ -1,17 +1,345 @@
 //! Dynamic Feedback Protocol (draft-eck-dfp-01): agents report weights of servers, a manager balances by them.
 //!
 //! `packet` is the bytes, `security` the keys, `stream` the framing on TCP, `inbound` all three as the receiving half
-//! of a connection.
+//! of a connection. `manager` and `agent` are the two roles as state machines, `sockets` the TCP of both. `standalone` is
+//! an agent without a director.
 
-pub mod agent;
-pub mod config;
+mod agent;
+mod config;
 pub mod counter;
-pub mod debug;
+mod debug;
+mod exec;
+pub(crate) mod host_load;
 pub mod inbound;
-pub mod log;
-pub mod manager;
+mod log;
+mod manager;
+mod metrics;
 pub mod packet;
-pub mod password;
+mod password;
 pub mod security;
+mod sockets;
+pub mod standalone;
 pub mod stream;
-pub mod view;
+#[cfg(test)]
+pub(crate) mod testing;
+mod view;
+
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+
+use common::time::Nanos;
+
+pub use self::config::DfpConfig;
+use self::{
+    agent::{
+        config::{AgentConfig, Subsystem},
+        fsm::Table,
+        service::Service,
+        table,
+    },
+    debug::Facility,
+    host_load::{HostLoad, Sampler},
+    manager::Manager,
+    sockets::{SocketEvent, SocketOrder, Sockets},
+};
+use crate::{
+    bus::{Fact, HomeAgent, VirtualServer},
+    command::{ConfigWriter, Form},
+    manage::operator::Check,
+    protocol::{Commands, Cx, Input, Io, Messenger, Protocol, Report, Shared},
+};
+
+/// DFP: the manager and our own agents.
+#[derive(Debug)]
+pub struct Dfp {
+    manager: Manager,
+    agents: BTreeMap<Subsystem, Service>,
+    /// Address that agents listen on.
+    address: Ipv4Addr,
+    virtual_servers: Arc<[VirtualServer]>,
+    home_agent: Option<HomeAgent>,
+    /// What is left of this host, as it was measured for the home agent.
+    host_load: Option<HostLoad>,
+    /// New work is no longer wanted.
+    stopping: bool,
+    /// The sockets' task has died.
+    dead: bool,
+}
+
+/// What the tasks tell.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Of a socket.
+    Socket(SocketEvent),
+    /// What is left of this host; none: it cannot be measured, or not yet.
+    HostLoad(Option<HostLoad>),
+    /// The task has died, and every socket with it.
+    Died,
+}
+
+/// What is asked of the tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Of a socket.
+    Socket(SocketOrder),
+    /// Measure what is left of this host.
+    Measure,
+}
+
+impl Protocol for Dfp {
+    const NAME: &'static str = "dfp";
+    type Config = DfpConfig;
+    type Message = Message;
+    type Order = Order;
+
+    fn new(_: &Shared) -> Self {
+        Self {
+            manager: Manager::default(),
+            agents: BTreeMap::new(),
+            address: Ipv4Addr::UNSPECIFIED,
+            virtual_servers: Arc::new([]),
+            home_agent: None,
+            host_load: None,
+            stopping: false,
+            dead: false,
+        }
+    }
+
+    fn commands() -> Commands<Self> {
+        Commands {
+            configuration: config::commands().collect(),
+            exec: exec::specs(),
+            switches: vec![&debug::AGENT, &debug::MANAGER],
+        }
+    }
+
+    fn print(config: &DfpConfig, out: &mut ConfigWriter) {
+        config.print(out);
+    }
+
+    fn handle(&mut self, input: Input<'_, Self>, cx: &mut Cx<'_, Self>) {
+        match input {
+            Input::Configured(old) => {
+                self.manager.configure(old.manager.as_ref(), cx);
+                self.configure_agents(cx);
+            }
+            Input::Repeated { mode, args, form: Form::Set } if *mode == manager::commands::DFP => {
+                self.manager.repeat(args, cx);
+            }
+            Input::Fact(Fact::Servers(servers)) => self.manager.bind(servers, cx),
+            Input::Fact(Fact::VirtualServers(servers)) => {
+                self.virtual_servers = Arc::clone(servers);
+                self.table_changed(Subsystem::Slb, cx.now());
+            }
+            Input::Fact(Fact::HomeAgent(agent)) => {
+                self.home_agent = *agent;
+                self.table_changed(Subsystem::IpMobile, cx.now());
+            }
+            Input::Message(message) => self.message(message, cx),
+            Input::Debug => {
+                let on = cx.is_debugging(Facility::Agent.switch());
+                for service in self.agents.values_mut() {
+                    service.agent_mut().set_debug(on);
+                }
+            }
+            Input::Timer => {
+                self.manager.expire(cx);
+                self.agents
+                    .values_mut()
+                    .for_each(|service| service.tell(cx.now(), |agent| agent.expire(cx.now())));
+            }
+            Input::Stop => {
+                self.stopping = true;
+                self.table_changed(Subsystem::Slb, cx.now());
+                self.table_changed(Subsystem::IpMobile, cx.now());
+            }
+            Input::Repeated { .. }
+            | Input::Fact(Fact::Weight(_))
+            | Input::Ports(_)
+            | Input::Host(_)
+            | Input::Network(_)
+            | Input::Published { .. }
+            | Input::Events(_) => return,
+        }
+        self.compute_weights(cx);
+        self.hand_out(cx);
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        let agents = self.agents.values().filter_map(Service::deadline);
+        agents.chain(self.manager.deadline()).min()
+    }
+
+    fn checks(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Check> {
+        let check = |name: String| {
+            let reason = if self.dead { "has ended" } else { "runs" };
+            Check { name, healthy: !self.dead, reason: reason.into() }
+        };
+        let agents = cx.config.agents.iter().map(|agent| check(format!("dfp agent {}", agent.name)));
+        let manager = cx.config.manager.as_ref().filter(|manager| !manager.agents.is_empty());
+        agents.chain(manager.map(|_| check("dfp manager".into()))).collect()
+    }
+
+    fn report(&mut self, out: &mut Report, cx: &mut Cx<'_, Self>) {
+        self.metrics(out, cx);
+    }
+
+    async fn start(io: Io<Self>) {
+        let Io { mut orders, messenger, clock } = io;
+        let mut watch = Watch { messenger: messenger.clone(), ended: false };
+        let told = messenger.clone();
+        let mut sockets = Sockets::new(move |event| told.tell(Message::Socket(event)));
+        let mut sampler = Sampler::default();
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Socket(order)) => sockets.perform(order).await,
+                    Some(Order::Measure) => {
+                        let load = sampler.sample(clock());
+                        if let Err(error) = &load {
+                            tracing::debug!("DFP: what is left of this host cannot be measured: {error}");
+                        }
+                        messenger.tell(Message::HostLoad(load.ok().flatten()));
+                    }
+                    None => break,
+                },
+                () = sockets.serve() => {}
+            }
+        }
+        watch.ended = true;
+        sockets.end().await;
+    }
+}
+
+/// Says so when the task dies before it was told to end.
+struct Watch {
+    messenger: Messenger<Dfp>,
+    ended: bool,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.messenger.tell(Message::Died);
+        }
+    }
+}
+
+impl Dfp {
+    fn message(&mut self, message: Message, cx: &mut Cx<'_, Self>) {
+        match message {
+            Message::Socket(event) => {
+                match self.agents.values_mut().find(|service| service.concerns(&event)) {
+                    Some(service) => service.event(event, cx.now()),
+                    None => match event.refuse() {
+                        Some(refusal) => cx.order(Order::Socket(refusal)),
+                        None => self.manager.event(event, cx),
+                    },
+                }
+            }
+            Message::HostLoad(load) => {
+                self.host_load = load.or(self.host_load);
+                self.computed(Subsystem::IpMobile, cx.now());
+            }
+            Message::Died => {
+                self.dead = true;
+                self.manager.lose_all(cx);
+            }
+        }
+    }
+
+    /// Takes over the agents of the configuration.
+    fn configure_agents(&mut self, cx: &mut Cx<'_, Self>) {
+        let wanted: Vec<_> = cx.config.agents.iter().map(|agent| agent.name.subsystem()).collect();
+        let gone = self.agents.extract_if(.., |subsystem, _| !wanted.contains(subsystem));
+        let orders: Vec<_> = gone.flat_map(|(_, service)| service.end()).collect();
+        for order in orders {
+            cx.order(Order::Socket(order));
+        }
+        self.free_ports(cx);
+        for config in &cx.config.agents {
+            let subsystem = config.name.subsystem();
+            if let Some(service) = self.agents.get_mut(&subsystem) {
+                if service.agent().config() != config {
+                    service.tell(cx.now(), |agent| agent.configure(config.clone(), cx.now()));
+                }
+                continue;
+            }
+            let mut service = Service::new(config.clone(), self.address, cx.now());
+            service.agent_mut().set_debug(cx.is_debugging(Facility::Agent.switch()));
+            self.agents.insert(subsystem, service);
+            self.table_changed(subsystem, cx.now());
+        }
+    }
+
+    /// Closes the ports that agents no longer have, before another one may want them.
+    fn free_ports(&mut self, cx: &mut Cx<'_, Self>) {
+        for config in &cx.config.agents {
+            let Some(service) = self.agents.get_mut(&config.name.subsystem()) else { continue };
+            let old = service.agent().config();
+            if old.port.is_some() && old.port != config.port {
+                let closed = AgentConfig { port: None, ..old.clone() };
+                service.tell(cx.now(), |agent| agent.configure(closed, cx.now()));
+            }
+        }
+        self.hand_out(cx);
+    }
+
+    /// What a subsystem reports; none: it has nothing to report, and its agent is not active.
+    fn table(&self, subsystem: Subsystem) -> Option<Table> {
+        match subsystem {
+            Subsystem::Slb => Some(table::balancer(&self.virtual_servers, self.stopping)),
+            Subsystem::IpMobile => {
+                let agent = self.home_agent.as_ref();
+                agent.map(|agent| table::home_agent(agent, self.host_load, self.stopping))
+            }
+        }
+    }
+
+    fn table_changed(&mut self, subsystem: Subsystem, now: Nanos) {
+        let table = self.table(subsystem);
+        if let Some(service) = self.agents.get_mut(&subsystem) {
+            service.tell(now, |agent| agent.changed(table, false, now));
+        }
+    }
+
+    fn computed(&mut self, subsystem: Subsystem, now: Nanos) {
+        let table = self.table(subsystem);
+        if let Some(service) = self.agents.get_mut(&subsystem) {
+            service.tell(now, |agent| agent.computed(table));
+        }
+    }
+
+    /// Gives the agents whose interval has ended the weights of now.
+    fn compute_weights(&mut self, cx: &mut Cx<'_, Self>) {
+        let due = |service: &mut Service| service.agent_mut().wants_weights(cx.now());
+        let due: Vec<_> = self
+            .agents
+            .iter_mut()
+            .filter_map(|(subsystem, service)| due(service).then_some(*subsystem))
+            .collect();
+        for subsystem in due {
+            if subsystem == Subsystem::IpMobile && self.home_agent.is_some() {
+                // Its weights follow once this is answered.
+                cx.order(Order::Measure);
+            } else {
+                self.computed(subsystem, cx.now());
+            }
+        }
+    }
+
+    /// Hands out what the agents want of the sockets, the log and debug.
+    fn hand_out(&mut self, cx: &mut Cx<'_, Self>) {
+        for service in self.agents.values_mut() {
+            for order in service.take_orders() {
+                cx.order(Order::Socket(order));
+            }
+            let agent = service.agent_mut();
+            for notice in agent.take_notices() {
+                notice.emit(Facility::Agent);
+            }
+            for line in agent.take_lines() {
+                cx.debug(Facility::Agent.switch(), || line);
+            }
+        }
+    }
+}

@@ -30,25 +30,15 @@ pub struct Stream {
     role: Role,
     /// The message so far; the whole one after `next` has returned it.
     buffer: Vec<u8>,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Between messages; the buffer may hold the last one.
-    Idle,
-    /// Reading the header.
-    Head { deadline: Nanos },
-    /// Reading up to `length` bytes.
-    Body { length: usize, deadline: Nanos },
-    /// Ended by an error.
-    Failed(StreamError),
+    /// Of the message that is arriving; none: between messages.
+    deadline: Option<Nanos>,
+    failed: Option<StreamError>,
 }
 
 impl Stream {
     /// The stream that `role` reads, from its beginning.
     pub fn new(role: Role) -> Self {
-        Self { role, buffer: Vec::with_capacity(Header::SIZE), state: State::Idle }
+        Self { role, buffer: Vec::with_capacity(Header::SIZE), deadline: None, failed: None }
     }
 
     /// Takes bytes off the front of `input`, up to the end of one message, and returns that if it is whole.
@@ -57,44 +47,30 @@ impl Stream {
     pub fn next(&mut self, input: &mut &[u8], now: Nanos) -> Result<Option<&[u8]>, StreamError> {
         self.expire(now)?;
         match self.take(input, now) {
-            Ok(true) => Ok(Some(&self.buffer)),
-            Ok(false) => Ok(None),
-            Err(error) => {
-                self.fail(error);
-                Err(error)
-            }
+            Ok(whole) => Ok(whole.then_some(&self.buffer)),
+            Err(error) => Err(self.fail(error)),
         }
     }
 
     /// When [`Stream::expire`] must be called: an incomplete message is waited for.
     pub fn deadline(&self) -> Option<Nanos> {
-        match self.state {
-            State::Head { deadline } | State::Body { deadline, .. } => Some(deadline),
-            State::Idle | State::Failed(_) => None,
-        }
+        self.deadline
     }
 
     /// Fails if the deadline has come. More bytes do not move it.
     pub fn expire(&mut self, now: Nanos) -> Result<(), StreamError> {
-        if self.deadline().is_some_and(|deadline| deadline <= now) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.fail(StreamError::Slow);
         }
-        match self.state {
-            State::Failed(error) => Err(error),
-            _ => Ok(()),
-        }
+        self.failed.map_or(Ok(()), Err)
     }
 
     /// The peer has sent its last byte; fails if that was inside a message.
     pub fn finish(&mut self) -> Result<(), StreamError> {
-        match self.state {
-            State::Idle => Ok(()),
-            State::Head { .. } | State::Body { .. } => {
-                self.fail(StreamError::Truncated);
-                Err(StreamError::Truncated)
-            }
-            State::Failed(error) => Err(error),
+        if self.deadline.is_some() {
+            self.fail(StreamError::Truncated);
         }
+        self.failed.map_or(Ok(()), Err)
     }
 
     /// Bytes of memory it holds.
@@ -103,29 +79,27 @@ impl Stream {
     }
 
     fn take(&mut self, input: &mut &[u8], now: Nanos) -> Result<bool, StreamError> {
-        if self.state == State::Idle {
+        if self.deadline.is_none() {
             self.buffer.clear();
             self.buffer.shrink_to(Header::LONG);
             if input.is_empty() {
                 return Ok(false);
             }
-            self.state = State::Head { deadline: now.after(PATIENCE) };
+            self.deadline = Some(now.after(PATIENCE));
         }
-        if let State::Head { deadline } = self.state {
+        if self.buffer.len() < Header::SIZE {
             self.fill(input, Header::SIZE);
             // The first byte tells other protocols apart, which may wait for an answer after fewer than 8.
             if self.buffer.first().is_some_and(|version| *version != Header::VERSION) {
                 return Err(HeaderError::Version(self.buffer[0]).into());
             }
-            let Some(header) = self.buffer.first_chunk() else { return Ok(false) };
-            let length = Header::read(header, self.role)?.length;
-            self.state = State::Body { length, deadline };
         }
-        let State::Body { length, .. } = self.state else { return Ok(false) };
+        let Some(header) = self.buffer.first_chunk() else { return Ok(false) };
+        let length = Header::read(header, self.role)?.length;
         self.fill(input, length);
         let whole = self.buffer.len() == length;
         if whole {
-            self.state = State::Idle;
+            self.deadline = None;
         }
         Ok(whole)
     }
@@ -142,9 +116,9 @@ impl Stream {
         *input = rest;
     }
 
-    fn fail(&mut self, error: StreamError) {
-        self.state = State::Failed(error);
-        self.buffer = Vec::new();
+    fn fail(&mut self, error: StreamError) -> StreamError {
+        (self.failed, self.deadline, self.buffer) = (Some(error), None, Vec::new());
+        error
     }
 }
 

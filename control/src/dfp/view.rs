@@ -1,12 +1,18 @@
 //! What the shows of both roles have in common.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt::{self, Write as _},
+    net::Ipv4Addr,
+    time::SystemTime,
+};
 
+use common::time::Nanos;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{
     counter::{Counter, Counters},
-    packet::{BindTable, Protocol, Row},
+    packet::{BindEntry, BindTable, Protocol, Row},
+    security::Keyring,
 };
 
 /// Which passwords there are; never what they are.
@@ -21,9 +27,22 @@ pub struct PasswordView {
 }
 
 impl PasswordView {
-    /// `<set>` or `<none>`.
-    pub fn word(set: bool) -> &'static str {
-        if set { "<set>" } else { "<none>" }
+    /// As they are at `now`.
+    pub fn of(keys: &Keyring, now: Nanos) -> Self {
+        Self {
+            current: keys.has_current(now),
+            pending: keys.has_pending(now),
+            timeout: keys.remaining(now).as_millis().div_ceil(1000) as u64,
+        }
+    }
+}
+
+/// The two lines of every show of passwords, but for the end of the second.
+impl fmt::Display for PasswordView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = |set| if set { "<set>" } else { "<none>" };
+        writeln!(f, "  Current passwd: {} Pending passwd: {}", word(self.current), word(self.pending))?;
+        write!(f, "  Passwd timeout: {}", self.timeout)
     }
 }
 
@@ -38,87 +57,74 @@ impl fmt::Display for Clock {
     }
 }
 
+/// RFC 3339, for programs.
 impl Serialize for Clock {
-    /// RFC 3339, for programs.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let at = jiff::Timestamp::try_from(self.0).unwrap_or_default();
-        serializer.collect_str(&at)
+        serializer.collect_str(&jiff::Timestamp::try_from(self.0).unwrap_or_default())
     }
 }
 
 /// `80`, or `0 (wildcard)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrWildcard<T>(pub T);
 
-impl fmt::Display for OrWildcard<u16> {
+impl<T: fmt::Display + Default + PartialEq> fmt::Display for OrWildcard<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { f.write_str("0 (wildcard)") } else { write!(f, "{}", self.0) }
+        if self.0 == T::default() { f.write_str("0 (wildcard)") } else { self.0.fmt(f) }
     }
-}
-
-impl fmt::Display for OrWildcard<Protocol> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == Protocol::ANY { f.write_str("0 (wildcard)") } else { write!(f, "{}", self.0) }
-    }
-}
-
-/// The key of a counter in JSON and in metrics: `bad_version`.
-pub fn key(counter: Counter) -> String {
-    counter.name().replace(' ', "_").to_ascii_lowercase()
 }
 
 /// A counter to a key, for JSON.
-pub(super) fn counters<S: Serializer>(counters: &Counters, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn counters<S: Serializer>(counters: &Counters, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(Counter::ALL.len()))?;
     for counter in Counter::ALL {
-        map.serialize_entry(&key(counter), &counters.get(counter))?;
+        map.serialize_entry(&counter.key(), &counters.get(counter))?;
     }
     map.end()
-}
-
-/// A row of a weight table, for JSON.
-#[derive(Serialize)]
-struct RowFacts {
-    address: std::net::Ipv4Addr,
-    protocol: String,
-    port: u16,
-    bind_id: u16,
-    weight: u16,
-}
-
-/// Rows, for JSON.
-pub(super) fn rows<S: Serializer>(rows: &[Row], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(rows.iter().map(|row| RowFacts {
-        address: row.key.address,
-        protocol: row.key.protocol.to_string(),
-        port: row.key.port,
-        bind_id: row.key.bind_id.0,
-        weight: row.weight,
-    }))
 }
 
 /// An entry of a BindID table, for JSON.
 #[derive(Serialize)]
 struct BindFacts {
-    server: std::net::Ipv4Addr,
-    protocol: String,
+    server: Ipv4Addr,
+    protocol: Protocol,
     port: u16,
-    bind_id: u16,
-    client: std::net::Ipv4Addr,
-    mask: std::net::Ipv4Addr,
+    #[serde(flatten)]
+    entry: BindEntry,
 }
 
 /// Entries of all tables, for JSON.
-pub(super) fn tables<S: Serializer>(tables: &[BindTable], serializer: S) -> Result<S::Ok, S::Error> {
-    let entries = tables.iter().flat_map(|table| {
-        table.entries.iter().map(|entry| BindFacts {
-            server: table.server,
-            protocol: table.protocol.to_string(),
-            port: table.port,
-            bind_id: entry.bind_id.0,
-            client: entry.client,
-            mask: entry.mask,
-        })
-    });
-    serializer.collect_seq(entries)
+pub fn bind_tables<S: Serializer>(tables: &[BindTable], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(tables.iter().flat_map(|table| {
+        let BindTable { server, protocol, port, .. } = *table;
+        table.entries.iter().map(move |entry| BindFacts { server, protocol, port, entry: *entry })
+    }))
 }
+
+/// Rows in blocks of one service, in the order of the first row of each.
+pub fn by_service(rows: &[Row]) -> Vec<((Protocol, u16), Vec<Row>)> {
+    let mut blocks: Vec<((Protocol, u16), Vec<Row>)> = Vec::new();
+    for row in rows {
+        let service = (row.key.protocol, row.key.port);
+        match blocks.iter_mut().find(|(of, _)| *of == service) {
+            Some((_, rows)) => rows.push(*row),
+            None => blocks.push((service, vec![*row])),
+        }
+    }
+    blocks
+}
+
+#[derive(Debug, Default)]
+pub struct Text(pub String);
+
+impl Text {
+    pub fn line(&mut self, line: fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+}
+
+/// Adds a line to a [`Text`].
+macro_rules! line {
+    ($text:expr, $($format:tt)*) => { $text.line(format_args!($($format)*)) };
+}
+pub(super) use line;

@@ -1,6 +1,6 @@
 //! The kernel never holds a virtual address: it would answer ARP, ping and requests for it beside the workers.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use super::view::HostState;
 
@@ -11,19 +11,18 @@ use super::view::HostState;
      there (ip address delete {address} dev {device}), or choose another"
 )]
 pub struct VirtualAddressHeld {
-    /// Which.
+    /// As the kernel holds it.
     pub address: Ipv4Addr,
     /// Kernel name of the device.
     pub device: String,
 }
 
-/// Every virtual address that the kernel holds, by device and address. To be empty before a virtual server goes in
-/// service, and again at each change of `state`.
-pub fn held(state: &HostState, virtual_addresses: &BTreeSet<Ipv4Addr>) -> Vec<VirtualAddressHeld> {
+/// Every address that the kernel holds and that `is_virtual`, by device and address.
+pub fn held(state: &HostState, is_virtual: impl Fn(Ipv4Addr) -> bool) -> Vec<VirtualAddressHeld> {
     let mut found: Vec<_> = state
         .addresses
         .iter()
-        .filter(|known| virtual_addresses.contains(&known.net.addr()))
+        .filter(|known| is_virtual(known.net.addr()))
         .map(|known| VirtualAddressHeld { address: known.net.addr(), device: known.device.clone() })
         .collect();
     found.sort_by(|a, b| (&a.device, a.address).cmp(&(&b.device, b.address)));
@@ -32,6 +31,8 @@ pub fn held(state: &HostState, virtual_addresses: &BTreeSet<Ipv4Addr>) -> Vec<Vi
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{super::view::KernelAddress, *};
 
     #[test]
@@ -47,7 +48,7 @@ mod tests {
             ..HostState::default()
         };
         let vips = BTreeSet::from([Ipv4Addr::new(10, 1, 1, 10), Ipv4Addr::new(10, 1, 1, 11)]);
-        let found = held(&state, &vips);
+        let found = held(&state, |address| vips.contains(&address));
         assert_eq!(found.len(), 1);
         assert!(found[0].to_string().contains("ip address delete 10.1.1.10 dev Et0"));
     }

@@ -181,15 +181,13 @@ fn plan_routes(
         }
     }
     let mut present = BTreeSet::new();
-    for (prefix, list) in &tables.routes {
-        for route in list.iter().filter(|route| route.protocol == PROTOCOL) {
-            let is = placed(*prefix, route);
-            match wanted.iter().find(|w| matches(w, &is)) {
-                Some(w) => {
-                    present.insert(w.clone());
-                }
-                None => steps.push(Step::DeleteRoute(is)),
+    for (prefix, route) in tables.own_routes() {
+        let is = placed(prefix, route);
+        match wanted.iter().find(|w| matches(w, &is)) {
+            Some(w) => {
+                present.insert(w.clone());
             }
+            None => steps.push(Step::DeleteRoute(is)),
         }
     }
     steps.extend(wanted.difference(&present).cloned().map(Step::AddRoute));

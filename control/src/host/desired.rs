@@ -70,7 +70,7 @@ pub enum RouteTarget {
 /// A permanent neighbour, on the interface whose subnet holds the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DesiredNeighbour {
-    /// Whose.
+    /// IPv4 address of the neighbour.
     pub address: Ipv4Addr,
     /// Its address on the link.
     pub mac: MacAddr,

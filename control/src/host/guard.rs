@@ -61,7 +61,7 @@ pub enum GuardError {
     Setting {
         /// Interface in the configuration.
         interface: String,
-        /// Which.
+        /// The setting, and what the kernel answered.
         source: SysctlError,
     },
     /// It does not come up.

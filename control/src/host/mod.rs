@@ -15,7 +15,6 @@
 //! | [`desired`], [`apply`] | kernel equal to the configuration | pure; sent by the host task |
 //! | [`resolve`] | next hops resolved before they are needed | pure; asked by the host task |
 //! | [`guard`] | silences the kernel device under a port | caller, at start |
-//! | [`layout`] | configuration to [`DesiredHost`], [`HostState`] to what workers read | pure |
 //! | [`address_check`] | no virtual address in the kernel | pure |
 //!
 //! [`Host::start`] starts the host task on the current tokio runtime, in the network namespace of the calling
@@ -27,7 +26,6 @@ pub mod address_check;
 pub mod apply;
 pub mod desired;
 pub mod guard;
-pub mod layout;
 pub mod name;
 mod netlink;
 pub mod resolve;
@@ -42,6 +40,7 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use common::{
     id::InterfaceId,
+    net::NextHop,
     ring::{FrameReceiver, FrameSender},
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -50,13 +49,12 @@ pub use self::{
     apply::Pending,
     desired::{DesiredHost, DesiredInterface, DesiredNeighbour, DesiredRoute, RouteTarget},
     guard::{Guard, GuardError},
-    layout::{Layout, PortState},
     netlink::NetlinkError,
-    resolve::{NextHop, Unresolved},
+    resolve::Unresolved,
     shadow::ShadowError,
     shadow_io::{Injector, ShadowTotals},
     sysctl::SysctlError,
-    view::HostState,
+    view::{HostState, PortState},
 };
 use self::{
     shadow_io::ShadowCounters,
@@ -122,7 +120,7 @@ impl Host {
 
     /// A worker needs this next hop ([`common::event::Event::Resolve`]).
     pub fn resolve(&self, interface: InterfaceId, address: std::net::Ipv4Addr) {
-        let _ = self.send(Command::Resolve((interface, address)));
+        let _ = self.send(Command::Resolve(NextHop { interface, address }));
     }
 
     /// Wanted next hops that do not answer.

@@ -38,9 +38,9 @@ pub enum NetlinkError {
     /// A table could not be read.
     #[error("cannot read the kernel's {table}: {errno}")]
     Dump {
-        /// Which.
+        /// `links`, `addresses`, `neighbours` or `routes`.
         table: &'static str,
-        /// Why not.
+        /// What the kernel or the socket answered.
         errno: Errno,
     },
 }

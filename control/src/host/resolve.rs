@@ -17,13 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::id::InterfaceId;
+use common::{id::InterfaceId, net::NextHop};
 use serde::Serialize;
 
 use super::view::ArpState;
-
-/// A neighbour: on which interface, which address.
-pub type NextHop = (InterfaceId, Ipv4Addr);
 
 /// Time between two questions for one next hop.
 pub const RETRY: Duration = Duration::from_secs(1);
@@ -172,9 +169,9 @@ impl Resolver {
     pub fn unresolved(&self, now: Instant) -> Vec<Unresolved> {
         self.wanted
             .iter()
-            .filter_map(|((interface, address), wanted)| {
+            .filter_map(|(hop, wanted)| {
                 let for_ms = now.saturating_duration_since(wanted.unresolved_since?).as_millis() as u64;
-                Some(Unresolved { interface: *interface, address: *address, for_ms })
+                Some(Unresolved { interface: hop.interface, address: hop.address, for_ms })
             })
             .collect()
     }
@@ -190,7 +187,7 @@ mod tests {
     use super::*;
 
     fn hop(last: u8) -> NextHop {
-        (InterfaceId(0), Ipv4Addr::new(10, 0, 0, last))
+        NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(10, 0, 0, last) }
     }
 
     fn at(start: Instant, ms: u64) -> Instant {
@@ -225,9 +222,8 @@ mod tests {
         let mut resolver = Resolver::new(t);
         resolver.without_managed();
         resolver.want(&BTreeSet::from([hop(1), hop(2)]));
-        let state = |(_, address): NextHop| {
-            Some(if address == hop(2).1 { ArpState::Permanent } else { ArpState::Stale })
-        };
+        let state =
+            |asked: NextHop| Some(if asked == hop(2) { ArpState::Permanent } else { ArpState::Stale });
         assert_eq!(resolver.plan(t, state), [Ask::Probe(hop(1))]);
         assert_eq!(resolver.plan(at(t, 500), state), []);
         assert_eq!(resolver.plan(at(t, 1000), state), [Ask::Probe(hop(1))]);
@@ -245,9 +241,7 @@ mod tests {
         assert_eq!(resolver.refused(), 1);
         assert_eq!(resolver.plan(t, |_| None).len(), DEMANDS_A_SECOND as usize);
         assert!(resolver.demand(hop(200), at(t, 1000)));
-        let state = |(_, address): NextHop| {
-            Some(if address == hop(7).1 { ArpState::Stale } else { ArpState::Failed })
-        };
+        let state = |asked: NextHop| Some(if asked == hop(7) { ArpState::Stale } else { ArpState::Failed });
         assert_eq!(resolver.plan(at(t, 1000), state), [Ask::Probe(hop(7)), Ask::Probe(hop(200))]);
         assert_eq!(resolver.plan(at(t, 1500), state), []);
         assert_eq!(

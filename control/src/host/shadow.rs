@@ -64,7 +64,7 @@ pub enum ShadowError {
     Setting {
         /// Interface in the configuration.
         interface: String,
-        /// Which.
+        /// The setting, and what the kernel answered.
         source: SysctlError,
     },
 }

@@ -3,14 +3,17 @@
 //! No I/O: `netlink` feeds it, tests feed it too.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
-use common::{id::InterfaceId, mac::MacAddr, snapshot::Route};
+use common::{
+    id::InterfaceId,
+    mac::MacAddr,
+    net::{Neighbours, NextHop, PrefixMap, Route, Routes},
+};
 use ipnet::Ipv4Net;
-use prefix_trie::PrefixMap;
 use rtnetlink::packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressHeaderFlags, AddressMessage},
@@ -21,7 +24,10 @@ use rtnetlink::packet_route::{
     },
 };
 
-use super::view::{ArpEntry, ArpState, HostState, KernelAddress, RouteEntry, ShadowLink};
+use super::{
+    apply::PROTOCOL,
+    view::{ArpEntry, ArpState, HostState, KernelAddress, RouteEntry, ShadowLink},
+};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Link {
@@ -95,10 +101,17 @@ pub(crate) struct Tables {
     pub(crate) addresses: BTreeMap<u32, Vec<Address>>,
     pub(crate) routes: BTreeMap<Ipv4Net, Vec<KernelRoute>>,
     pub(crate) neighbours: BTreeMap<(u32, Ipv4Addr), (ArpState, Option<MacAddr>)>,
-    routes_dirty: bool,
-    shared_routes: Arc<PrefixMap<Ipv4Net, Route>>,
-    shared_table: Arc<Vec<RouteEntry>>,
+    /// Prefixes that have routes of ours.
+    own: BTreeSet<Ipv4Net>,
+    /// Prefixes whose routes changed since the last view.
+    changed: BTreeSet<Ipv4Net>,
+    /// The routes of the last view, where all were read anew since then.
+    before: Option<BTreeMap<Ipv4Net, Vec<KernelRoute>>>,
+    shared_routes: Routes,
+    shared_table: PrefixMap<Arc<[RouteEntry]>>,
     shadows_then: BTreeMap<u32, InterfaceId>,
+    /// Names of links, of which the table tells too.
+    names_then: BTreeMap<u32, String>,
 }
 
 impl Tables {
@@ -119,8 +132,9 @@ impl Tables {
 
     /// Forgets all routes; a dump follows.
     pub(crate) fn clear_routes(&mut self) {
-        self.routes.clear();
-        self.routes_dirty = true;
+        let routes = std::mem::take(&mut self.routes);
+        self.own.clear();
+        self.before.get_or_insert(routes);
     }
 
     /// Forgets all but the routes; a dump follows.
@@ -202,7 +216,7 @@ impl Tables {
             let at = list.iter().position(|known| known.metric > route.metric).unwrap_or(list.len());
             list.insert(at, route);
         }
-        self.routes_dirty = true;
+        self.route_changed(prefix);
         Changed { any: true, routes_doubtful: false }
     }
 
@@ -214,8 +228,26 @@ impl Tables {
                 self.routes.remove(&prefix);
             }
         }
-        self.routes_dirty = true;
+        self.route_changed(prefix);
         Changed { any: true, routes_doubtful: false }
+    }
+
+    fn route_changed(&mut self, prefix: Ipv4Net) {
+        self.changed.insert(prefix);
+        let list = self.routes.get(&prefix).map_or(&[][..], Vec::as_slice);
+        if list.iter().any(|route| route.protocol == PROTOCOL) {
+            self.own.insert(prefix);
+        } else {
+            self.own.remove(&prefix);
+        }
+    }
+
+    /// Routes of ours, by prefix.
+    pub(crate) fn own_routes(&self) -> impl Iterator<Item = (Ipv4Net, &KernelRoute)> {
+        let routes = self.own.iter().filter_map(|prefix| Some((*prefix, self.routes.get(prefix)?)));
+        routes
+            .flat_map(|(prefix, list)| list.iter().map(move |route| (prefix, route)))
+            .filter(|(_, route)| route.protocol == PROTOCOL)
     }
 
     fn new_neighbour(&mut self, message: &NeighbourMessage) -> Changed {
@@ -240,33 +272,25 @@ impl Tables {
 
     /// The view for the publisher, `shadows` being our devices by kernel index and `last` the view before.
     pub(crate) fn view(&mut self, shadows: &BTreeMap<u32, InterfaceId>, last: &HostState) -> HostState {
-        if self.routes_dirty || *shadows != self.shadows_then {
-            self.routes_dirty = false;
-            self.shadows_then.clone_from(shadows);
-            let (routes, table) = self.view_routes(shadows);
-            if routes != *self.shared_routes {
-                self.shared_routes = Arc::new(routes);
-            }
-            if table != *self.shared_table {
-                self.shared_table = Arc::new(table);
-            }
-        }
-        let mut neighbours = HashMap::default();
+        self.follow_routes(shadows);
+        let mut neighbours = Neighbours::with_hasher(*last.neighbours.hasher());
         let mut arp = Vec::new();
         for ((index, address), (state, mac)) in &self.neighbours {
             let Some(interface) = shadows.get(index).copied() else { continue };
             if let Some(mac) = mac {
-                neighbours.insert((interface, *address), *mac);
+                neighbours.insert(NextHop { interface, address: *address }, *mac);
             }
             arp.push(ArpEntry { interface, address: *address, mac: *mac, state: *state });
         }
+        let neighbours =
+            if neighbours == *last.neighbours { Arc::clone(&last.neighbours) } else { Arc::new(neighbours) };
         arp.sort_by_key(|entry| (entry.interface, entry.address));
         let mut view = HostState {
             generation: last.generation,
             links: self.view_links(shadows),
             addresses: self.view_addresses(shadows),
-            routes: Arc::clone(&self.shared_routes),
-            table: Arc::clone(&self.shared_table),
+            routes: self.shared_routes.clone(),
+            table: self.shared_table.clone(),
             neighbours,
             arp,
         };
@@ -308,37 +332,75 @@ impl Tables {
         self.addresses.iter().flat_map(of_device).collect()
     }
 
-    fn view_routes(
-        &self,
-        shadows: &BTreeMap<u32, InterfaceId>,
-    ) -> (PrefixMap<Ipv4Net, Route>, Vec<RouteEntry>) {
-        let mut map = PrefixMap::new();
-        let mut table = Vec::new();
-        for (prefix, list) in &self.routes {
-            for route in list {
-                let leads = decide(route, shadows);
-                let best = leads.is_some() && map.get(prefix).is_none();
-                if let (true, Some(leads)) = (best, leads) {
-                    map.insert(*prefix, leads);
-                }
-                let hop = route.hops.first();
-                let index = hop.map(|hop| hop.index);
-                table.push(RouteEntry {
-                    prefix: *prefix,
-                    protocol: route.protocol,
-                    metric: route.metric,
-                    gateway: match hop.map(|hop| hop.gateway) {
-                        Some(Gateway::V4(gateway)) => Some(gateway),
-                        _ => None,
-                    },
-                    device: index.and_then(|index| self.links.get(&index)).map(|link| link.name.clone()),
-                    interface: index.and_then(|index| shadows.get(&index)).copied(),
-                    null: leads == Some(Route::Null),
-                    best,
-                });
-            }
+    /// Brings the shared routes up to date: only what changed, unless shadows or names of links are others.
+    fn follow_routes(&mut self, shadows: &BTreeMap<u32, InterfaceId>) {
+        let mut changed = std::mem::take(&mut self.changed);
+        let before = self.before.take();
+        let renamed = self
+            .links
+            .iter()
+            .any(|(index, link)| self.names_then.get(index).is_some_and(|name| *name != link.name));
+        self.names_then = self.links.iter().map(|(index, link)| (*index, link.name.clone())).collect();
+        if renamed || *shadows != self.shadows_then {
+            self.shadows_then.clone_from(shadows);
+            changed.extend(self.routes.keys().chain(before.iter().flat_map(BTreeMap::keys)));
+        } else if let Some(before) = before {
+            let differs = |(prefix, list)| (self.routes.get(prefix) != Some(list)).then_some(*prefix);
+            changed.extend(before.iter().filter_map(differs));
+            changed.extend(self.routes.keys().filter(|prefix| !before.contains_key(prefix)));
         }
-        (map, table)
+        for prefix in changed {
+            self.follow_prefix(prefix, shadows);
+        }
+    }
+
+    fn follow_prefix(&mut self, prefix: Ipv4Net, shadows: &BTreeMap<u32, InterfaceId>) {
+        let list = self.routes.get(&prefix).map_or(&[][..], Vec::as_slice);
+        let mut leads = None;
+        let entries: Arc<[_]> = list
+            .iter()
+            .map(|route| {
+                let decided = decide(route, shadows);
+                let best = leads.is_none() && decided.is_some();
+                leads = leads.or(decided);
+                self.entry(prefix, route, shadows, best, decided == Some(Route::Null))
+            })
+            .collect();
+        match leads {
+            Some(leads) if self.shared_routes.get(prefix) == Some(&leads) => {}
+            Some(leads) => drop(self.shared_routes.insert(prefix, leads)),
+            None => drop(self.shared_routes.remove(prefix)),
+        }
+        if entries.is_empty() {
+            self.shared_table.remove(prefix);
+        } else if self.shared_table.get(prefix) != Some(&entries) {
+            self.shared_table.insert(prefix, entries);
+        }
+    }
+
+    fn entry(
+        &self,
+        prefix: Ipv4Net,
+        route: &KernelRoute,
+        shadows: &BTreeMap<u32, InterfaceId>,
+        best: bool,
+        null: bool,
+    ) -> RouteEntry {
+        let hop = route.hops.first();
+        let index = hop.map(|hop| hop.index);
+        RouteEntry {
+            prefix,
+            protocol: route.protocol,
+            metric: route.metric,
+            gateway: match hop.map(|hop| hop.gateway) {
+                Some(Gateway::V4(gateway)) => Some(gateway),
+                _ => None,
+            },
+            device: index.and_then(|index| self.links.get(&index)).map(|link| link.name.clone()),
+            interface: index.and_then(|index| shadows.get(&index)).copied(),
+            null,
+            best,
+        }
     }
 
     /// Kernel index of the device called `name`.
@@ -361,7 +423,7 @@ fn decide(route: &KernelRoute, shadows: &BTreeMap<u32, InterfaceId>) -> Option<R
         let interface = *shadows.get(&hop.index)?;
         match hop.gateway {
             Gateway::None => Some(Route::Connected(interface)),
-            Gateway::V4(gateway) => Some(Route::Via(interface, gateway)),
+            Gateway::V4(address) => Some(Route::Via(NextHop { interface, address })),
             Gateway::Other => None,
         }
     });
@@ -450,4 +512,100 @@ fn read_neighbour(message: &NeighbourMessage) -> Option<((u32, Ipv4Addr), Option
         return None;
     }
     Some(((message.header.ifindex, address?), mac))
+}
+
+#[cfg(test)]
+mod tests {
+    use rtnetlink::RouteMessageBuilder;
+
+    use super::*;
+
+    const SHADOW: u32 = 7;
+
+    fn shadows() -> BTreeMap<u32, InterfaceId> {
+        BTreeMap::from([(SHADOW, InterfaceId(0))])
+    }
+
+    fn route(prefix: [u8; 4], gateway: u8) -> RouteNetlinkMessage {
+        let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(prefix.into(), 24)
+            .gateway([10, 1, 1, gateway].into())
+            .output_interface(SHADOW)
+            .build();
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        RouteNetlinkMessage::NewRoute(message)
+    }
+
+    fn neighbour(last: u8) -> RouteNetlinkMessage {
+        let mut message = super::super::apply::neighbour_message(SHADOW, [10, 1, 1, last].into());
+        message.header.state = rtnetlink::packet_route::neighbour::NeighbourState::Reachable;
+        message.attributes.push(NeighbourAttribute::LinkLayerAddress(vec![2, 0, 0, 0, 0, last]));
+        RouteNetlinkMessage::NewNeighbour(message)
+    }
+
+    fn via(gateway: u8) -> Route {
+        Route::Via(NextHop { interface: InterfaceId(0), address: [10, 1, 1, gateway].into() })
+    }
+
+    fn net(prefix: [u8; 4]) -> Ipv4Net {
+        Ipv4Net::new_assert(prefix.into(), 24)
+    }
+
+    #[test]
+    fn each_event_changes_its_own_part_of_the_view_and_shares_the_others() {
+        let mut tables = Tables::default();
+        for third in 0..100 {
+            tables.apply(&route([20, 0, third, 0], 1), false);
+        }
+        let first = tables.view(&shadows(), &HostState::default());
+        assert_eq!((first.routes.len(), first.route_entries().count()), (100, 100));
+
+        tables.apply(&neighbour(1), false);
+        let neighbours = tables.view(&shadows(), &first);
+        assert!(neighbours.routes.ptr_eq(&first.routes) && neighbours.table.ptr_eq(&first.table));
+        assert_eq!(neighbours.neighbours.len(), 1);
+        assert_eq!(neighbours.generation, first.generation + 1);
+
+        tables.apply(&route([20, 0, 50, 0], 2), true);
+        let routes = tables.view(&shadows(), &neighbours);
+        assert!(Arc::ptr_eq(&routes.neighbours, &neighbours.neighbours));
+        assert_eq!(routes.routes.get(net([20, 0, 50, 0])), Some(&via(2)));
+        assert_eq!(
+            neighbours.routes.get(net([20, 0, 50, 0])),
+            Some(&via(1)),
+            "the view before keeps its own"
+        );
+        assert_eq!(routes.generation, neighbours.generation + 1);
+        assert!(!routes.routes.ptr_eq(&neighbours.routes));
+    }
+
+    #[test]
+    fn routes_that_were_read_anew_and_are_the_same_change_nothing() {
+        let mut tables = Tables::default();
+        for third in 0..3 {
+            tables.apply(&route([20, 0, third, 0], 1), false);
+        }
+        let first = tables.view(&shadows(), &HostState::default());
+        tables.clear_routes();
+        tables.clear_routes();
+        for third in 0..3 {
+            tables.apply(&route([20, 0, third, 0], 1), false);
+        }
+        let same = tables.view(&shadows(), &first);
+        assert!(same.routes.ptr_eq(&first.routes) && same.table.ptr_eq(&first.table));
+        assert_eq!(same.generation, first.generation);
+        // One is gone, one is new, one leads elsewhere.
+        tables.clear_routes();
+        tables.apply(&route([20, 0, 1, 0], 2), false);
+        tables.apply(&route([20, 0, 2, 0], 1), false);
+        tables.apply(&route([20, 0, 3, 0], 1), false);
+        let other = tables.view(&shadows(), &same);
+        let listed: Vec<_> = other.routes.iter().map(|(prefix, route)| (prefix, *route)).collect();
+        let wanted = [([20, 0, 1, 0], via(2)), ([20, 0, 2, 0], via(1)), ([20, 0, 3, 0], via(1))];
+        assert_eq!(listed, wanted.map(|(prefix, route)| (net(prefix), route)));
+        assert_eq!(other.route_entries().count(), 3);
+        // Without its shadow a route is the kernel's matter.
+        let bare = tables.view(&BTreeMap::new(), &other);
+        assert!(bare.routes.iter().all(|(_, route)| *route == Route::Punt));
+    }
 }

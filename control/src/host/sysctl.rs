@@ -6,11 +6,11 @@ use std::{fs, io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {value} to {path}: {source} (is /proc/sys read-only, or CAP_NET_ADMIN missing?)")]
 pub struct SysctlError {
-    /// Which file.
+    /// The file under `/proc/sys`.
     pub path: String,
     /// What was to be written.
     pub value: String,
-    /// Why not.
+    /// What the kernel answered.
     pub source: io::Error,
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use common::{
     id::InterfaceId,
+    net::NextHop,
     ring::{FrameReceiver, FrameSender},
 };
 use rtnetlink::{
@@ -29,7 +30,7 @@ use super::{
     desired::{DesiredHost, DesiredInterface},
     name::device_name,
     netlink::{self, Listener, Notice, Requests},
-    resolve::{Ask, NextHop, Resolver, Unresolved},
+    resolve::{Ask, Resolver, Unresolved},
     shadow::Shadow,
     shadow_io::{ShadowIo, Tap},
     state::Tables,
@@ -361,14 +362,14 @@ impl Task {
     async fn ask(&mut self) {
         let indexes = self.indexes();
         let tables = &self.tables;
-        let state = |(interface, address): NextHop| -> Option<ArpState> {
-            let index = indexes.get(&interface)?;
-            tables.neighbours.get(&(*index, address)).map(|(state, _)| *state)
+        let state = |hop: NextHop| -> Option<ArpState> {
+            let index = indexes.get(&hop.interface)?;
+            tables.neighbours.get(&(*index, hop.address)).map(|(state, _)| *state)
         };
         for ask in self.resolver.plan(Instant::now(), state) {
             let (Ask::Manage(hop) | Ask::Probe(hop) | Ask::Release(hop)) = ask;
-            let Some(index) = indexes.get(&hop.0) else { continue };
-            let mut message = apply::neighbour_message(*index, hop.1);
+            let Some(index) = indexes.get(&hop.interface) else { continue };
+            let mut message = apply::neighbour_message(*index, hop.address);
             message.header.state = NeighbourState::None;
             if let Ask::Manage(_) = ask {
                 message.header.flags = NeighbourFlags::ExtLearned;

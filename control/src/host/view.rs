@@ -1,18 +1,13 @@
 //! The view of the kernel that the publisher and the shows are given.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::Ipv4Addr,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use common::{
     id::InterfaceId,
     mac::MacAddr,
-    snapshot::{AddressHash, Route},
+    net::{Neighbours, PrefixMap, Routes},
 };
 use ipnet::Ipv4Net;
-use prefix_trie::PrefixMap;
 use rtnetlink::packet_route::neighbour::NeighbourState;
 use serde::Serialize;
 
@@ -26,22 +21,38 @@ pub struct HostState {
     /// Every IPv4 address of the kernel, on devices of ours or not, by device and in the kernel's order.
     pub addresses: Vec<KernelAddress>,
     /// Main table: for each prefix what the best route says.
-    pub routes: Arc<PrefixMap<Ipv4Net, Route>>,
+    pub routes: Routes,
     /// All routes of the main table with what `show ip route` needs, by prefix, best first.
-    pub table: Arc<Vec<RouteEntry>>,
+    pub table: PrefixMap<Arc<[RouteEntry]>>,
     /// Neighbours on shadows whose link address is known.
-    pub neighbours: HashMap<(InterfaceId, Ipv4Addr), MacAddr, AddressHash>,
+    pub neighbours: Arc<Neighbours>,
     /// All neighbours on shadows, resolved or not, by interface and address.
     pub arp: Vec<ArpEntry>,
 }
 
 impl HostState {
+    /// All routes of the main table, by prefix, best first.
+    pub fn route_entries(&self) -> impl Iterator<Item = &RouteEntry> {
+        self.table.iter().flat_map(|(_, entries)| &**entries)
+    }
+
     pub(super) fn forwards_as(&self, other: &Self) -> bool {
         self.links == other.links
             && self.addresses == other.addresses
-            && Arc::ptr_eq(&self.routes, &other.routes)
-            && self.neighbours == other.neighbours
+            && self.routes.ptr_eq(&other.routes)
+            && Arc::ptr_eq(&self.neighbours, &other.neighbours)
     }
+}
+
+/// What a port turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortState {
+    /// Address in use, [`common::port::PortInfo::mac`].
+    pub mac: MacAddr,
+    /// Layer-3 MTU in force, [`common::port::PortInfo::mtu`].
+    pub mtu: u16,
+    /// It has link, [`common::port::Link::up`].
+    pub link_up: bool,
 }
 
 /// A shadow in the kernel.
@@ -100,7 +111,7 @@ pub struct RouteEntry {
 pub struct ArpEntry {
     /// On which interface.
     pub interface: InterfaceId,
-    /// Whose.
+    /// IPv4 address of the neighbour.
     pub address: Ipv4Addr,
     /// Its link address, where it is known and holds.
     pub mac: Option<MacAddr>,

@@ -48,7 +48,8 @@ fn json(status: StatusCode, body: String) -> Response {
 }
 
 async fn metrics<O: Operator>(State(core): State<Shared<O>>) -> Response {
-    let text = lock(&core).metrics();
+    let write = lock(&core).metrics();
+    let text = write();
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()
 }
@@ -67,13 +68,14 @@ async fn show<O: Operator>(State(core): State<Shared<O>>, Path(command): Path<St
         return json(StatusCode::NOT_FOUND, r#"{"error":"only show commands are served"}"#.into());
     }
     let line = format!("{} | json", words.join(" "));
-    let reply = {
+    let show = {
         let mut core = lock(&core);
         let mut session = core.open();
-        let reply = core.execute(&mut session, &line);
+        let show = core.execute(&mut session, &line);
         core.close(session);
-        reply
+        show
     };
+    let reply = show();
     if reply.failed {
         let error = serde_json::json!({ "error": reply.text.trim_end() });
         return json(StatusCode::BAD_REQUEST, error.to_string());

@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use super::protocol::Reply;
 
+/// Work that is done once the core is free again.
+pub type Later<T> = Box<dyn FnOnce() -> T + Send>;
+
 /// The control core as shells and HTTP see it. Calls are short: nothing waits inside.
 pub trait Operator: Send + 'static {
     /// One shell: its mode, its position in the configuration, its terminal settings.
@@ -13,8 +16,8 @@ pub trait Operator: Send + 'static {
 
     /// A new shell.
     fn open(&mut self) -> Self::Session;
-    /// Runs a line.
-    fn execute(&mut self, session: &mut Self::Session, line: &str) -> Reply;
+    /// Runs a line; what it says is shown when the result is called, without the core.
+    fn execute(&mut self, session: &mut Self::Session, line: &str) -> Later<Reply>;
     /// Answers `?`.
     fn help(&mut self, session: &mut Self::Session, text: &str) -> Reply;
     /// Answers Tab.
@@ -23,8 +26,8 @@ pub trait Operator: Send + 'static {
     fn close(&mut self, session: Self::Session);
     /// Whether everything that must move moves.
     fn health(&mut self) -> Health;
-    /// All metrics in the OpenMetrics text format.
-    fn metrics(&mut self) -> String;
+    /// All metrics in the OpenMetrics text format, written when the result is called.
+    fn metrics(&mut self) -> Later<String>;
 }
 
 /// `show health`, `/health`.

@@ -119,7 +119,7 @@ async fn shell<O: Operator>(
     let mut requests = FramedRead::new(reader, LinesCodec::new_with_max_length(MAX_LINE));
     let mut responses = FramedWrite::new(writer, LinesCodec::new());
     // An empty line runs nothing and yields the prompt.
-    let hello = lock(core).execute(&mut session, "");
+    let hello = execute(core, &mut session, "");
     if send(&mut responses, &Response::Reply(hello)).await.is_err() {
         return session;
     }
@@ -129,12 +129,12 @@ async fn shell<O: Operator>(
             biased;
             line = next_line(&mut feed) => Response::Log(line),
             request = requests.next() => match request.map(|line| line.map(|line| serde_json::from_str(&line))) {
-                Some(Ok(Ok(Request::Execute(line)))) => Response::Reply(lock(core).execute(&mut session, &line)),
+                Some(Ok(Ok(Request::Execute(line)))) => Response::Reply(execute(core, &mut session, &line)),
                 Some(Ok(Ok(Request::Help(text)))) => Response::Reply(lock(core).help(&mut session, &text)),
                 Some(Ok(Ok(Request::Complete(text)))) => Response::Reply(lock(core).complete(&mut session, &text)),
                 Some(Ok(Ok(Request::Monitor(on)))) => {
                     feed = on.then(|| log.listen());
-                    Response::Reply(lock(core).execute(&mut session, ""))
+                    Response::Reply(execute(core, &mut session, ""))
                 }
                 Some(Ok(Err(error))) => Response::Reply(refusal(&format!("% Request not understood: {error}"))),
                 Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
@@ -150,6 +150,12 @@ async fn shell<O: Operator>(
             return session;
         }
     }
+}
+
+/// Runs a line under the lock, and shows what it says without it.
+fn execute<O: Operator>(core: &Shared<O>, session: &mut O::Session, line: &str) -> Reply {
+    let show = lock(core).execute(session, line);
+    show()
 }
 
 fn refusal(text: &str) -> Reply {

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     http::Http,
     log::LogBook,
-    operator::{Check, Health, Operator},
+    operator::{Check, Health, Later, Operator},
     protocol::{MAX_LINE, Reply, Request, Response},
     server::{Socket, SocketError},
 };
@@ -32,15 +32,16 @@ impl Operator for Echo {
         0
     }
 
-    fn execute(&mut self, lines: &mut usize, line: &str) -> Reply {
+    fn execute(&mut self, lines: &mut usize, line: &str) -> Later<Reply> {
         *lines += 1;
-        Reply {
+        let reply = Reply {
             text: format!("{line}\n"),
             prompt: format!("{lines}#"),
             failed: line.starts_with("bad") || line.contains("nonsense"),
             closed: line == "exit",
             ..Reply::default()
-        }
+        };
+        Box::new(|| reply)
     }
 
     fn help(&mut self, _: &mut usize, text: &str) -> Reply {
@@ -59,8 +60,8 @@ impl Operator for Echo {
         Health::of(vec![Check { name: "worker 0".into(), healthy: self.healthy, reason: "moves".into() }])
     }
 
-    fn metrics(&mut self) -> String {
-        "# EOF\n".into()
+    fn metrics(&mut self) -> Later<String> {
+        Box::new(|| "# EOF\n".into())
     }
 }
 

@@ -5,6 +5,27 @@ use std::{fmt::Write as _, net::Ipv4Addr};
 use common::event::SessionChange;
 
 use super::show::NaiHash;
+use crate::{
+    command::EXEC,
+    protocol::{Switch, SwitchGroup, debug_lines},
+};
+
+/// What is debugged of server load balancing.
+pub static GROUP: SwitchGroup = SwitchGroup {
+    title: "IP SLB",
+    all: Some(debug_lines!("ip slb all")),
+    help: &[("slb", "Server load balancing"), ("all", "Everything")],
+};
+
+/// `debug ip slb sessions ipmobile`
+pub static SESSIONS: Switch = Switch {
+    group: &GROUP,
+    lines: debug_lines!("ip slb sessions [ipmobile]"),
+    name: "ip_slb_sessions",
+    title: "IP SLB Session",
+    modes: &[&EXEC],
+    help: &[("slb", "Server load balancing"), ("sessions", "Sessions"), ("ipmobile", "Of Mobile IP")],
+};
 
 /// What the lines of one event say.
 #[derive(Clone, Copy, Debug)]

@@ -54,18 +54,12 @@ pub enum VserverStatus {
     OutOfService,
     /// Takes requests.
     Operational,
-    /// Another director of its group takes them.
-    Standby,
 }
 
 impl VserverStatus {
-    /// The state of a virtual server; `active` is false while its standby group's other member is the active one.
-    pub fn of(in_service: bool, active: bool) -> Self {
-        match (in_service, active) {
-            (false, _) => Self::OutOfService,
-            (true, true) => Self::Operational,
-            (true, false) => Self::Standby,
-        }
+    /// The state of a virtual server.
+    pub fn of(in_service: bool) -> Self {
+        if in_service { Self::Operational } else { Self::OutOfService }
     }
 
     /// As displayed.
@@ -73,7 +67,6 @@ impl VserverStatus {
         match self {
             Self::OutOfService => "OUTOFSERVICE",
             Self::Operational => "OPERATIONAL",
-            Self::Standby => "STANDBY",
         }
     }
 }
@@ -105,9 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn virtual_servers_have_three_states() {
-        assert_eq!(VserverStatus::of(false, true).name(), "OUTOFSERVICE");
-        assert_eq!(VserverStatus::of(true, true).name(), "OPERATIONAL");
-        assert_eq!(VserverStatus::of(true, false).name(), "STANDBY");
+    fn virtual_servers_have_two_states() {
+        assert_eq!(VserverStatus::of(false).name(), "OUTOFSERVICE");
+        assert_eq!(VserverStatus::of(true).name(), "OPERATIONAL");
     }
 }

@@ -1,175 +1,192 @@
-//! From settings, places and the network to what workers read.
+//! From settings, slots and the network to what workers read.
 
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
     id::VserverId,
     mac::MacAddr,
-    snapshot::{AddressMap, Adjacency, Farm, Predictor, Real, Snapshot, Vip, VirtualServer},
+    net::{Adjacency, Network, NextHop, Owner, Owners, VirtualAddress},
+    slb::{Farm, Predictor, Real, SlbPart, VirtualServer},
 };
 
 use super::{
-    adjacency::{Network, NextHop},
     config::{FarmConfig, RealConfig, Reassign, SlbConfig, VserverConfig},
     state::{RealKey, SlbState},
 };
 
-/// The balancer's part of a snapshot, and what it asks of the host.
-#[derive(Debug, Default)]
-pub struct Plan {
-    /// Virtual addresses of what is in service.
-    pub vips: AddressMap<Vip>,
-    /// By `VserverId`.
-    pub vservers: Vec<Option<VirtualServer>>,
-    /// By `FarmId`.
-    pub farms: Vec<Option<Farm>>,
-    /// By `RealId::index`.
-    pub reals: Vec<Option<Real>>,
-    /// Neighbours to be kept resolved.
-    pub hops: BTreeSet<NextHop>,
+/// Where each real's packets go, by `RealId::index`. As long as it stays the same, a changed network changes nothing for
+/// the balancer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Resolution(Vec<Resolved>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Resolved {
+    next_hop: Option<NextHop>,
+    adjacency: Option<Adjacency>,
+    can_send: bool,
 }
 
-impl Plan {
-    /// Plans everything that has a place in `state`.
-    ///
-    /// What is out of service is planned too, without a virtual address that leads to it: its sessions must find their
-    /// counters until they have ended.
-    pub fn new(config: &SlbConfig, state: &SlbState, network: Network<'_>) -> Self {
-        let mut plan = Self {
-            vservers: none(state.vservers.len()),
-            farms: none(state.farms.len()),
-            reals: none(state.reals.len()),
-            ..Self::default()
-        };
+impl Resolution {
+    /// Finds the next hop of every real that has a slot: in dispatched mode the real itself, which must be on a connected
+    /// subnet; in directed mode that of the longest matching route.
+    pub fn new(config: &SlbConfig, state: &SlbState, network: &Network) -> Self {
+        let mut found = vec![Resolved::default(); state.reals.len()];
         for farm in &config.farms {
-            plan.add_farm(farm, config.is_farm_in_service(&farm.name), state, network);
+            if !config.is_farm_in_service(&farm.name) {
+                continue;
+            }
+            for real in &farm.reals {
+                let next_hop = if farm.nat_server {
+                    network.routed_next_hop(real.address)
+                } else {
+                    network.connected_next_hop(real.address)
+                };
+                let adjacency = next_hop.and_then(|next_hop| network.adjacency(next_hop));
+                let can_send = adjacency.is_some_and(|adjacency| network.can_send(&adjacency));
+                if let Some((index, _)) = state.reals.get(&key(farm, real)) {
+                    found[index] = Resolved { next_hop, adjacency, can_send };
+                }
+            }
         }
-        for vserver in &config.vservers {
-            plan.add_vserver(vserver, state, network);
-        }
-        plan
+        Self(found)
     }
 
-    /// Moves the plan into a snapshot.
-    pub fn fill(self, snapshot: &mut Snapshot) {
-        snapshot.vips = self.vips;
-        snapshot.vservers = self.vservers;
-        snapshot.farms = self.farms;
-        snapshot.reals = self.reals;
+    /// Neighbours to be kept resolved.
+    pub fn next_hops(&self) -> BTreeSet<NextHop> {
+        self.0.iter().filter_map(|resolved| resolved.next_hop).collect()
     }
 
-    fn add_farm(&mut self, farm: &FarmConfig, in_service: bool, state: &SlbState, network: Network<'_>) {
-        let Some((index, entry)) = state.farms.get(&farm.name) else { return };
-        for real in &farm.reals {
-            let hop = network.next_hop(real.address, farm.nat_server).filter(|_| in_service);
-            self.hops.extend(hop);
-            self.add_real(farm, real, state, hop.and_then(|hop| network.adjacency(hop)));
-        }
-        self.farms[index] = Some(Farm {
-            id: entry.id,
-            name: farm.name.to_string(),
-            nat_server: farm.nat_server,
-            predictor: Predictor::RoundRobin,
-            reals: entry.members.clone(),
-            generation: entry.generation,
-            departed: entry.departed.clone(),
-            live: Arc::clone(&entry.live),
-        });
+    /// The adjacency of the real in a slot, once it is resolved.
+    pub fn adjacency(&self, index: usize) -> Option<Adjacency> {
+        self.0.get(index)?.adjacency
     }
+}
 
-    fn add_real(
-        &mut self,
-        farm: &FarmConfig,
-        real: &RealConfig,
-        state: &SlbState,
-        adjacency: Option<Adjacency>,
-    ) {
-        let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
-        let (Some((index, entry)), Some((_, farm_entry))) =
-            (state.reals.get(&key), state.farms.get(&farm.name))
-        else {
-            return;
-        };
-        self.reals[index] = Some(Real {
-            id: entry.id,
+fn key(farm: &FarmConfig, real: &RealConfig) -> RealKey {
+    RealKey { farm: farm.name.clone(), address: real.address, port: real.port }
+}
+
+/// The balancer's part of a snapshot: everything that has a slot in `state`.
+///
+/// What is out of service is in it too, without a virtual address that leads to it: its sessions must find their counters
+/// until they have ended.
+pub fn part(config: &SlbConfig, state: &SlbState, resolution: &Resolution) -> SlbPart {
+    let mut part = SlbPart::default();
+    part.vservers.resize_with(state.vservers.len(), || None);
+    part.farms.resize_with(state.farms.len(), || None);
+    part.reals.resize_with(state.reals.len(), || None);
+    for farm in &config.farms {
+        add_farm(&mut part, farm, state, resolution);
+    }
+    for vserver in &config.vservers {
+        add_vserver(&mut part, vserver, state);
+    }
+    part
+}
+
+fn add_farm(part: &mut SlbPart, farm: &FarmConfig, state: &SlbState, resolution: &Resolution) {
+    let Some((index, entry)) = state.farms.get(&farm.name) else { return };
+    part.farms[index] = Some(Farm {
+        id: entry.id,
+        name: farm.name.to_string(),
+        nat_server: farm.nat_server,
+        predictor: Predictor::RoundRobin,
+        reals: entry.members.clone(),
+        generation: entry.generation,
+        departed: entry.departed.clone(),
+        live: Arc::clone(&entry.live),
+    });
+    for real in &farm.reals {
+        let Some((index, real_entry)) = state.reals.get(&key(farm, real)) else { continue };
+        part.reals[index] = Some(Real {
+            id: real_entry.id,
             address: real.address,
             port: real.port,
-            farm: farm_entry.id,
+            farm: entry.id,
             reassign: match real.reassign {
                 Reassign::After(retries) => Some(retries),
                 Reassign::Never => None,
             },
             purge: farm.purge,
-            adjacency,
-            live: Arc::clone(&entry.live),
+            adjacency: resolution.adjacency(index),
+            live: Arc::clone(&real_entry.live),
         });
-    }
-
-    fn add_vserver(&mut self, vserver: &VserverConfig, state: &SlbState, network: Network<'_>) {
-        let farm_id = |name| state.farms.get(name).map(|(_, farm)| farm.id);
-        let (Some((index, entry)), Some(address), Some(choice)) =
-            (state.vservers.get(&vserver.name), &vserver.address, &vserver.farm)
-        else {
-            return;
-        };
-        let Some(farm) = farm_id(&choice.primary) else { return };
-        self.vservers[index] = Some(VirtualServer {
-            id: entry.id,
-            name: vserver.name.to_string(),
-            v_index: entry.v_index,
-            address: address.network.addr(),
-            port: address.port,
-            farm,
-            backup: choice.backup.as_ref().and_then(farm_id),
-            clients: vserver.clients.clone(),
-            idle: Duration::from_secs(vserver.idle_request.into()),
-            strict_home_agent: vserver.strict_home_agent,
-            live: Arc::clone(&entry.live),
-        });
-        if !vserver.inservice {
-            return;
-        }
-        // `hosts` leaves out network and broadcast addresses of larger ranges, which nobody sends to.
-        for vip in address.network.hosts() {
-            self.add_vip(vip, entry.id, network);
-        }
-    }
-
-    fn add_vip(&mut self, address: Ipv4Addr, vserver: VserverId, network: Network<'_>) {
-        let vip = self.vips.entry(address).or_insert_with(|| {
-            let interface = network.connected(address);
-            Vip {
-                interface: interface.map(|interface| interface.id),
-                mac: interface.map_or_else(MacAddr::default, |interface| interface.mac),
-                vservers: Vec::new(),
-            }
-        });
-        vip.vservers.push(vserver);
     }
 }
 
-fn none<T>(length: usize) -> Vec<Option<T>> {
-    std::iter::repeat_with(|| None).take(length).collect()
+fn add_vserver(part: &mut SlbPart, vserver: &VserverConfig, state: &SlbState) {
+    let farm_id = |name| state.farms.get(name).map(|(_, farm)| farm.id);
+    let (Some((index, entry)), Some(address), Some(choice)) =
+        (state.vservers.get(&vserver.name), &vserver.address, &vserver.farm)
+    else {
+        return;
+    };
+    let Some(farm) = farm_id(&choice.primary) else { return };
+    part.vservers[index] = Some(VirtualServer {
+        id: entry.id,
+        name: vserver.name.to_string(),
+        v_index: entry.v_index,
+        address: address.network.addr(),
+        port: address.port,
+        farm,
+        backup: choice.backup.as_ref().and_then(farm_id),
+        clients: vserver.clients.clone(),
+        idle: Duration::from_secs(vserver.idle_request.into()),
+        strict_home_agent: vserver.strict_home_agent,
+        live: Arc::clone(&entry.live),
+    });
+}
+
+/// Claims the virtual addresses of what is in service; they are nobody else's any more.
+pub fn claim(config: &SlbConfig, state: &SlbState, network: &Network, owners: &mut Owners) {
+    for vserver in config.vservers.iter().filter(|vserver| vserver.inservice) {
+        let (Some((_, entry)), Some(address), Some(choice)) =
+            (state.vservers.get(&vserver.name), &vserver.address, &vserver.farm)
+        else {
+            continue;
+        };
+        if state.farms.get(&choice.primary).is_none() {
+            continue;
+        }
+        // `hosts` leaves out network and broadcast addresses of larger ranges, which nobody sends to.
+        for address in address.network.hosts() {
+            claim_address(address, entry.id, network, owners);
+        }
+    }
+}
+
+fn claim_address(address: Ipv4Addr, vserver: VserverId, network: &Network, owners: &mut Owners) {
+    if let Some(Owner::Virtual(known)) = owners.get_mut(&address) {
+        return known.vservers.push(vserver);
+    }
+    let interface = network.connected(address);
+    let claimed = VirtualAddress {
+        interface: interface.map(|interface| interface.id),
+        mac: interface.map_or_else(MacAddr::default, |interface| interface.mac),
+        vservers: vec![vserver],
+    };
+    owners.insert(address, Owner::Virtual(claimed));
 }
 
 /// A gratuitous ARP to send: an address came to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Announcement {
-    /// Where.
+    /// The address, and where.
     pub hop: NextHop,
     /// The MAC that answers.
     pub mac: MacAddr,
 }
 
 /// Virtual addresses that `new` answers for and `old` did not, or elsewhere, in order.
-pub fn announcements(old: &AddressMap<Vip>, new: &AddressMap<Vip>) -> Vec<Announcement> {
-    let place = |address: &Ipv4Addr, vip: &Vip| {
-        vip.interface.map(|interface| Announcement { hop: (interface, *address), mac: vip.mac })
+pub fn announcements(old: &Owners, new: &Owners) -> Vec<Announcement> {
+    let place = |address: Ipv4Addr, owner: &Owner| {
+        let claimed = owner.as_virtual()?;
+        Some(Announcement { hop: NextHop { interface: claimed.interface?, address }, mac: claimed.mac })
     };
     let mut list: Vec<_> = new
         .iter()
-        .filter_map(|(address, vip)| place(address, vip))
-        .filter(|now| old.get(&now.hop.1).and_then(|vip| place(&now.hop.1, vip)) != Some(*now))
+        .filter_map(|(address, owner)| place(*address, owner))
+        .filter(|now| old.get(&now.hop.address).and_then(|owner| place(now.hop.address, owner)) != Some(*now))
         .collect();
     list.sort();
     list

@@ -84,6 +84,11 @@ impl<K: Clone + Eq + Hash, T> Slots<K, T> {
         self.slots.get(index)?.held.as_ref().map(|(key, value)| (key, value))
     }
 
+    /// What is at a place, to change.
+    pub fn at_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.slots.get_mut(index)?.held.as_mut().map(|(_, value)| value)
+    }
+
     /// Everything, in the order of places.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut T)> {
         self.slots.iter_mut().filter_map(|slot| slot.held.as_mut()).map(|(key, value)| (&*key, value))

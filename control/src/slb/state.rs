@@ -1,11 +1,12 @@
 //! What outlives a change of configuration: the place of each farm, real and virtual server, and the live state that
 //! workers share through every snapshot.
 
-use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
+use std::{collections::HashSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
     id::{FarmId, MAX_REALS, RealId, VserverId},
     slb::{FarmLive, RealLive, RealSettings, VserverLive},
+    time::Nanos,
 };
 
 use super::{
@@ -35,6 +36,10 @@ pub struct RealEntry {
     pub live: Arc<RealLive>,
     /// What was last seen of it.
     pub watch: RealWatch,
+    /// `retry`
+    pub retry: Duration,
+    /// When a repeated report brought it back last.
+    pub revived: Option<Nanos>,
 }
 
 /// A farm's place.
@@ -131,15 +136,25 @@ impl SlbState {
         Ok(gone)
     }
 
+    /// The real that `id` names, unless its slot was given to another.
+    pub fn real_mut(&mut self, id: RealId) -> Option<&mut RealEntry> {
+        self.reals.at_mut(usize::from(id.index)).filter(|entry| entry.id == id)
+    }
+
     fn place_farm(&mut self, farm: &FarmConfig) -> Result<(), Full> {
         let mut members = Vec::with_capacity(farm.reals.len());
-        for key in keys(farm) {
-            let index = self.reals.insert(&key, |index, generation| RealEntry {
+        for (key, real) in keys(farm).zip(&farm.reals) {
+            self.reals.insert(&key, |index, generation| RealEntry {
                 id: RealId { index: index as u16, generation },
                 live: Arc::default(),
                 watch: RealWatch::default(),
+                retry: Duration::ZERO,
+                revived: None,
             })?;
-            members.extend(self.reals.at(index).map(|(_, real)| real.id));
+            if let Some((_, entry)) = self.reals.get_mut(&key) {
+                entry.retry = Duration::from_secs(real.retry.into());
+                members.push(entry.id);
+            }
         }
         self.farms.insert(&farm.name, |index, _| FarmEntry {
             id: FarmId(index as u16),

@@ -2,14 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use common::{mac::MacAddr, snapshot::Route};
+use common::{mac::MacAddr, net::Route};
 use control::host::{HostState, address_check, view::ArpState};
-use ipnet::Ipv4Net;
 
 use crate::support::*;
 
 fn leads(state: &HostState, prefix: &str) -> Option<Route> {
-    state.routes.get(&prefix.parse::<Ipv4Net>().unwrap()).copied()
+    state.routes.get(prefix.parse().unwrap()).copied()
 }
 
 #[test]
@@ -17,7 +16,7 @@ fn routes_come_and_go_as_ip_says() {
     in_namespace(|| async {
         let rig = Rig::with_ethernet0().await;
         let gateway = Ipv4Addr::new(10, 1, 1, 254);
-        let via = Some(Route::Via(ETHERNET0, gateway));
+        let via = Some(Route::Via(next_hop(gateway)));
         rig.state("connected", |s| leads(s, "10.1.1.0/24") == Some(Route::Connected(ETHERNET0))).await;
         ip("route add 20.0.0.0/8 via 10.1.1.254");
         ip("route add blackhole 20.1.0.0/16");
@@ -41,12 +40,12 @@ fn routes_come_and_go_as_ip_says() {
         // A better metric wins, whenever it comes; a replaced route leaves nothing behind.
         ip("route add 20.5.0.0/16 via 10.1.1.254 metric 20");
         ip("route add 20.5.0.0/16 via 10.1.1.253 metric 10");
-        let better = Some(Route::Via(ETHERNET0, Ipv4Addr::new(10, 1, 1, 253)));
+        let better = Some(Route::Via(next_hop(Ipv4Addr::new(10, 1, 1, 253))));
         rig.state("the better route", |s| leads(s, "20.5.0.0/16") == better).await;
         ip("route del 20.5.0.0/16 metric 10");
         rig.state("the worse route", |s| leads(s, "20.5.0.0/16") == via).await;
         ip("route replace 20.5.0.0/16 via 10.1.1.252 metric 20");
-        let replaced = Some(Route::Via(ETHERNET0, Ipv4Addr::new(10, 1, 1, 252)));
+        let replaced = Some(Route::Via(next_hop(Ipv4Addr::new(10, 1, 1, 252))));
         rig.state("the replaced route", |s| leads(s, "20.5.0.0/16") == replaced).await;
         ip("route del 20.5.0.0/16");
         rig.state("no route", |s| leads(s, "20.5.0.0/16").is_none()).await;
@@ -63,7 +62,7 @@ fn neighbours_and_addresses_follow() {
     in_namespace(|| async {
         let rig = Rig::with_ethernet0().await;
         ip("neigh replace 10.1.1.2 lladdr 02:00:5e:00:00:02 dev Et0 nud reachable");
-        let key = (ETHERNET0, PEER);
+        let key = next_hop(PEER);
         let state = rig.state("the neighbour", |s| s.neighbours.get(&key) == Some(&PEER_MAC)).await;
         assert_eq!(state.arp.len(), 1);
         assert_eq!(state.arp[0].state, ArpState::Reachable);
@@ -73,11 +72,11 @@ fn neighbours_and_addresses_follow() {
         ip("neigh del 10.1.1.2 dev Et0");
         rig.state("the neighbour to go", |s| s.neighbours.is_empty()).await;
 
-        let vips = [Ipv4Addr::new(10, 77, 0, 1)].into();
-        assert_eq!(address_check::held(&rig.host.state().borrow(), &vips), []);
+        let is_vip = |address| address == Ipv4Addr::new(10, 77, 0, 1);
+        assert_eq!(address_check::held(&rig.host.state().borrow(), is_vip), []);
         ip("addr add 10.77.0.1/32 dev lo");
-        let state = rig.state("the address", |s| !address_check::held(s, &vips).is_empty()).await;
-        assert_eq!(address_check::held(&state, &vips)[0].device, "lo");
+        let state = rig.state("the address", |s| !address_check::held(s, is_vip).is_empty()).await;
+        assert_eq!(address_check::held(&state, is_vip)[0].device, "lo");
         rig.host.shutdown().await;
     });
 }

@@ -19,11 +19,11 @@ fn a_wanted_next_hop_is_asked_for_resolved_and_kept() {
     in_namespace(|| async {
         let mut rig = Rig::with_ethernet0().await;
         let deaf = Ipv4Addr::new(10, 1, 1, 66);
-        rig.host.want(BTreeSet::from([(ETHERNET0, PEER), (ETHERNET0, deaf)]));
+        rig.host.want(BTreeSet::from([next_hop(PEER), next_hop(deaf)]));
         answer(&mut rig, PEER).await;
-        let state = rig.state("the neighbour", |s| s.neighbours.contains_key(&(ETHERNET0, PEER))).await;
-        assert_eq!(state.neighbours[&(ETHERNET0, PEER)], PEER_MAC);
-        assert!(!state.neighbours.contains_key(&(ETHERNET0, deaf)));
+        let state = rig.state("the neighbour", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
+        assert_eq!(state.neighbours[&next_hop(PEER)], PEER_MAC);
+        assert!(!state.neighbours.contains_key(&next_hop(deaf)));
         let unresolved = rig.host.unresolved().await.unwrap();
         assert_eq!(unresolved.iter().map(|u| u.address).collect::<Vec<_>>(), [deaf]);
         let entry = ip("neigh show 10.1.1.2");
@@ -33,7 +33,7 @@ fn a_wanted_next_hop_is_asked_for_resolved_and_kept() {
         rig.state("a failure", |s| s.arp.iter().any(|e| e.address == deaf && e.state == ArpState::Failed))
             .await;
         answer(&mut rig, deaf).await;
-        rig.state("the late one", |s| s.neighbours.contains_key(&(ETHERNET0, deaf))).await;
+        rig.state("the late one", |s| s.neighbours.contains_key(&next_hop(deaf))).await;
 
         // A link that went down forgets; it is asked for again at once.
         let mut desired = one_interface();
@@ -42,7 +42,7 @@ fn a_wanted_next_hop_is_asked_for_resolved_and_kept() {
         rig.state("nothing", |s| s.neighbours.is_empty()).await;
         rig.host.apply(one_interface()).await.unwrap();
         answer(&mut rig, PEER).await;
-        rig.state("the neighbour again", |s| s.neighbours.contains_key(&(ETHERNET0, PEER))).await;
+        rig.state("the neighbour again", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
 
         rig.host.want(BTreeSet::new());
         assert_eq!(rig.host.unresolved().await.unwrap(), []);
@@ -58,7 +58,7 @@ fn a_worker_that_needs_a_neighbour_gets_it() {
         let mut rig = Rig::with_ethernet0().await;
         rig.host.resolve(ETHERNET0, PEER);
         answer(&mut rig, PEER).await;
-        rig.state("the neighbour", |s| s.neighbours.get(&(ETHERNET0, PEER)) == Some(&PEER_MAC)).await;
+        rig.state("the neighbour", |s| s.neighbours.get(&next_hop(PEER)) == Some(&PEER_MAC)).await;
         // Gone stale, it is confirmed without a packet of anybody: by a question to the neighbour alone.
         ip("neigh replace 10.1.1.2 lladdr 02:00:5e:00:00:02 dev Et0 nud stale");
         let question = rig.frame(|_, frame| is_arp(frame, 1, PEER)).await;

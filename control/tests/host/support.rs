@@ -10,6 +10,7 @@ use std::{
 use common::{
     id::{InterfaceId, PortId},
     mac::MacAddr,
+    net::NextHop,
     ring::{FrameReceiver, FrameSender, frame_ring},
 };
 use control::host::{DesiredHost, DesiredInterface, Host, HostState};
@@ -23,6 +24,11 @@ pub const PEER_MAC: MacAddr = MacAddr([2, 0, 0x5e, 0, 0, 2]);
 pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 1);
 pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 2);
 pub const ETHERNET0: InterfaceId = InterfaceId(0);
+
+/// A neighbour on `Ethernet0`.
+pub fn next_hop(address: Ipv4Addr) -> NextHop {
+    NextHop { interface: ETHERNET0, address }
+}
 
 /// Runs `test` in a fresh network namespace, which ends with the thread.
 pub fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F) {

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use common::{
     mac::MacAddr,
-    snapshot::Interface,
+    net::Interface,
     verdict::Verdict,
     wire::{
         ethernet::{self, IPV4, TAG},
@@ -73,7 +73,7 @@ pub fn error<F: Frame>(
     error: Error,
     otherwise: Verdict,
 ) -> Next {
-    let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index()) else {
+    let Some(interface) = cx.snapshot.net.interfaces.get(packet.interface.index()) else {
         return Next::Drop(otherwise);
     };
     let source = if error.of_host() { Some(packet.destination) } else { nearest(interface, packet.source) };
@@ -149,7 +149,7 @@ fn write_error<F: Frame>(
 
 /// Answers an echo request to a virtual address; the checksum is updated, so a wrong one stays wrong.
 pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
-    let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index()) else {
+    let Some(interface) = cx.snapshot.net.interfaces.get(packet.interface.index()) else {
         return Next::Drop(Verdict::NO_SERVICE);
     };
     let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::MARTIAN) };
@@ -182,7 +182,7 @@ pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) 
 
 /// Answers a TCP segment to a virtual address with a reset (RFC 793, page 36, state CLOSED).
 pub fn reset<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
-    let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index()) else {
+    let Some(interface) = cx.snapshot.net.interfaces.get(packet.interface.index()) else {
         return Next::Drop(Verdict::NO_SERVICE);
     };
     let Some(link) = back(interface, frame) else { return Next::Drop(Verdict::MARTIAN) };

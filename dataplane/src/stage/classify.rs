@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use common::{
-    snapshot::{Snapshot, Vip},
+    net::{Owner, VirtualAddress},
+    snapshot::Snapshot,
     verdict::Verdict,
     wire::{
         ipv4::{self, UDP, option},
@@ -31,14 +32,12 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
 
 fn classify<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &mut Packet) -> Result<Next, Verdict> {
     let destination = packet.destination;
-    if let Some(vip) = snapshot.vips.get(&destination) {
-        return virtual_address(snapshot, vip, frame, packet);
+    match snapshot.net.owners.get(&destination) {
+        Some(Owner::Virtual(address)) => return virtual_address(snapshot, address, frame, packet),
+        Some(Owner::Host(_)) => return Ok(Next::To(Stage::PUNT)),
+        None => {}
     }
-    if destination.is_multicast()
-        || destination.is_broadcast()
-        || snapshot.local.contains_key(&destination)
-        || directed_broadcast(snapshot, packet)
-    {
+    if destination.is_multicast() || destination.is_broadcast() || directed_broadcast(snapshot, packet) {
         return Ok(Next::To(Stage::PUNT));
     }
     transit(frame, packet)
@@ -55,7 +54,7 @@ fn transit<F: Frame>(frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
 
 fn virtual_address<F: Frame>(
     snapshot: &Snapshot,
-    vip: &Vip,
+    address: &VirtualAddress,
     frame: &mut F,
     packet: &mut Packet,
 ) -> Result<Next, Verdict> {
@@ -77,7 +76,7 @@ fn virtual_address<F: Frame>(
     let at = l4 + udp::offset::DESTINATION;
     let port = u16::from_be_bytes([frame.data()[at], frame.data()[at + 1]]);
     let mut served = false;
-    for id in &vip.vservers {
+    for id in &address.vservers {
         let Some(vserver) = snapshot.vserver(*id) else { continue };
         if vserver.port == 0 || vserver.port == port {
             served = true;
@@ -93,7 +92,7 @@ fn virtual_address<F: Frame>(
 
 /// The broadcast address of a subnet of the interface that it came on.
 fn directed_broadcast(snapshot: &Snapshot, packet: &Packet) -> bool {
-    let interface = snapshot.interfaces.get(packet.interface.index());
+    let interface = snapshot.net.interfaces.get(packet.interface.index());
     interface.is_some_and(|interface| interface.broadcasts(packet.destination))
 }
 

@@ -11,8 +11,8 @@ use std::net::Ipv4Addr;
 use arrayvec::ArrayVec;
 use common::{
     id::InterfaceId,
-    slb::{Balancer, Identity, IdentityTag, KeySpace, Request, Slot, VserverCounter},
-    snapshot::{Real, Snapshot, Target, VirtualServer},
+    slb::{Identity, IdentityTag, KeySpace, Real, Request, Slot, Target, VirtualServer, VserverCounter},
+    snapshot::Snapshot,
     time::Tick,
     verdict::Verdict,
     wire::{
@@ -63,7 +63,7 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
     }
     for index in Indices(done) {
         let request = &parsed[index];
-        burst.slb.record_client(request.slot, (Ipv4Addr::from_bits(request.client), request.client_port));
+        cx.tables.slb.record_client(request.slot, (Ipv4Addr::from_bits(request.client), request.client_port));
     }
     batch.complete(done, asked, Stage::MOBILE_IP);
 }
@@ -71,7 +71,6 @@ pub fn run<F: Frame>(cx: &Context<'_>, batch: &mut Batch<F>) {
 /// What holds for all frames of a burst.
 struct BurstContext<'a> {
     cx: &'a Context<'a>,
-    slb: &'a Balancer,
     targets: &'a [Option<Target>],
     interface: InterfaceId,
     now: Tick,
@@ -130,15 +129,14 @@ impl<'a> BurstContext<'a> {
     /// the slow path.
     fn new(cx: &'a Context<'a>) -> Option<Self> {
         let snapshot = cx.snapshot;
-        let id = snapshot.ports.get(cx.port.index())?.untagged?;
-        let interface = snapshot.interfaces.get(id.index()).filter(|interface| interface.up)?;
-        let targets = snapshot.targets();
-        if snapshot.debug_sessions || targets.is_empty() {
+        let id = snapshot.net.ports.get(cx.port.index())?.untagged?;
+        let interface = snapshot.net.interfaces.get(id.index()).filter(|interface| interface.up)?;
+        let targets = &*snapshot.targets;
+        if snapshot.slb.debug_sessions || targets.is_empty() {
             return None;
         }
         Some(Self {
             cx,
-            slb: &cx.tables.slb,
             targets,
             interface: id,
             now: cx.now.tick(),
@@ -196,8 +194,8 @@ impl<'a> BurstContext<'a> {
             agent if agent == u32::from(service.vserver.address) => true,
             _ => return None,
         };
-        let identity = self.slb.tagged_identity(service.tag, nai);
-        self.slb.prefetch(identity);
+        let identity = self.cx.tables.slb.tagged_identity(service.tag, nai);
+        self.cx.tables.slb.prefetch(identity);
         request.identity = identity;
         request.client = u32::from(client);
         request.client_port = half(UDP_HEADER + udp::offset::SOURCE);
@@ -217,13 +215,13 @@ impl<'a> BurstContext<'a> {
         }
         let [a, b, c, d, _, _, e, f] = key.to_le_bytes();
         let (snapshot, port) = (self.cx.snapshot, u16::from_be_bytes([e, f]));
-        let vip = snapshot.vips.get(&Ipv4Addr::new(a, b, c, d))?;
-        let mut vservers = vip.vservers.iter().filter_map(|id| snapshot.vserver(*id));
+        let owner = snapshot.net.owners.get(&Ipv4Addr::new(a, b, c, d))?;
+        let mut vservers = owner.as_virtual()?.vservers.iter().filter_map(|id| snapshot.vserver(*id));
         let vserver = vservers.find(|vserver| vserver.port == 0 || vserver.port == port)?;
         if !vserver.clients.is_empty() {
             return None;
         }
-        let tag = self.slb.tag(vserver, KeySpace::Nai);
+        let tag = self.cx.tables.slb.tag(vserver, KeySpace::Nai);
         let deadline = self.now.after(vserver.idle);
         self.services.try_push(Service { key, vserver, tag, deadline }).ok()?;
         (self.last, self.key) = (self.services.len() - 1, key);
@@ -236,7 +234,8 @@ impl<'a> BurstContext<'a> {
         let service = self.services.get(usize::from(request.service.checked_sub(1)?))?;
         let head = frame.data_mut().first_chunk_mut::<HEADERS>()?;
         let times = (self.now, service.deadline);
-        let (target, slot) = self.slb.repeat(self.targets, request.identity, request.length, times)?;
+        let (target, slot) =
+            self.cx.tables.slb.repeat(self.targets, request.identity, request.length, times)?;
         if request.names_service {
             service.vserver.live.count(self.cx.worker, VserverCounter::HaFieldSet);
         }
@@ -299,7 +298,7 @@ pub fn send_to<F: Frame>(
     packet: &mut Packet,
     real: &Real,
 ) -> Option<Verdict> {
-    let target = snapshot.targets().get(usize::from(real.id.index))?.as_ref()?;
+    let target = snapshot.targets.get(usize::from(real.id.index))?.as_ref()?;
     let plain = packet.ttl > 1
         && packet.length <= target.mtu
         && target.id == real.id

@@ -5,10 +5,9 @@
 //! dropped as `no_neighbour` and `too_big`.
 
 use common::{
-    snapshot::{Adjacency, Route},
+    net::{NextHop, Route},
     verdict::Verdict,
 };
-use ipnet::Ipv4Net;
 
 use super::{
     Context,
@@ -31,34 +30,26 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
 }
 
 fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
-    let snapshot = cx.snapshot;
-    let found = snapshot.fib.get_lpm(&Ipv4Net::from(packet.destination)).map(|(_, route)| *route);
-    let (interface, hop) = match found {
+    let net = &*cx.snapshot.net;
+    let next_hop = match net.routes.longest_match(packet.destination).copied() {
         None => return answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NO_ROUTE),
         Some(Route::Null) => return Next::Drop(Verdict::NO_ROUTE),
         Some(Route::Punt) => return Next::To(Stage::PUNT),
-        Some(Route::Connected(interface)) => (interface, packet.destination),
-        Some(Route::Via(interface, gateway)) => (interface, gateway),
+        Some(Route::Connected(interface)) => NextHop { interface, address: packet.destination },
+        Some(Route::Via(next_hop)) => next_hop,
     };
-    let Some(egress) = snapshot.interfaces.get(interface.index()) else {
+    let Some(egress) = net.interfaces.get(next_hop.interface.index()) else {
         return Next::Drop(Verdict::NO_ROUTE);
     };
     // A directed broadcast is not forwarded (RFC 2644), and there is no neighbour to ask for.
-    if hop == packet.destination && egress.broadcasts(hop) {
+    if next_hop.address == packet.destination && egress.broadcasts(next_hop.address) {
         return Next::Drop(Verdict::MARTIAN);
     }
-    let Some(destination) = snapshot.neighbours.get(&(interface, hop)) else {
-        cx.events.resolve(interface, hop, cx.now);
+    let Some(destination) = net.neighbours.get(&next_hop) else {
+        cx.events.resolve(next_hop.interface, next_hop.address, cx.now);
         return slow_path(cx, packet, Verdict::NO_NEIGHBOUR);
     };
-    let adjacency = Adjacency {
-        interface,
-        port: egress.port,
-        vlan: egress.vlan,
-        source: egress.mac,
-        destination: *destination,
-        mtu: egress.mtu,
-    };
+    let adjacency = egress.adjacency(*destination);
     output(cx, frame, packet, &adjacency, DestinationNat::default(), Verdict::ROUTED)
 }
 

@@ -3,6 +3,7 @@
 //! The kernel holds no virtual address, so nobody else would answer.
 
 use common::{
+    net::Owner,
     verdict::Verdict,
     wire::{
         arp::{self, Arp},
@@ -61,20 +62,22 @@ fn arp<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     let body = &mut frame.data_mut()[l3..l3 + arp::LENGTH];
     let Ok(request) = Arp::parse(body) else { return Next::To(Stage::PUNT) };
     let (sender, (_, target)) = (request.sender(), request.target());
-    let Some(vip) = cx.snapshot.vips.get(&target) else { return Next::To(Stage::PUNT) };
+    let Some(Owner::Virtual(address)) = cx.snapshot.net.owners.get(&target) else {
+        return Next::To(Stage::PUNT);
+    };
     let (hardware, announces) = (sender.0, sender.1 == target);
-    if request.operation() != arp::REQUEST || announces || vip.interface != Some(packet.interface) {
+    if request.operation() != arp::REQUEST || announces || address.interface != Some(packet.interface) {
         return Next::To(Stage::PUNT);
     }
-    let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index()) else {
+    let Some(interface) = cx.snapshot.net.interfaces.get(packet.interface.index()) else {
         return Next::To(Stage::PUNT);
     };
     if hardware.is_multicast() {
         return Next::Drop(Verdict::MARTIAN);
     }
-    body.copy_from_slice(Arp::reply((vip.mac, target), sender).as_bytes());
+    body.copy_from_slice(Arp::reply((address.mac, target), sender).as_bytes());
     packet.egress = interface.port;
-    let link = Link { source: vip.mac, destination: hardware, vlan: interface.vlan };
+    let link = Link { source: address.mac, destination: hardware, vlan: interface.vlan };
     match rewrite_l2(frame, packet, &link) {
         Ok(()) => Next::Transmit(Verdict::ARP_REPLY),
         Err(reason) => Next::Drop(reason),

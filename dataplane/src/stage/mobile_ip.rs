@@ -8,8 +8,10 @@ use std::net::Ipv4Addr;
 use common::{
     event::{Event, SessionChange, SessionEvent},
     id::{RealId, VserverId},
-    slb::{Balancer, IdentityTag, KeySpace, Outcome, Request, VserverCounter, display_hash},
-    snapshot::{Real, Snapshot, VirtualServer},
+    slb::{
+        Balancer, IdentityTag, KeySpace, Outcome, Real, Request, VirtualServer, VserverCounter, display_hash,
+    },
+    snapshot::Snapshot,
     verdict::Verdict,
     wire::{
         mobile_ip::{self, Key, Plain, Rrq},
@@ -128,7 +130,7 @@ fn parse<F: Frame>(
     };
     Ok(Request {
         vserver: vserver.id,
-        identity: cx.tables.slb.tagged_identity(tags.of(&cx.tables.slb, vserver, space), key),
+        identity: cx.tables.slb.tagged_identity(tags.of(cx.tables.slb, vserver, space), key),
         client: packet.source,
         client_port: datagram.header.source(),
         deregistration: rrq.lifetime == 0,
@@ -177,7 +179,7 @@ fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, re
 
 fn handle<F: Frame>(cx: &mut Context<'_>, frame: &F, packet: &Packet, request: &Request) -> Outcome {
     let hash = || request_hash(frame, packet);
-    let (debug, events) = (cx.snapshot.debug_sessions, &mut *cx.events);
+    let (debug, events) = (cx.snapshot.slb.debug_sessions, &mut *cx.events);
     cx.tables.slb.handle(cx.snapshot, request, &hash, cx.now.tick(), cx.worker, |end| {
         if debug {
             events.push(Event::Session(end.into()));
@@ -208,7 +210,7 @@ fn forward<F: Frame>(
     real: &Real,
     change: Option<SessionChange>,
 ) -> Next {
-    if cx.snapshot.debug_sessions
+    if cx.snapshot.slb.debug_sessions
         && let Some(change) = change
     {
         cx.events.push(Event::Session(SessionEvent {

@@ -24,7 +24,7 @@ use common::{
     id::{PortId, WorkerId},
     ring::FrameSender,
     snapshot::Snapshot,
-    tables::Tables,
+    tables::TablesRef,
     time::Nanos,
 };
 
@@ -43,7 +43,7 @@ pub struct Context<'a> {
     /// Where a newer snapshot may be.
     pub published: &'a ArcSwap<Snapshot>,
     /// Every subsystem's.
-    pub tables: &'a Tables,
+    pub tables: TablesRef<'a>,
     /// The time of this burst.
     pub now: Nanos,
     /// The port on which the burst came; [`HOST`] for frames of the host.

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use common::{snapshot::Adjacency, verdict::Verdict};
+use common::{net::Adjacency, verdict::Verdict};
 
 use super::{
     Context,
@@ -58,9 +58,7 @@ pub fn output<F: Frame>(
             Next::Drop(Verdict::TOO_BIG)
         };
     }
-    let up = cx.snapshot.interfaces.get(adjacency.interface.index()).is_some_and(|interface| interface.up)
-        && cx.snapshot.ports.get(adjacency.port.index()).is_some_and(|port| port.link_up);
-    if !up {
+    if !cx.snapshot.net.can_send(adjacency) {
         return Next::Drop(Verdict::TX_DOWN);
     }
     let change = Change {

@@ -2,7 +2,8 @@
 
 use common::{
     id::InterfaceId,
-    snapshot::{Interface, Snapshot},
+    net::Interface,
+    snapshot::Snapshot,
     verdict::Verdict,
     wire::{
         checksum,
@@ -54,10 +55,7 @@ fn frame_next<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) ->
         return Err(Verdict::OWN_FRAME);
     }
     packet.group = destination.is_multicast();
-    if destination != interface.mac
-        && !packet.group
-        && !snapshot.vips.values().any(|vip| vip.mac == destination)
-    {
+    if !packet.group && !interface.receives(destination) {
         return Err(Verdict::NOT_FOR_US);
     }
     match ethertype {
@@ -72,12 +70,12 @@ fn frame_next<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) ->
 }
 
 fn find<'a>(snapshot: &'a Snapshot, cx: &Context<'_>, vlan: Option<u16>) -> Option<&'a Interface> {
-    let view = snapshot.ports.get(cx.port.index())?;
+    let view = snapshot.net.ports.get(cx.port.index())?;
     let id: InterfaceId = match vlan {
         None => view.untagged?,
         Some(vlan) => view.vlans.iter().find(|(number, _)| *number == vlan)?.1,
     };
-    snapshot.interfaces.get(id.index())
+    snapshot.net.interfaces.get(id.index())
 }
 
 /// The frame's first bytes, at least `need`.

@@ -30,7 +30,7 @@ fn punt<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &Packet) -> Verdi
         frame.trim_front(TAG);
     }
     if !packet.group
-        && let Some(interface) = cx.snapshot.interfaces.get(packet.interface.index())
+        && let Some(interface) = cx.snapshot.net.interfaces.get(packet.interface.index())
     {
         frame.data_mut()[..ethernet::offset::SOURCE].copy_from_slice(&interface.mac.0);
     }

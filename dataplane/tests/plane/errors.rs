@@ -48,7 +48,7 @@ fn no_answer_to_a_group_mac_or_without_an_address_of_our_own() {
         one(&mut harness, 1, &vip.ip(IpNumber::ICMP, &[8, 0, 0xf7, 0xff, 0, 0, 0, 0])).0,
         Verdict::MARTIAN
     );
-    harness.change(|snapshot| snapshot.interfaces[1].addresses.clear());
+    harness.change(|snapshot| snapshot.net_mut().interfaces_mut()[1].addresses.clear());
     let frame = from_agent([8, 8, 8, 8].into()).udp(1, 2, &[]);
     assert_eq!(one(&mut harness, 1, &frame).0, Verdict::NO_ROUTE);
 }
@@ -69,7 +69,7 @@ fn errors_and_resets_share_one_limit() {
     assert_eq!(one(&mut harness, 1, &lost).0, Verdict::NO_ROUTE);
     assert_eq!(one(&mut harness, 1, &closed).0, Verdict::NO_SERVICE);
     assert_eq!(one(&mut harness, 1, &reset).0, Verdict::NO_SERVICE);
-    harness.change(|snapshot| snapshot.interfaces[0].mtu = 600);
+    harness.change(|snapshot| snapshot.net_mut().interfaces_mut()[0].mtu = 600);
     let big = from_agent([10, 1, 1, 51].into()).dont_fragment(true).udp(1, 2, &[0; 700]);
     assert_eq!(one(&mut harness, 1, &big).0, Verdict::TOO_BIG);
     harness.clock.advance(Duration::from_millis(4));

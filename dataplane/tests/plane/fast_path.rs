@@ -49,7 +49,7 @@ fn outcome(harness: &mut Harness, steps: &[Step]) -> (Vec<Vec<u8>>, Vec<u64>, Ve
         sessions.push(format!("{view:?}"));
     });
     let snapshot = harness.control.snapshot.load();
-    let counters = snapshot.vservers.iter().flatten().flat_map(|vserver| {
+    let counters = snapshot.slb.vservers.iter().flatten().flat_map(|vserver| {
         VserverCounter::ALL.iter().map(|counter| vserver.live.total(*counter)).collect::<Vec<_>>()
     });
     (sent, totals(harness), sessions, counters.collect())
@@ -64,10 +64,10 @@ fn both(change: impl Fn(&mut Snapshot), steps: &[Step]) {
 
 /// Everything in one untagged subnet, in directed mode too.
 fn untagged(snapshot: &mut Snapshot) {
-    let inside = snapshot.reals[0].as_ref().and_then(|real| real.adjacency).expect("resolved");
-    for real in snapshot.reals.iter_mut().flatten() {
+    let inside = snapshot.slb.reals[0].as_ref().and_then(|real| real.adjacency).expect("resolved");
+    for real in snapshot.slb_mut().reals.iter_mut().flatten() {
         let mac = real.adjacency.expect("resolved").destination;
-        real.adjacency = Some(common::snapshot::Adjacency { destination: mac, ..inside });
+        real.adjacency = Some(common::net::Adjacency { destination: mac, ..inside });
         real.reassign = Some(3);
     }
 }
@@ -143,7 +143,7 @@ proptest! {
             if directed {
                 untagged(snapshot);
             }
-            snapshot.debug_sessions = debug && steps.len() > 20;
+            snapshot.slb_mut().debug_sessions = debug && steps.len() > 20;
         }, &steps);
     }
 }
@@ -165,7 +165,7 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
             worker: WorkerId(0),
             snapshot: &snapshot,
             published: &harness.control.snapshot,
-            tables: &harness.control.tables,
+            tables: harness.control.tables.by_ref(),
             now: harness.clock.now(),
             port: PortId(1),
             punt: &mut punt,
@@ -183,9 +183,9 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
     let other = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user2@ispxyz.com"));
     assert!(!short(&harness, &other), "a new node");
     assert!(!short(&harness, &[&usual[..], &[0xee; 60]].concat()), "bytes behind the packet");
-    harness.change(|snapshot| snapshot.ports[0].link_up = false);
+    harness.change(|snapshot| snapshot.net_mut().ports_mut()[0].link_up = false);
     assert!(!short(&harness, &usual), "the way out is down");
-    harness.change(|snapshot| snapshot.ports[0].link_up = true);
+    harness.change(|snapshot| snapshot.net_mut().ports_mut()[0].link_up = true);
     assert!(short(&harness, &usual));
     harness.clock.advance(Duration::from_secs(11));
     assert!(!short(&harness, &usual), "the session has expired");

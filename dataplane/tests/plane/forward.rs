@@ -44,8 +44,8 @@ fn tags_are_pushed_popped_and_changed_at_the_edges() {
     let pop = see(&one(&mut harness, 1, &to_vlan(from_agent(INSIDE).vlan(15))).1[0]);
     assert_eq!((pop.vlan, pop.destination), (None, agent_mac(52)));
     harness.change(|snapshot| {
-        snapshot.ports[0].vlans.push((4094, INTERFACES[0]));
-        snapshot.interfaces[0].vlan = Some(4094);
+        snapshot.net_mut().ports_mut()[0].vlans.push((4094, INTERFACES[0]));
+        snapshot.net_mut().interfaces_mut()[0].vlan = Some(4094);
     });
     let swap = see(&one(&mut harness, 0, &to_vlan(from_inside([10, 15, 0, 9]).vlan(4094))).1[0]);
     assert_eq!((swap.vlan, swap.payload), (Some(15), vec![8; 33]));
@@ -103,7 +103,7 @@ fn no_route_and_too_big_are_told_to_the_sender() {
     assert_eq!(error.from(), Ipv4Addr::new(10, 15, 0, 1));
     assert_eq!(error.icmp(), Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Network));
     assert_eq!(error.payload, lost[18..18 + 548]);
-    harness.change(|snapshot| snapshot.interfaces[0].mtu = 1000);
+    harness.change(|snapshot| snapshot.net_mut().interfaces_mut()[0].mtu = 1000);
     let big = |size, df| from_agent(INSIDE).dont_fragment(df).udp(1, 2, &vec![3; size]);
     let (verdict, sent) = one(&mut harness, 1, &big(973, true));
     assert_eq!(verdict, Verdict::ICMP_ERROR);
@@ -180,14 +180,14 @@ fn martians_and_group_frames_are_not_forwarded() {
 fn a_port_that_is_down_or_full_has_its_verdict() {
     let mut harness = Harness::new(1);
     let frame = from_agent(INSIDE).udp(1, 2, &[]);
-    harness.change(|snapshot| snapshot.ports[0].link_up = false);
+    harness.change(|snapshot| snapshot.net_mut().ports_mut()[0].link_up = false);
     assert_eq!(one(&mut harness, 1, &frame), (Verdict::TX_DOWN, vec![]));
     harness.change(|snapshot| {
-        snapshot.ports[0].link_up = true;
-        snapshot.interfaces[0].up = false;
+        snapshot.net_mut().ports_mut()[0].link_up = true;
+        snapshot.net_mut().interfaces_mut()[0].up = false;
     });
     assert_eq!(one(&mut harness, 1, &frame).0, Verdict::TX_DOWN);
-    harness.change(|snapshot| snapshot.interfaces[0].up = true);
+    harness.change(|snapshot| snapshot.net_mut().interfaces_mut()[0].up = true);
     harness.wire.set_link(PortId(0), false);
     assert_eq!(
         one(&mut harness, 1, &frame),

@@ -51,7 +51,7 @@ fn the_heart_beats_without_traffic_and_the_generation_follows() {
     let beats = |harness: &Harness| harness.control.stats[0].heartbeat.load(Relaxed);
     harness.workers[0].step(1);
     let first = beats(&harness);
-    harness.change(|snapshot| snapshot.debug_sessions = true);
+    harness.change(|snapshot| snapshot.slb_mut().debug_sessions = true);
     for _ in 0..10 {
         harness.clock.advance(Duration::from_millis(100));
         harness.workers[0].step(3);

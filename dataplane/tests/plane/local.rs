@@ -5,6 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use common::{id::PortId, mac::MacAddr, verdict::Verdict};
 use dataplane::harness::{
     AGENT, AGENT_MAC, DIRECTED, DISPATCHED, Harness, INTERFACES, MAC0, MAC1, VIRTUAL_MAC, agent_mac,
+    virtual_address,
 };
 use etherparse::{
     ArpHardwareId, ArpOperation, ArpPacket, EtherType, IcmpEchoHeader, Icmpv4Type, IpNumber, TcpHeader,
@@ -72,7 +73,7 @@ fn other_arp_is_the_kernels() {
 fn arp_on_a_vlan_is_answered_with_the_tag() {
     let mut harness = Harness::new(1);
     harness.change(|snapshot| {
-        snapshot.vips.get_mut(&DISPATCHED).unwrap().interface = Some(INTERFACES[2]);
+        virtual_address(snapshot, DISPATCHED).interface = Some(INTERFACES[2]);
     });
     let mut request = arp(ArpOperation::REQUEST, [10, 15, 0, 9], DISPATCHED);
     request.splice(12..12, [0x81, 0, 0x20, 15]);

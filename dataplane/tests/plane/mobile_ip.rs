@@ -5,11 +5,12 @@ use std::{net::Ipv4Addr, time::Duration};
 use common::{
     event::{Event, SessionChange},
     id::{PortId, VserverId},
-    slb::{Shedding, VserverCounter},
-    snapshot::ClientRule,
+    slb::{ClientRule, Shedding, VserverCounter},
     verdict::Verdict,
 };
-use dataplane::harness::{AGENT, AGENT_MAC, DIRECTED, DISPATCHED, Harness, MAC0, MAC1, agent_mac};
+use dataplane::harness::{
+    AGENT, AGENT_MAC, DIRECTED, DISPATCHED, Harness, MAC0, MAC1, agent_mac, virtual_address,
+};
 use etherparse::{
     Icmpv4Type, IpNumber,
     icmpv4::{DestUnreachableHeader, TimeExceededCode},
@@ -74,7 +75,7 @@ fn dispatched_mode_changes_the_link_and_the_time_to_live_only() {
 fn directed_mode_changes_destination_and_checksums_as_well() {
     let mut harness = Harness::new(1);
     harness.change(|snapshot| {
-        snapshot.farms[0].as_mut().unwrap().nat_server = true;
+        snapshot.slb_mut().farms[0].as_mut().unwrap().nat_server = true;
     });
     let (verdict, sent) = one(&mut harness, 1, &link(MAC1, AGENT_MAC, &packet("PKT-01")));
     assert_eq!(verdict, Verdict::SLB_DIRECTED);
@@ -154,7 +155,7 @@ fn the_home_agent_field_may_name_a_real_or_in_strict_mode_nobody_else() {
     assert_eq!(host(&mut harness, "b", [10, 1, 1, 52]), (Verdict::SLB_DISPATCHED, Some(agent_mac(52))));
     assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::SLB_DISPATCHED, Some(agent_mac(51))));
     assert_eq!(counter(&harness, 0, VserverCounter::HaFieldSet), 3);
-    harness.change(|snapshot| snapshot.vservers[0].as_mut().unwrap().strict_home_agent = true);
+    harness.change(|snapshot| snapshot.slb_mut().vservers[0].as_mut().unwrap().strict_home_agent = true);
     assert_eq!(host(&mut harness, "c", [192, 0, 2, 1]), (Verdict::HA_FIELD_MISMATCH, None));
     assert_eq!(counter(&harness, 0, VserverCounter::HaFieldMismatch), 1);
     assert_eq!(
@@ -199,11 +200,11 @@ fn clients_decide_which_virtual_server_takes_a_request() {
     let mut harness = Harness::new(1);
     let rule = |network: &str, exclude| ClientRule { network: network.parse().unwrap(), exclude };
     harness.change(|snapshot| {
-        let mut second = snapshot.vservers[1].clone().unwrap();
+        let mut second = snapshot.slb.vservers[1].clone().unwrap();
         (second.port, second.address) = (0, DISPATCHED);
-        snapshot.vservers.push(Some(dataplane_vserver(second, 2)));
-        snapshot.vips.get_mut(&DISPATCHED).unwrap().vservers.push(VserverId(2));
-        snapshot.vservers[0].as_mut().unwrap().clients = vec![rule("15.1.1.0/24", true)];
+        snapshot.slb_mut().vservers.push(Some(dataplane_vserver(second, 2)));
+        virtual_address(snapshot, DISPATCHED).vservers.push(VserverId(2));
+        snapshot.slb_mut().vservers[0].as_mut().unwrap().clients = vec![rule("15.1.1.0/24", true)];
     });
     let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
     assert_eq!(
@@ -214,17 +215,14 @@ fn clients_decide_which_virtual_server_takes_a_request() {
     let any_port = from_agent(DISPATCHED).udp(434, 999, &rrq("user"));
     assert_eq!(one(&mut harness, 1, &any_port).0, Verdict::SLB_DIRECTED);
     harness.change(|snapshot| {
-        snapshot.vservers[2].as_mut().unwrap().clients = vec![rule("16.0.0.0/8", false)];
+        snapshot.slb_mut().vservers[2].as_mut().unwrap().clients = vec![rule("16.0.0.0/8", false)];
     });
     assert_eq!(one(&mut harness, 1, &frame).0, Verdict::PUNTED, "routed like any packet");
     let elsewhere = from_agent(DISPATCHED).source_ip([16, 0, 0, 1]).udp(434, 434, &rrq("user"));
     assert_eq!(one(&mut harness, 1, &elsewhere).0, Verdict::SLB_DISPATCHED);
 }
 
-fn dataplane_vserver(
-    mut vserver: common::snapshot::VirtualServer,
-    slot: u16,
-) -> common::snapshot::VirtualServer {
+fn dataplane_vserver(mut vserver: common::slb::VirtualServer, slot: u16) -> common::slb::VirtualServer {
     vserver.id = VserverId(slot);
     vserver.name = format!("OTHER{slot}");
     vserver
@@ -242,7 +240,7 @@ fn the_last_hop_and_the_largest_packet() {
     );
     assert_eq!(error.payload, frame[14..]);
     harness.change(|snapshot| {
-        for real in snapshot.reals.iter_mut().flatten() {
+        for real in snapshot.slb_mut().reals.iter_mut().flatten() {
             real.adjacency.as_mut().unwrap().mtu = 57;
         }
     });
@@ -267,13 +265,13 @@ fn without_a_real_or_its_mac_requests_are_dropped() {
     let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("user"));
     assert_eq!(one(&mut harness, 1, &frame).0, Verdict::SLB_DISPATCHED);
     harness.change(|snapshot| {
-        for real in snapshot.reals.iter_mut().flatten() {
+        for real in snapshot.slb_mut().reals.iter_mut().flatten() {
             real.adjacency = None;
         }
     });
     assert_eq!(one(&mut harness, 1, &frame), (Verdict::NO_ADJACENCY, vec![]));
     let snapshot = harness.control.snapshot.load_full();
-    for real in snapshot.reals.iter().flatten() {
+    for real in snapshot.slb.reals.iter().flatten() {
         real.live.set_in_service(false);
     }
     let other = from_agent(DISPATCHED).udp(434, 434, &rrq("other"));
@@ -306,7 +304,7 @@ fn sessions_are_told_only_while_they_are_debugged() {
     let frame = from_agent(DISPATCHED).udp(1234, 434, &rrq("user@example.com"));
     one(&mut harness, 1, &frame);
     assert!(harness.control.events[0].pop().is_err());
-    harness.change(|snapshot| snapshot.debug_sessions = true);
+    harness.change(|snapshot| snapshot.slb_mut().debug_sessions = true);
     one(&mut harness, 1, &frame);
     harness.clock.advance(Duration::from_secs(11));
     one(&mut harness, 1, &frame);
@@ -335,7 +333,7 @@ fn sessions_are_told_only_while_they_are_debugged() {
 #[test]
 fn events_that_find_no_room_are_counted() {
     let mut harness = Harness::new(1);
-    harness.change(|snapshot| snapshot.debug_sessions = true);
+    harness.change(|snapshot| snapshot.slb_mut().debug_sessions = true);
     let frame = from_agent(DISPATCHED).udp(1234, 434, &rrq("user@example.com"));
     for _ in 0..5000 {
         one(&mut harness, 1, &frame);

@@ -111,7 +111,7 @@ fn vlans_lead_to_their_interfaces_whoever_strips_the_tag() {
 #[test]
 fn an_interface_that_is_shut_down_takes_nothing() {
     let mut harness = Harness::new(1);
-    harness.change(|snapshot| snapshot.interfaces[1].up = false);
+    harness.change(|snapshot| snapshot.net_mut().interfaces_mut()[1].up = false);
     assert_eq!(one(&mut harness, 1, &transit().udp(1, 2, &[])).0, Verdict::INTERFACE_DOWN);
 }
 

@@ -101,7 +101,7 @@ fn a_session_moves_when_its_real_goes_out_of_service() {
     let mut harness = Harness::new(1);
     assert!(harness.wire.feed(PortId(1), 0, &request(1)));
     assert_eq!(hosts(&harness.run()[0]), [51]);
-    for real in harness.control.snapshot.load().reals.iter().flatten() {
+    for real in harness.control.snapshot.load().slb.reals.iter().flatten() {
         real.live.set_in_service(real.id.index == 1);
     }
     assert!(harness.wire.feed(PortId(1), 0, &request(1)));
@@ -115,9 +115,10 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
     let old = harness.control.snapshot.load_full();
     harness.change(|snapshot| {
         // The first real's slot is given to another real, which the old snapshot does not know.
-        let real = snapshot.reals[0].as_mut().unwrap();
+        let slb = snapshot.slb_mut();
+        let real = slb.reals[0].as_mut().unwrap();
         real.id.generation += 1;
-        snapshot.farms[0].as_mut().unwrap().reals[0] = real.id;
+        slb.farms[0].as_mut().unwrap().reals[0] = real.id;
     });
     assert!(harness.wire.feed(PortId(1), 0, &request(1)));
     assert_eq!(hosts(&harness.run()[0]), [51], "the session is on the new real");
@@ -133,7 +134,7 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
         worker: WorkerId(0),
         snapshot: &old,
         published: &harness.control.snapshot,
-        tables: &harness.control.tables,
+        tables: harness.control.tables.by_ref(),
         now: harness.clock.now(),
         port: PortId(1),
         punt: &mut punt,

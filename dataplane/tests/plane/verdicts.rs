@@ -95,7 +95,7 @@ fn overload() -> Totals {
 }
 
 fn no_real(snapshot: &mut Snapshot) {
-    for real in snapshot.reals.iter().flatten() {
+    for real in snapshot.slb.reals.iter().flatten() {
         real.live.set_in_service(false);
     }
 }
@@ -106,7 +106,7 @@ fn without_the_mac_of_its_real() -> Totals {
     assert!(harness.wire.feed(PortId(1), 0, &frame));
     harness.run();
     harness.change(|snapshot| {
-        for real in snapshot.reals.iter_mut().flatten() {
+        for real in snapshot.slb_mut().reals.iter_mut().flatten() {
             real.adjacency = None;
         }
     });
@@ -114,7 +114,8 @@ fn without_the_mac_of_its_real() -> Totals {
 }
 
 fn narrow(snapshot: &mut Snapshot) {
-    for adjacency in snapshot.reals.iter_mut().flatten().filter_map(|real| real.adjacency.as_mut()) {
+    for adjacency in snapshot.slb_mut().reals.iter_mut().flatten().filter_map(|real| real.adjacency.as_mut())
+    {
         adjacency.mtu = 60;
     }
 }
@@ -144,7 +145,9 @@ const CASES: &[Case] = &[
     (Verdict::NOT_FOR_US, || one(&transit().mac(MacAddr([2, 9, 9, 9, 9, 9])).udp(1, 2, &[]))),
     (Verdict::UNKNOWN_VLAN, || one(&transit().vlan(16).udp(1, 2, &[]))),
     (Verdict::UNKNOWN_ETHERTYPE, || one(&pad(transit().link(0x88a8)))),
-    (Verdict::INTERFACE_DOWN, || where_(|s| s.interfaces[1].up = false, &transit().udp(1, 2, &[]))),
+    (Verdict::INTERFACE_DOWN, || {
+        where_(|s| s.net_mut().interfaces_mut()[1].up = false, &transit().udp(1, 2, &[]))
+    }),
     (Verdict::FRAGMENT, || one(&from_agent(DISPATCHED).fragment(0, true).udp(434, 434, &[0; 40]))),
     (Verdict::UDP_LENGTH, || one(&changed(request(&rrq("node@example.com")), 39, 7))),
     (Verdict::TOO_SHORT, || one(&request(&rrq("")[..23]))),
@@ -154,7 +157,7 @@ const CASES: &[Case] = &[
     (Verdict::NAI_EMPTY, || one(&request(&rrq("")))),
     (Verdict::NAI_DUPLICATE, || extended(&[131, 1, b'x'])),
     (Verdict::HA_FIELD_MISMATCH, || {
-        let strict = |s: &mut Snapshot| s.vservers[0].as_mut().unwrap().strict_home_agent = true;
+        let strict = |s: &mut Snapshot| s.slb_mut().vservers[0].as_mut().unwrap().strict_home_agent = true;
         where_(strict, &request(&to_agent(rrq("node@example.com"), [192, 0, 2, 1])))
     }),
     (Verdict::NO_IDENTITY, || one(&request(&rrq("")[..24]))),
@@ -175,7 +178,7 @@ const CASES: &[Case] = &[
     (Verdict::MARTIAN, || one(&transit().source_ip([127, 0, 0, 1]).udp(1, 2, &[]))),
     (Verdict::IP_OPTION, || one(&transit().options([131, 3, 4, 0]).udp(1, 2, &[]))),
     (Verdict::TX_FULL, full_ring),
-    (Verdict::TX_DOWN, || where_(|s| s.ports[0].link_up = false, &transit().udp(1, 2, &[]))),
+    (Verdict::TX_DOWN, || where_(|s| s.net_mut().ports_mut()[0].link_up = false, &transit().udp(1, 2, &[]))),
     (Verdict::NO_BUFFER, without_headroom),
     (Verdict::NOT_LINEAR, in_segments),
     (Verdict::NESTED_TOO_DEEP, || feed(tunnels::harness(), 1, &nested(&transit().udp(1, 2, &[]), 5), 1)),

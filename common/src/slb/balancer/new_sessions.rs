@@ -8,8 +8,8 @@ use arrayvec::ArrayVec;
 use super::{ABANDONED, Balancer, Shedding};
 use crate::{
     id::{RealId, WorkerId},
-    slb::{Request, Session, SlbCounter, VserverCounter, real::ReleaseReason},
-    snapshot::{Snapshot, VirtualServer},
+    slb::{Request, Session, SlbCounter, VirtualServer, VserverCounter, real::ReleaseReason},
+    snapshot::Snapshot,
     table::{ColdWords, Slot, Word},
     time::Tick,
 };

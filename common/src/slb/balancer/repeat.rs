@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, sync::atomic::Ordering::Relaxed};
 
 use super::Balancer;
 use crate::{
-    snapshot::Target,
+    slb::Target,
     table::{Identity, Slot},
     time::Tick,
 };

@@ -5,10 +5,10 @@ use crate::{
     event::SessionChange,
     id::{RealId, WorkerId},
     slb::{
-        Outcome, PickError, Picked, Purpose, RealState, Request, Session, SessionEnd, SessionInfo,
-        SlbCounter, VserverCounter, real::ReleaseReason,
+        Outcome, PickError, Picked, Purpose, Real, RealState, Request, Session, SessionEnd, SessionInfo,
+        SlbCounter, VirtualServer, VserverCounter, real::ReleaseReason,
     },
-    snapshot::{Real, Snapshot, VirtualServer},
+    snapshot::Snapshot,
     table::{Insert, NewEntry, Slot, Word},
     time::Tick,
 };

@@ -6,8 +6,8 @@ use arrayvec::ArrayVec;
 
 use super::{FarmLive, PickError, Purpose, locate, pack, walk};
 use crate::{
-    slb::{balancer::BATCH, real::ReleaseReason},
-    snapshot::{Farm, Real, Snapshot},
+    slb::{Farm, Real, balancer::BATCH, real::ReleaseReason},
+    snapshot::Snapshot,
 };
 
 /// Reals for sessions that begin together, already counted there.

@@ -9,11 +9,12 @@ use anyhow::Context;
 use clap::{Args, ValueEnum, value_parser};
 use control::{
     dfp::{
-        agent::source::{
-            Source,
-            bindings::{DEFAULT_MAX_BINDINGS, Limits},
-        },
         packet::{BindId, Protocol, RowKey},
+        standalone::{
+            Settings,
+            bindings::{DEFAULT_MAX_BINDINGS, Limits},
+            source::Source,
+        },
     },
     secret::Secret,
 };
@@ -124,21 +125,6 @@ impl Service {
     }
 }
 
-/// What the arguments say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where to listen; the port is not 0.
-    pub listen: SocketAddrV4,
-    /// What gives the weight.
-    pub source: Source,
-    /// MD5 key.
-    pub password: Option<Secret>,
-    /// Seconds, 5 or more.
-    pub interval: u16,
-    /// What the weight is for; address 0.0.0.0: the local address of the connection.
-    pub key: RowKey,
-}
-
 impl Arguments {
     /// Reads the password file, if one is named, and checks what no single argument can.
     ///
@@ -167,9 +153,7 @@ impl Arguments {
             },
         })
     }
-}
 
-impl Arguments {
     /// What gives the weight, with the limits if it has any.
     fn source(&self) -> anyhow::Result<Source> {
         let mut source = Source::parse(&self.weight_from).context("--weight-from")?;

@@ -9,15 +9,14 @@ use crate::{
 };
 
 /// What `?` says of the subsystems; for every command that names one.
-const IPMOBILE: (&str, &str) = ("ipmobile", "Home agent of Mobile IP");
-const MOBILEIP: (&str, &str) = ("mobileip", "Home agent of Mobile IP, by its older name");
-const SLB: (&str, &str) = ("slb", "Virtual servers of server load balancing");
-const NAME: (&str, &str) = ("<name>", "Name of the subsystem, up to 15 characters");
+pub const IPMOBILE: (&str, &str) = ("ipmobile", "Home agent of Mobile IP");
+pub const MOBILEIP: (&str, &str) = ("mobileip", "Home agent of Mobile IP, by its older name");
+pub const SLB: (&str, &str) = ("slb", "Virtual servers of server load balancing");
+pub const NAME: (&str, &str) = ("<name>", "Name of the subsystem, up to 15 characters");
 
 /// `(config-dfp)`; key: the agent's name.
 pub static DFP_AGENT: Mode = Mode { name: "dfp_agent", tag: "(config-dfp)", parent: Some(&CONFIG) };
 
-/// Every configuration command of agents.
 pub const COMMANDS: &[ConfigSpec<Vec<AgentConfig>>] = &[
     ConfigSpec {
         modes: &[&CONFIG],

@@ -38,19 +38,19 @@ pub enum ParseAgentNameError {
 }
 
 impl AgentName {
+    /// The home agent's name.
+    pub const IPMOBILE: Self = Self { name: "ipmobile", subsystem: Subsystem::IpMobile };
     /// Every registered name.
     pub const ALL: [Self; 3] = [
-        Self { name: "ipmobile", subsystem: Subsystem::IpMobile },
+        Self::IPMOBILE,
         Self { name: "mobileip", subsystem: Subsystem::IpMobile },
         Self { name: "slb", subsystem: Subsystem::Slb },
     ];
 
-    /// In lower case.
     pub fn as_str(self) -> &'static str {
         self.name
     }
 
-    /// What it names.
     pub fn subsystem(self) -> Subsystem {
         self.subsystem
     }
@@ -74,10 +74,8 @@ impl fmt::Display for AgentName {
     }
 }
 
-/// Settings of one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentConfig {
-    /// Whose weights.
     pub name: AgentName,
     /// Seconds between computations of the weights, 5 to 65535.
     pub interval: u16,
@@ -85,7 +83,6 @@ pub struct AgentConfig {
     pub password: Option<DfpPassword>,
     /// TCP port to listen on; there is no default.
     pub port: Option<u16>,
-    /// Managers are served.
     pub inservice: bool,
 }
 
@@ -93,7 +90,6 @@ impl AgentConfig {
     /// `interval` without the command.
     pub const DEFAULT_INTERVAL: u16 = 10;
 
-    /// An agent with the defaults.
     pub fn new(name: AgentName) -> Self {
         Self { name, interval: Self::DEFAULT_INTERVAL, password: None, port: None, inservice: false }
     }
@@ -104,7 +100,6 @@ impl AgentConfig {
             .then(|| format!("% DFP agent {} has no port, it will not accept connections", self.name))
     }
 
-    /// Writes the agent's text.
     pub fn print(&self, out: &mut ConfigWriter) {
         // Writing to a string cannot fail.
         let _ = self.write(out);

@@ -1,16 +1,12 @@
-//! The agent: what it is told (`config`, `command`), what it does (`fsm`, on TCP `io`) and what it shows (`show`).
+//! The agent: what it is told (`config`, `command`), what it does (`fsm`, with its sockets `service`), what subsystems
+//! report (`table`) and what it shows (`view`).
 
-pub mod calls;
-pub mod capacity;
 pub mod command;
 pub mod config;
-pub mod figures;
 pub mod fsm;
-pub mod io;
-pub mod show;
-pub mod source;
+pub mod service;
+pub mod table;
 pub mod view;
-pub mod weight;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     command::{Commands, Configuration as _, Idle, Reply, Shell, load},
-    configuration::Configuration,
+    protocols::Configuration,
 };
 
 /// A session in configuration mode.

@@ -9,7 +9,6 @@ use crate::{
 /// `(config-slb-dfp)`
 pub static DFP: Mode = Mode { name: "dfp", tag: "(config-slb-dfp)", parent: Some(&CONFIG) };
 
-/// Every configuration command of the manager.
 pub const COMMANDS: &[ConfigSpec<Option<ManagerConfig>>] = &[
     ConfigSpec {
         modes: &[&CONFIG],

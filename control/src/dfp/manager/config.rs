@@ -2,7 +2,7 @@
 
 use std::{
     fmt::{self, Write as _},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddrV4},
 };
 
 use crate::{
@@ -10,10 +10,8 @@ use crate::{
     dfp::password::DfpPassword,
 };
 
-/// Most agents.
 pub const MAX_AGENTS: usize = 1024;
 
-/// The DFP manager's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ManagerConfig {
     /// MD5 key of all agents.
@@ -23,7 +21,6 @@ pub struct ManagerConfig {
 }
 
 impl ManagerConfig {
-    /// Writes the manager's text.
     pub fn print(&self, out: &mut ConfigWriter) {
         // Writing to a string cannot fail.
         let _ = self.write(out);
@@ -44,9 +41,7 @@ impl ManagerConfig {
 /// `agent IP PORT [TIMEOUT [RETRIES [INTERVAL]]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DfpAgent {
-    /// Address.
     pub address: Ipv4Addr,
-    /// TCP port.
     pub port: u16,
     /// Seconds without a message before the connection is closed; 0: never.
     pub timeout: u16,
@@ -63,6 +58,11 @@ impl DfpAgent {
     /// An agent with the defaults of timers.
     pub fn new(address: Ipv4Addr, port: u16) -> Self {
         Self { address, port, timeout: 0, retries: 0, interval: Self::DEFAULT_INTERVAL }
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.address, self.port)
     }
 }
 

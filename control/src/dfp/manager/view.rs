@@ -1,14 +1,14 @@
-//! The manager as shown: plain facts, which whoever runs it fills in.
+//! The manager as shown: `show ip slb dfp [agent IP PORT|detail|weights]`.
 
 use std::{fmt, net::Ipv4Addr};
 
 use serde::{Serialize, Serializer};
 
+use super::config::DfpAgent;
 use crate::dfp::{
     counter::Counters,
-    manager::config::{DfpAgent, ManagerConfig},
-    packet::{BindTable, Row},
-    view::{self, Clock, PasswordView},
+    packet::{BindId, BindTable, Protocol, Row},
+    view::{Clock, OrWildcard, PasswordView, Text, bind_tables, by_service, counters, line},
 };
 
 /// State of the connection to one agent (CISCO-SLB-MIB).
@@ -21,7 +21,6 @@ pub enum ConnectionState {
     Trying,
     /// A TCP connect is under way.
     Connecting,
-    /// Connected.
     Open,
     /// Data error, or retries used up.
     Failed,
@@ -30,7 +29,6 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Every state.
     pub const ALL: [Self; 6] =
         [Self::NotOpen, Self::Trying, Self::Connecting, Self::Open, Self::Failed, Self::SecurityError];
 
@@ -65,23 +63,18 @@ impl Serialize for ConnectionState {
     }
 }
 
-/// The manager.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct View {
-    /// Passwords, of all agents.
+    /// Of all agents.
     pub password: PasswordView,
-    /// Agents in the order of the configuration.
     pub agents: Vec<AgentView>,
-    /// The weight table, in any order.
+    /// The weight table by address, protocol, port and BindID.
     pub weights: Vec<WeightView>,
 }
 
-/// One agent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AgentView {
-    /// Address.
     pub address: Ipv4Addr,
-    /// TCP port.
     pub port: u16,
     /// Seconds without a message before the connection is closed; 0: never.
     pub timeout: u16,
@@ -89,71 +82,109 @@ pub struct AgentView {
     pub retry_count: u16,
     /// Seconds between attempts.
     pub interval: u16,
-    /// Of the connection.
     pub state: ConnectionState,
     /// What went wrong, in this and earlier connections.
-    #[serde(serialize_with = "view::counters")]
+    #[serde(serialize_with = "counters")]
     pub counters: Counters,
     /// When the last valid message came.
     pub last_message: Option<Clock>,
     /// Weights that it has reported on this connection.
-    #[serde(serialize_with = "view::rows")]
     pub reported: Vec<Row>,
-    /// BindID tables that it has reported.
-    #[serde(serialize_with = "view::tables")]
+    #[serde(serialize_with = "bind_tables")]
     pub bind_ids: Vec<BindTable>,
 }
 
 /// One row of the weight table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WeightView {
-    /// What the weight is for, and the weight.
-    #[serde(flatten, serialize_with = "row")]
-    pub row: Row,
+    pub real: Ipv4Addr,
+    pub protocol: Protocol,
+    pub port: u16,
+    pub bind_id: BindId,
+    pub weight: u16,
     /// Address of the agent that set it.
     pub agent: Ipv4Addr,
-    /// Its port.
     pub agent_port: u16,
-    /// When.
     pub set_at: Clock,
 }
 
-fn row<S: Serializer>(row: &Row, serializer: S) -> Result<S::Ok, S::Error> {
-    use serde::ser::SerializeMap as _;
-    let mut map = serializer.serialize_map(Some(5))?;
-    map.serialize_entry("real", &row.key.address)?;
-    map.serialize_entry("protocol", &row.key.protocol.to_string())?;
-    map.serialize_entry("port", &row.key.port)?;
-    map.serialize_entry("bind_id", &row.key.bind_id.0)?;
-    map.serialize_entry("weight", &row.weight)?;
-    map.end()
+/// `180 (Default)`.
+fn interval(seconds: u16) -> String {
+    let default = if seconds == DfpAgent::DEFAULT_INTERVAL { " (Default)" } else { "" };
+    format!("{seconds}{default}")
+}
+
+/// The text of `show ip slb dfp weights`.
+pub fn weights_text(weights: &[WeightView]) -> String {
+    let mut out = Text::default();
+    for weight in weights {
+        let (protocol, port) = (OrWildcard(weight.protocol), OrWildcard(weight.port));
+        let WeightView { real, bind_id, weight, agent, agent_port, set_at, .. } = weight;
+        line!(
+            out,
+            "  Real IP Address: {real} Protocol: {protocol} Port: {port} Bind_ID: {bind_id} Weight: {weight}"
+        );
+        line!(out, "    Set by Agent {agent}:{agent_port} at {set_at}");
+    }
+    out.0
 }
 
 impl View {
-    /// What is known before anything has happened.
-    pub fn of(config: &ManagerConfig) -> Self {
-        Self {
-            password: PasswordView { current: config.password.is_some(), pending: false, timeout: 0 },
-            agents: config.agents.iter().map(AgentView::of).collect(),
-            weights: Vec::new(),
+    /// The text of `show ip slb dfp`.
+    pub fn text(&self) -> String {
+        let mut out = Text::default();
+        line!(out, "DFP Manager:\n{} sec", self.password);
+        line!(out, "Agent IP        Port    Timeout  Retry Count  Interval\n{}", "-".repeat(63));
+        for agent in &self.agents {
+            let AgentView { address, port, timeout, retry_count, .. } = agent;
+            let interval = interval(agent.interval);
+            line!(out, "{address:<15} {port:<7} {timeout:<8} {retry_count:<12} {interval}");
         }
+        out.0
+    }
+
+    /// The text of `show ip slb dfp detail`.
+    pub fn detail_text(&self) -> String {
+        self.agents.iter().fold(self.text(), |out, agent| out + "\n" + &agent.text())
+    }
+
+    /// The agent at that address and port.
+    pub fn agent(&self, address: Ipv4Addr, port: u16) -> Option<&AgentView> {
+        self.agents.iter().find(|agent| (agent.address, agent.port) == (address, port))
     }
 }
 
 impl AgentView {
-    /// What is known before anything has happened.
-    pub fn of(config: &DfpAgent) -> Self {
-        Self {
-            address: config.address,
-            port: config.port,
-            timeout: config.timeout,
-            retry_count: config.retries,
-            interval: config.interval,
-            state: ConnectionState::NotOpen,
-            counters: Counters::default(),
-            last_message: None,
-            reported: Vec::new(),
-            bind_ids: Vec::new(),
+    /// The text of `show ip slb dfp agent IP PORT`.
+    pub fn text(&self) -> String {
+        let mut out = Text::default();
+        let Self { address, port, timeout, retry_count, counters, .. } = self;
+        line!(out, "DFP Agent {address}:{port}  Connection state: {}", self.state.title());
+        let interval = interval(self.interval);
+        line!(out, "  Timeout = {timeout}  Retry Count = {retry_count}  Interval = {interval}");
+        line!(out, "  Security errors = {}", counters.security_errors());
+        if counters.errors() > 0 {
+            line!(out, "  Unexpected errors = {}", counters.errors());
+            for (counter, count) in counters.counted() {
+                line!(out, "    {} = {count}", counter.name());
+            }
         }
+        let last = self.last_message.map_or_else(|| "<none>".to_owned(), |at| at.to_string());
+        line!(out, "  Last message received: {last}");
+        for ((protocol, port), rows) in by_service(&self.reported) {
+            let (protocol, port) = (OrWildcard(protocol), OrWildcard(port));
+            line!(out, "  Last reported Real weights for Protocol {protocol}, Port {port}");
+            for Row { key, weight } in rows {
+                line!(out, "    Host {}  Bind ID {}  Weight {weight}", key.address, key.bind_id);
+            }
+        }
+        for table in &self.bind_ids {
+            let (protocol, port) = (OrWildcard(table.protocol), OrWildcard(table.port));
+            line!(out, "  Bind IDs of {} for Protocol {protocol}, Port {port}", table.server);
+            for entry in &table.entries {
+                line!(out, "    Bind ID {}  Client {}  Mask {}", entry.bind_id, entry.client, entry.mask);
+            }
+        }
+        out.0
     }
 }

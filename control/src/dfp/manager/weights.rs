@@ -9,56 +9,40 @@ use std::{
 };
 
 use super::view::WeightView;
-use crate::dfp::{
-    packet::{BindId, Protocol, Row, RowKey},
-    view::Clock,
+use crate::{
+    bus::{Server, Service},
+    dfp::{
+        packet::{BindId, Protocol, Row, RowKey},
+        view::Clock,
+    },
 };
 
 /// Most rows of one agent; more are dropped.
 pub const MAX_ROWS: usize = 4096;
 
-/// A protocol and port that a real serves; port 0: any.
-pub type Service = (Protocol, u16);
-
-/// A real as far as rows go: one address of one farm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
-    /// Address.
-    pub address: Ipv4Addr,
-    /// Its own port, in place of the virtual servers'.
-    pub port: Option<u16>,
-    /// `bindid` of the farm.
-    pub bind_id: BindId,
-    /// Of the virtual servers that use the farm.
-    pub services: &'a [Service],
+/// True if a row is about this server.
+pub fn matches(server: &Server, row: &RowKey) -> bool {
+    rank(server, row).is_some()
 }
 
-impl Target<'_> {
-    /// True if a row is about this real.
-    pub fn matches(&self, row: &RowKey) -> bool {
-        self.rank(row).is_some()
+/// How closely a row fits: exact BindID before exact port before exact protocol. None: it is about another.
+fn rank(server: &Server, row: &RowKey) -> Option<(bool, bool, bool)> {
+    let bind_id = match row.bind_id {
+        BindId::ANY => false,
+        // Unlisted is never a farm's, though the wire could say so.
+        own if own != BindId::UNLISTED && own.0 == server.bind_id => true,
+        _ => return None,
+    };
+    if row.address != server.address {
+        return None;
     }
-
-    /// How closely a row fits: exact BindID before exact port before exact protocol. None: it is about another.
-    fn rank(&self, row: &RowKey) -> Option<(bool, bool, bool)> {
-        let bind_id = match row.bind_id {
-            BindId::ANY => false,
-            // Never a farm's, though the wire could say so.
-            BindId::UNLISTED => return None,
-            own if own == self.bind_id => true,
-            _ => return None,
-        };
-        if row.address != self.address {
-            return None;
-        }
-        let fit = |(protocol, port): &Service| {
-            let port = self.port.unwrap_or(*port);
-            let fits = (row.protocol == Protocol::ANY || row.protocol == *protocol)
-                && (row.port == 0 || port == 0 || row.port == port);
-            fits.then_some((bind_id, row.port != 0, row.protocol != Protocol::ANY))
-        };
-        self.services.iter().filter_map(fit).max()
-    }
+    let fit = |service: &Service| {
+        let port = server.port.unwrap_or(service.port);
+        let fits = (row.protocol == Protocol::ANY || row.protocol.0 == service.protocol)
+            && (row.port == 0 || port == 0 || row.port == port);
+        fits.then_some((bind_id, row.port != 0, row.protocol != Protocol::ANY))
+    };
+    server.services.iter().filter_map(fit).max()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,22 +99,17 @@ impl Weights {
         touched
     }
 
-    /// The weight of a real; none: its static one.
-    pub fn weight(&self, real: &Target<'_>) -> Option<u16> {
-        let rows = self.hosts.get(&real.address)?;
-        let fitting = rows.iter().filter_map(|(key, entry)| Some((real.rank(key)?, Reverse(key), entry)));
+    /// The weight of a server; none: its static one.
+    pub fn weight(&self, server: &Server) -> Option<u16> {
+        let rows = self.hosts.get(&server.address)?;
+        let fitting = rows.iter().filter_map(|(key, entry)| Some((rank(server, key)?, Reverse(key), entry)));
         fitting.max_by_key(|(rank, key, _)| (*rank, *key)).map(|(.., entry)| entry.weight)
     }
 
-    /// The rows about a real and who has set each.
-    pub fn rows_of(&self, real: &Target<'_>) -> impl Iterator<Item = (SocketAddrV4, RowKey)> {
-        let rows = self.hosts.get(&real.address).into_iter().flatten();
-        rows.filter(|(key, _)| real.matches(key)).map(|(key, entry)| (entry.agent, *key))
-    }
-
-    /// Whether there is a row about an address.
-    pub fn knows(&self, address: Ipv4Addr) -> bool {
-        self.hosts.contains_key(&address)
+    /// The rows about a server and who has set each.
+    pub fn rows_of(&self, server: &Server) -> impl Iterator<Item = (SocketAddrV4, RowKey)> {
+        let rows = self.hosts.get(&server.address).into_iter().flatten();
+        rows.filter(|(key, _)| matches(server, key)).map(|(key, entry)| (entry.agent, *key))
     }
 
     /// What an agent has reported on its connection.
@@ -139,25 +118,32 @@ impl Weights {
         rows.map(|(key, weight)| Row { key: *key, weight: *weight }).collect()
     }
 
-    /// The table as shown, in any order.
+    /// The table as shown: by address, protocol, port and BindID.
     pub fn views(&self) -> Vec<WeightView> {
-        let rows = self.hosts.values().flatten();
-        rows.map(|(key, entry)| WeightView {
-            row: Row { key: *key, weight: entry.weight },
+        let mut rows: Vec<_> = self.hosts.values().flatten().collect();
+        rows.sort_by_key(|(key, _)| **key);
+        let view = |(key, entry): (&RowKey, &Entry)| WeightView {
+            real: key.address,
+            protocol: key.protocol,
+            port: key.port,
+            bind_id: key.bind_id,
+            weight: entry.weight,
             agent: *entry.agent.ip(),
             agent_port: entry.agent.port(),
             set_at: Clock(entry.set_at),
-        })
-        .collect()
+        };
+        rows.into_iter().map(view).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use common::id::RealId;
+
     use super::*;
 
     const REAL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);
-    const UDP_434: &[Service] = &[(Protocol::UDP, 434)];
+    const UDP_434: &[(Protocol, u16)] = &[(Protocol::UDP, 434)];
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn agent(last: u8) -> SocketAddrV4 {
@@ -169,8 +155,17 @@ mod tests {
         Row { key, weight }
     }
 
-    fn target(bind_id: u16, services: &[Service]) -> Target<'_> {
-        Target { address: REAL, port: None, bind_id: BindId(bind_id), services }
+    fn server(bind_id: u16, services: &[(Protocol, u16)]) -> Server {
+        let service = |(protocol, port): &(Protocol, u16)| Service { protocol: protocol.0, port: *port };
+        Server {
+            id: RealId { index: 0, generation: 1 },
+            address: REAL,
+            port: None,
+            bind_id,
+            services: services.iter().map(service).collect(),
+            usable: true,
+            weight: 1,
+        }
     }
 
     fn with(rows: &[Row]) -> Weights {
@@ -183,14 +178,14 @@ mod tests {
     fn a_home_agents_row_is_for_every_farm() {
         let weights = with(&[row(17, 434, 65535, 25)]);
         for bind_id in [0, 1, 65533] {
-            assert_eq!(weights.weight(&target(bind_id, UDP_434)), Some(25));
+            assert_eq!(weights.weight(&server(bind_id, UDP_434)), Some(25));
         }
-        assert_eq!(weights.weight(&Target { address: [10, 1, 1, 52].into(), ..target(0, UDP_434) }), None);
+        assert_eq!(weights.weight(&Server { address: [10, 1, 1, 52].into(), ..server(0, UDP_434) }), None);
     }
 
     #[test]
     fn each_field_must_match_or_be_the_wildcard() {
-        for (reported, services, matches) in [
+        for (reported, services, fits) in [
             (row(17, 434, 0, 5), UDP_434, true),
             (row(17, 434, 7, 5), UDP_434, false),
             (row(17, 434, 65534, 5), UDP_434, false),
@@ -206,14 +201,14 @@ mod tests {
             // No virtual server uses the farm.
             (row(0, 0, 0, 5), &[], false),
         ] {
-            let target = target(0, services);
-            assert_eq!(with(&[reported]).weight(&target), matches.then_some(5), "{reported:?} {services:?}");
-            assert_eq!(target.matches(&reported.key), matches);
+            let server = server(0, services);
+            assert_eq!(with(&[reported]).weight(&server), fits.then_some(5), "{reported:?} {services:?}");
+            assert_eq!(matches(&server, &reported.key), fits);
         }
-        let own_port = Target { port: Some(4434), ..target(0, UDP_434) };
+        let own_port = Server { port: Some(4434), ..server(0, UDP_434) };
         assert_eq!(with(&[row(17, 4434, 0, 5)]).weight(&own_port), Some(5));
         assert_eq!(with(&[row(17, 434, 0, 5)]).weight(&own_port), None, "its own port counts");
-        assert!(!target(65534, UDP_434).matches(&row(17, 434, 65534, 5).key));
+        assert!(!matches(&server(65534, UDP_434), &row(17, 434, 65534, 5).key));
     }
 
     #[test]
@@ -231,24 +226,24 @@ mod tests {
         for most in 1..=rows.len() {
             let mut known = rows[..most].to_vec();
             known.reverse();
-            assert_eq!(with(&known).weight(&target(7, UDP_434)), Some(most as u16));
+            assert_eq!(with(&known).weight(&server(7, UDP_434)), Some(most as u16));
         }
     }
 
     #[test]
     fn reports_are_merged_and_the_later_one_wins_whoever_sends_it() {
         let mut weights = with(&[row(17, 434, 65535, 25), row(17, 434, 65535, 24), row(6, 80, 0, 9)]);
-        assert_eq!(weights.weight(&target(0, UDP_434)), Some(24), "the last of the same message");
+        assert_eq!(weights.weight(&server(0, UDP_434)), Some(24), "the last of the same message");
         weights.report(agent(99), [row(17, 434, 65535, 3)], NOW);
-        assert_eq!(weights.weight(&target(0, UDP_434)), Some(3));
-        assert_eq!(weights.weight(&target(0, &[(Protocol::TCP, 80)])), Some(9), "not listed, not touched");
+        assert_eq!(weights.weight(&server(0, UDP_434)), Some(3));
+        assert_eq!(weights.weight(&server(0, &[(Protocol::TCP, 80)])), Some(9), "not listed, not touched");
         assert_eq!(weights.reported(agent(51)).len(), 2, "as it said itself");
         assert!(weights.forget(agent(51)).contains(&REAL));
-        assert_eq!(weights.weight(&target(0, UDP_434)), Some(3), "set by the other");
-        assert_eq!(weights.weight(&target(0, &[(Protocol::TCP, 80)])), None);
+        assert_eq!(weights.weight(&server(0, UDP_434)), Some(3), "set by the other");
+        assert_eq!(weights.weight(&server(0, &[(Protocol::TCP, 80)])), None);
         weights.forget(agent(99));
-        assert_eq!(weights.weight(&target(0, UDP_434)), None);
-        assert!(!weights.knows(REAL));
+        assert_eq!(weights.weight(&server(0, UDP_434)), None);
+        assert!(!weights.hosts.contains_key(&REAL));
         assert_eq!(weights.views(), []);
     }
 
@@ -257,7 +252,7 @@ mod tests {
         let mut weights = with(&[row(17, 434, 65535, 25)]);
         weights.report(agent(99), [row(17, 434, 65535, 3)], NOW);
         weights.forget(agent(99));
-        assert_eq!(weights.weight(&target(0, UDP_434)), None, "static");
+        assert_eq!(weights.weight(&server(0, UDP_434)), None, "static");
         assert!(weights.forget(agent(51)).is_empty());
     }
 

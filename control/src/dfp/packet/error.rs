@@ -92,13 +92,7 @@ impl DecodeError {
             Self::Frame => Class::Framing,
             Self::Security(_) => Class::Security,
             Self::UnknownType(_) | Self::WrongDirection(_) => Class::Ignore,
-            Self::TlvHeader { .. }
-            | Self::TlvLength { .. }
-            | Self::LoadLength { .. }
-            | Self::KeepAliveLength { .. }
-            | Self::BindTableLength { .. }
-            | Self::TooManyHosts
-            | Self::SecondSecurity => Class::Message,
+            _ => Class::Message,
         }
     }
 
@@ -111,13 +105,7 @@ impl DecodeError {
             Self::Security(SecurityError::Mismatch) => Counter::SecurityMismatch,
             Self::UnknownType(_) => Counter::UnknownType,
             Self::WrongDirection(_) => Counter::WrongDirection,
-            Self::TlvHeader { .. }
-            | Self::TlvLength { .. }
-            | Self::LoadLength { .. }
-            | Self::KeepAliveLength { .. }
-            | Self::BindTableLength { .. }
-            | Self::TooManyHosts
-            | Self::SecondSecurity => Counter::Malformed,
+            _ => Counter::Malformed,
         }
     }
 }

@@ -28,16 +28,26 @@ impl MessageType {
     pub const BIND_ID_REQUEST: Self = Self(0x0401);
     /// Agent to manager.
     pub const BIND_ID_REPORT: Self = Self(0x0402);
-    /// Agent to manager. The drafts print 0x0402; Cisco's reference implementation and dissector use 0x0403.
+    /// The drafts print 0x0402; Cisco's reference implementation and dissector use 0x0403.
     pub const BIND_ID_CHANGE_NOTIFY: Self = Self(0x0403);
+
+    /// Every type that is defined: the end that takes it, and its name.
+    const DEFINED: [(Self, Role, &str); 6] = [
+        (Self::PREFERENCE_INFO, Role::Manager, "PREFERENCE_INFO"),
+        (Self::SERVER_STATE, Role::Agent, "SERVER_STATE"),
+        (Self::PARAMETERS, Role::Agent, "DFP_PARAMETERS"),
+        (Self::BIND_ID_REQUEST, Role::Agent, "BIND_ID_REQUEST"),
+        (Self::BIND_ID_REPORT, Role::Manager, "BIND_ID_REPORT"),
+        (Self::BIND_ID_CHANGE_NOTIFY, Role::Manager, "BIND_ID_CHANGE_NOTIFY"),
+    ];
+
+    fn defined(self) -> Option<(Self, Role, &'static str)> {
+        Self::DEFINED.into_iter().find(|(known, ..)| *known == self)
+    }
 
     /// The end that takes this type; none if the type is not defined (the private range among these).
     pub fn receiver(self) -> Option<Role> {
-        match self {
-            Self::PREFERENCE_INFO | Self::BIND_ID_REPORT | Self::BIND_ID_CHANGE_NOTIFY => Some(Role::Manager),
-            Self::SERVER_STATE | Self::PARAMETERS | Self::BIND_ID_REQUEST => Some(Role::Agent),
-            _ => None,
-        }
+        self.defined().map(|(_, role, _)| role)
     }
 
     /// The greatest Message Length of this type that `role` reads, bytes. Only a manager gets long BindID tables.
@@ -52,14 +62,9 @@ impl MessageType {
 impl fmt::Display for MessageType {
     /// `DFP_PARAMETERS`, or `0x0601`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::PREFERENCE_INFO => f.write_str("PREFERENCE_INFO"),
-            Self::SERVER_STATE => f.write_str("SERVER_STATE"),
-            Self::PARAMETERS => f.write_str("DFP_PARAMETERS"),
-            Self::BIND_ID_REQUEST => f.write_str("BIND_ID_REQUEST"),
-            Self::BIND_ID_REPORT => f.write_str("BIND_ID_REPORT"),
-            Self::BIND_ID_CHANGE_NOTIFY => f.write_str("BIND_ID_CHANGE_NOTIFY"),
-            Self(other) => write!(f, "0x{other:04x}"),
+        match self.defined() {
+            Some((.., name)) => f.write_str(name),
+            None => write!(f, "0x{:04x}", self.0),
         }
     }
 }

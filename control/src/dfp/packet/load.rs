@@ -2,6 +2,8 @@
 
 use std::{fmt, net::Ipv4Addr};
 
+use serde::{Serialize, Serializer};
+
 use super::{BindId, DecodeError, EncodeError, Header, be16, tlv};
 use crate::dfp::security;
 
@@ -32,6 +34,13 @@ impl fmt::Display for Protocol {
             Self::UDP => f.pad("UDP"),
             Self(number) => fmt::Display::fmt(&number, f),
         }
+    }
+}
+
+/// As it is shown.
+impl Serialize for Protocol {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -77,7 +86,7 @@ pub struct Load {
 }
 
 /// What a weight is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RowKey {
     /// Server.
     pub address: Ipv4Addr,
@@ -90,9 +99,10 @@ pub struct RowKey {
 }
 
 /// One row of a weight table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// What the weight is for.
+    #[serde(flatten)]
     pub key: RowKey,
     /// Weight.
     pub weight: u16,

@@ -2,10 +2,12 @@
 
 use std::{fmt, net::Ipv4Addr};
 
+use serde::Serialize;
+
 use super::{DecodeError, EncodeError, Protocol, be16, tlv};
 
 /// Which binding (which group of clients) a weight is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct BindId(pub u16);
 
 impl BindId {
@@ -34,7 +36,7 @@ impl fmt::Display for BindId {
 /// |                        Client netmask                         |
 /// +---------------------------------------------------------------+
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BindEntry {
     /// The BindID.
     pub bind_id: BindId,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::time::Nanos;
 
 use super::{AFTER, Envelope, Key, SecurityError};
+use crate::dfp::password::DfpPassword;
 
 /// How a message that was accepted was secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,15 @@ impl Keyring {
         }
     }
 
-    /// `no password`: none at once.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    /// Another password is configured, or none, which counts at once. So does one that nobody has heard the former of.
+    pub(in crate::dfp) fn configure(&mut self, password: Option<&DfpPassword>, heard: bool, now: Nanos) {
+        match password {
+            Some(password) if heard => {
+                let timeout = Duration::from_secs(password.timeout.into());
+                self.change(Key::new(&password.secret), timeout, now);
+            }
+            _ => *self = Self::new(password.map(|password| Key::new(&password.secret))),
+        }
     }
 
     /// Ends a change-over whose deadline has come; true if it did.

@@ -171,7 +171,7 @@ fn the_password_in_use_again_cancels_a_change() {
 fn no_password_ends_everything() {
     let mut keys = Keyring::new(Some(key("old")));
     keys.change(key("new"), MINUTE, at(10));
-    keys.clear();
+    keys.configure(None, true, at(0));
     assert_eq!(check(&keys, Some("whatever"), 11), Ok(Proof::NoPassword));
     assert_eq!((keys.sending(at(11)), keys.deadline()), (None, None));
 }

@@ -1,6 +1,6 @@
 //! Virtual server mode.
 
-use common::snapshot::ClientRule;
+use common::slb::ClientRule;
 use ipnet::Ipv4Net;
 
 use super::{

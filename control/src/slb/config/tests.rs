@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use common::snapshot::ClientRule;
+use common::slb::ClientRule;
 
 use super::*;
 use crate::command::{ConfigWriter, Secrets};

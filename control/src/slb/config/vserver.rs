@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use common::snapshot::ClientRule;
+use common::slb::ClientRule;
 use ipnet::Ipv4Net;
 
 use super::ObjectName;

@@ -17,6 +17,7 @@ use super::{
     device::FRAME_OVERHEAD,
     drops::Drops,
     error_text, fixed_text, kernel, log,
+    macs::Macs,
     pool::Pool,
     port::{Calls, NOT_SUPPORTED, Port, set_mac, set_mtu},
 };
@@ -27,7 +28,15 @@ pub(super) struct Control {
     /// Held shared by every call, exclusively while the ports are closed. `None`: closed.
     open: RwLock<Option<Open>>,
     /// Changes are made one at a time; what they changed of what [`Port::info`] says.
-    changed: Mutex<HashMap<u16, (u16, MacAddr)>>,
+    changed: Mutex<HashMap<u16, Changed>>,
+}
+
+/// Settings of a port that were changed at run time.
+#[derive(Debug)]
+struct Changed {
+    mtu: u16,
+    mac: MacAddr,
+    macs: Macs,
 }
 
 #[derive(Debug)]
@@ -60,14 +69,18 @@ impl Control {
         &self,
         id: PortId,
         call: &'static str,
-        f: impl FnOnce(&Port, &mut (u16, MacAddr)) -> Result<(), PortError>,
+        f: impl FnOnce(&Port, &mut Changed) -> Result<(), PortError>,
     ) -> Result<(), PortError> {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.port(id, |port| f(port, changed.entry(port.info.id.0).or_insert((port.info.mtu, port.info.mac))))
-            .unwrap_or_else(|| {
-                let interface = format!("port {id}");
-                Err(PortError::Driver { interface, call, reason: "the port is closed".to_owned() })
-            })
+        let change = |port: &Port| {
+            let (mtu, mac) = (port.info.mtu, port.info.mac);
+            let known = changed.entry(port.info.id.0);
+            f(port, known.or_insert_with(|| Changed { mtu, mac, macs: Macs::default() }))
+        };
+        self.port(id, change).unwrap_or_else(|| {
+            let interface = format!("port {id}");
+            Err(PortError::Driver { interface, call, reason: "the port is closed".to_owned() })
+        })
     }
 }
 
@@ -92,7 +105,7 @@ impl PortControl for Control {
         self.with(|open| {
             let info = open.ports.iter().map(|port| {
                 let mut info = port.info.clone();
-                if let Some(&(mtu, mac)) = changed.get(&info.id.0) {
+                if let Some(&Changed { mtu, mac, .. }) = changed.get(&info.id.0) {
                     (info.mtu, info.mac) = (mtu, mac);
                 }
                 info
@@ -149,16 +162,7 @@ impl PortControl for Control {
     }
 
     fn set_promiscuous(&self, port: PortId, on: bool) -> Result<(), PortError> {
-        self.change(port, "promiscuous", |port, _| {
-            // SAFETY: the port is open.
-            offered(port, "promiscuous", false, || unsafe {
-                if on {
-                    ffi::rte_eth_promiscuous_enable(port.dev)
-                } else {
-                    ffi::rte_eth_promiscuous_disable(port.dev)
-                }
-            })
-        })
+        self.change(port, "promiscuous", |port, now| now.macs.set_promiscuous(port, on))
     }
 
     fn set_allmulticast(&self, port: PortId, on: bool) -> Result<(), PortError> {
@@ -182,16 +186,24 @@ impl PortControl for Control {
                 return Err(Calls { interface: &port.interface }.error("mtu", reason));
             }
             set_mtu(&Calls { interface: &port.interface }, port.dev, port.kernel.as_deref(), mtu)?;
-            now.0 = mtu;
+            now.mtu = mtu;
             Ok(())
         })
     }
 
     fn set_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError> {
         self.change(port, "mac-address", |port, now| {
-            now.1 = set_mac(&Calls { interface: &port.interface }, port.dev, Some(mac))?;
+            now.mac = set_mac(&Calls { interface: &port.interface }, port.dev, Some(mac))?;
             Ok(())
         })
+    }
+
+    fn add_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError> {
+        self.change(port, "add mac", |port, now| now.macs.add(port, mac))
+    }
+
+    fn remove_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError> {
+        self.change(port, "remove mac", |port, now| now.macs.remove(port, mac))
     }
 
     /// Workers go on polling: a port that is down throws away what arrives and takes nothing. Where the device

@@ -18,6 +18,7 @@ mod host;
 mod hosted;
 mod kernel;
 mod log;
+mod macs;
 mod pool;
 mod port;
 mod queue;

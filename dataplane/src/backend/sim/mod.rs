@@ -7,7 +7,10 @@ mod frame;
 pub mod pcap;
 mod port;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use common::{id::PortId, mac::MacAddr, port::PortError};
 use crossbeam::queue::ArrayQueue;
@@ -62,7 +65,8 @@ pub fn open(config: &Config, sizes: Sizes) -> Result<(Ports<SimQueue>, Wire), Po
             let mac = port.mac.unwrap_or(MacAddr([2, 0, 0, 0, 0, index as u8 + 1]));
             Arc::new(SimPort {
                 id: PortId(index as u16),
-                mac: std::sync::Mutex::new(mac),
+                mac: Mutex::new(mac),
+                macs: Mutex::default(),
                 mtu: port.mtu.into(),
                 up: true.into(),
                 receive: (0..rx).map(|_| ArrayQueue::new(sizes.receive.max(1))).collect(),
@@ -150,6 +154,12 @@ impl Wire {
         let sent = self.sent(port);
         std::fs::write(file, pcap::write(sent.iter().map(|bytes| (0, bytes.as_slice()))))?;
         Ok(sent.len())
+    }
+
+    /// Addresses that a port receives for beside its own, in order.
+    pub fn macs(&self, port: PortId) -> Vec<MacAddr> {
+        let macs = self.ports[port.index()].macs.lock().unwrap_or_else(PoisonError::into_inner);
+        macs.iter().copied().collect()
     }
 
     /// Pulls or plugs the cable.

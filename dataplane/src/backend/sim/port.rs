@@ -1,8 +1,11 @@
 //! Queues and control of a simulated port.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use common::{
@@ -30,6 +33,8 @@ pub(super) struct Counts {
 pub(super) struct SimPort {
     pub(super) id: PortId,
     pub(super) mac: Mutex<MacAddr>,
+    /// Added beside its own.
+    pub(super) macs: Mutex<BTreeSet<MacAddr>>,
     pub(super) mtu: AtomicU16,
     pub(super) up: AtomicBool,
     pub(super) receive: Vec<ArrayQueue<SimFrame>>,
@@ -177,6 +182,16 @@ impl PortControl for SimControl {
 
     fn set_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError> {
         *self.ports[port.index()].mac.lock().unwrap_or_else(PoisonError::into_inner) = mac;
+        Ok(())
+    }
+
+    fn add_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError> {
+        self.ports[port.index()].macs.lock().unwrap_or_else(PoisonError::into_inner).insert(mac);
+        Ok(())
+    }
+
+    fn remove_mac(&self, port: PortId, mac: MacAddr) -> Result<(), PortError> {
+        self.ports[port.index()].macs.lock().unwrap_or_else(PoisonError::into_inner).remove(&mac);
         Ok(())
     }
 

@@ -2,19 +2,17 @@
 
 use std::net::Ipv4Addr;
 
-use super::PeerId;
+use crate::dfp::sockets::LinkId;
 
-/// Most connections.
 pub const MAX_PEERS: usize = 16;
 
-/// Most connections from one address.
 pub const MAX_PEERS_OF_ADDRESS: usize = 2;
 
 /// Whether one more is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Yes,
-    InsteadOf(PeerId),
+    InsteadOf(LinkId),
     No,
 }
 
@@ -26,7 +24,7 @@ pub(super) enum Admission {
 /// its two takes no one else's place: it would have three then.
 pub(super) fn admit(
     address: Ipv4Addr,
-    present: &(impl Iterator<Item = (PeerId, Ipv4Addr, bool)> + Clone),
+    present: &(impl Iterator<Item = (LinkId, Ipv4Addr, bool)> + Clone),
 ) -> Admission {
     let oldest = |wanted: &dyn Fn(Ipv4Addr, bool) -> bool| {
         present.clone().find(|(_, from, proven)| wanted(*from, *proven)).map(|(id, ..)| id)

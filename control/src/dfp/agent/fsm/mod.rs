@@ -17,11 +17,8 @@ use std::{
 
 use common::time::Nanos;
 
+pub use self::table::Table;
 use self::{admission::Admission, peer::Peer};
-pub use self::{
-    admission::{MAX_PEERS, MAX_PEERS_OF_ADDRESS},
-    table::{MAX_ROWS, Table},
-};
 use super::{
     config::AgentConfig,
     view::{ManagerView, View},
@@ -31,17 +28,14 @@ use crate::dfp::{
     debug::{self, Direction, Facility},
     inbound::{Discard, Received},
     log::{Limiter, Notice},
-    packet::{Decoded, Load, Message, Row},
-    security::{Key, Keyring},
+    packet::{Decoded, Load, Message},
+    security::Keyring,
+    sockets::LinkId,
     view::PasswordView,
 };
 
 /// Lines for the log or for debug that wait to be fetched; more are dropped.
 const MOST_LINES: usize = 256;
-
-/// A connection of a manager. Later ones are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(u64);
 
 /// What a connection has to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +54,13 @@ pub enum Turn {
 enum Listener {
     Closed,
     Open(u16),
-    Failed { error: String, retry: Nanos },
+    /// Is tried again then; none: that is under way.
+    Failed {
+        error: String,
+        retry: Option<Nanos>,
+    },
 }
 
-/// An agent.
 #[derive(Clone, Debug)]
 pub struct Agent {
     config: AgentConfig,
@@ -75,10 +72,9 @@ pub struct Agent {
     table: Option<Table>,
     /// When the weights are to be computed next.
     compute: Nanos,
-    peers: BTreeMap<PeerId, Peer>,
+    peers: BTreeMap<LinkId, Peer>,
     /// Connections that are to end in order and have not been told yet.
-    finishing: BTreeSet<PeerId>,
-    next: u64,
+    finishing: BTreeSet<LinkId>,
     /// Of connections that have ended, and of the agent as a whole.
     counters: Counters,
     limiter: Limiter,
@@ -90,7 +86,8 @@ pub struct Agent {
 impl Agent {
     /// An agent whose subsystem has said nothing yet.
     pub fn new(config: AgentConfig, now: Nanos) -> Self {
-        let keys = Keyring::new(config.password.as_ref().map(|password| Key::new(&password.secret)));
+        let mut keys = Keyring::default();
+        keys.configure(config.password.as_ref(), false, now);
         Self {
             config,
             keys,
@@ -100,7 +97,6 @@ impl Agent {
             compute: now,
             peers: BTreeMap::new(),
             finishing: BTreeSet::new(),
-            next: 0,
             counters: Counters::default(),
             limiter: Limiter::default(),
             notices: Vec::new(),
@@ -109,7 +105,6 @@ impl Agent {
         }
     }
 
-    /// Its settings.
     pub fn config(&self) -> &AgentConfig {
         &self.config
     }
@@ -133,14 +128,7 @@ impl Agent {
     fn change_password(&mut self, now: Nanos) {
         self.advance_password(now);
         let before = self.keys.sending(now).cloned();
-        match &self.config.password {
-            None => self.keys.clear(),
-            Some(password) if self.listened => {
-                let timeout = Duration::from_secs(password.timeout.into());
-                self.keys.change(Key::new(&password.secret), timeout, now);
-            }
-            Some(password) => self.keys = Keyring::new(Some(Key::new(&password.secret))),
-        }
+        self.keys.configure(self.config.password.as_ref(), self.listened, now);
         if before.as_ref() != self.keys.sending(now) {
             self.tell_again();
         }
@@ -244,7 +232,7 @@ impl Agent {
     pub fn listen(&self, now: Nanos) -> Option<u16> {
         let port = self.config.port.filter(|_| self.is_active());
         match self.listener {
-            Listener::Failed { retry, .. } if now < retry => None,
+            Listener::Failed { retry: Some(retry), .. } if now < retry => None,
             Listener::Failed { .. } | Listener::Closed | Listener::Open(_) => port,
         }
     }
@@ -265,16 +253,23 @@ impl Agent {
     /// The port cannot be listened on; it is tried again after an interval. True if that is news.
     pub fn listen_failed(&mut self, error: String, now: Nanos) -> bool {
         let news = !matches!(&self.listener, Listener::Failed { error: old, .. } if *old == error);
-        self.listener = Listener::Failed { error, retry: now.after(self.interval()) };
+        self.listener = Listener::Failed { error, retry: Some(now.after(self.interval())) };
         news
+    }
+
+    /// The sockets were told what [`Agent::listen`] gave.
+    pub fn opening(&mut self) {
+        if let Listener::Failed { retry, .. } = &mut self.listener {
+            *retry = None;
+        }
     }
 
     // ---- connections ---------------------------------------------------------------------------------------------
 
-    /// A manager has connected from `remote` to our address `local`. None: close it.
-    pub fn accept(&mut self, remote: SocketAddrV4, local: Ipv4Addr, now: Nanos) -> Option<PeerId> {
+    /// A manager has connected from `remote` to our address `local`. False: close it.
+    pub fn accept(&mut self, id: LinkId, remote: SocketAddrV4, local: Ipv4Addr, now: Nanos) -> bool {
         if !self.is_listening() {
-            return None;
+            return false;
         }
         let present = self.peers.iter().map(|(id, peer)| (*id, *peer.remote.ip(), peer.proven));
         match admission::admit(*remote.ip(), &present) {
@@ -285,17 +280,15 @@ impl Agent {
             }
             Admission::No => {
                 self.counters.count(Counter::Refused);
-                return None;
+                return false;
             }
         }
-        self.next += 1;
-        let id = PeerId(self.next);
         self.peers.insert(id, Peer::new(remote, local, now));
-        Some(id)
+        true
     }
 
     /// Bytes from a manager. False: the connection has ended.
-    pub fn input(&mut self, id: PeerId, mut bytes: &[u8], now: Nanos) -> bool {
+    pub fn input(&mut self, id: LinkId, mut bytes: &[u8], now: Nanos) -> bool {
         loop {
             let Some(peer) = self.peers.get_mut(&id) else { return false };
             match peer.inbound.next(&mut bytes, &self.keys, now) {
@@ -318,7 +311,7 @@ impl Agent {
         }
     }
 
-    fn message(&mut self, id: PeerId, decoded: &Decoded, now: Nanos) {
+    fn message(&mut self, id: LinkId, decoded: &Decoded, now: Nanos) {
         let message = &decoded.message;
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.proven = true;
@@ -351,16 +344,15 @@ impl Agent {
     }
 
     /// The manager has sent its last byte.
-    pub fn finished(&mut self, id: PeerId, now: Nanos) {
+    pub fn finished(&mut self, id: LinkId, now: Nanos) {
         self.over(id, "by the manager", now);
     }
 
-    /// The connection has broken.
-    pub fn lost(&mut self, id: PeerId, now: Nanos) {
+    pub fn lost(&mut self, id: LinkId, now: Nanos) {
         self.over(id, "lost", now);
     }
 
-    fn over(&mut self, id: PeerId, why: &str, now: Nanos) {
+    fn over(&mut self, id: LinkId, why: &str, now: Nanos) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let remote = peer.remote;
         match peer.inbound.finish() {
@@ -373,7 +365,7 @@ impl Agent {
     }
 
     /// What the connection has to do now. After [`Turn::Finish`] and [`Turn::Abort`] it is forgotten.
-    pub fn turn(&mut self, id: PeerId, now: Nanos) -> Turn {
+    pub fn turn(&mut self, id: LinkId, now: Nanos) -> Turn {
         let Some(peer) = self.peers.get_mut(&id) else {
             return if self.finishing.remove(&id) { Turn::Finish } else { Turn::Abort };
         };
@@ -392,13 +384,13 @@ impl Agent {
     }
 
     /// TCP has taken the message of the last [`Turn::Write`].
-    pub fn written(&mut self, id: PeerId, now: Nanos) {
+    pub fn written(&mut self, id: LinkId, now: Nanos) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.written(now);
         }
     }
 
-    fn end(&mut self, id: PeerId, why: impl std::fmt::Display) {
+    fn end(&mut self, id: LinkId, why: impl std::fmt::Display) {
         let Some(peer) = self.peers.remove(&id) else { return };
         self.counters.merge(peer.inbound.counters());
         self.line(|| debug::closed(Facility::Agent, peer.remote, why));
@@ -410,7 +402,7 @@ impl Agent {
     pub fn deadline(&self) -> Option<Nanos> {
         let compute = self.computes().then_some(self.compute);
         let retry = match self.listener {
-            Listener::Failed { retry, .. } => Some(retry),
+            Listener::Failed { retry, .. } => retry,
             Listener::Closed | Listener::Open(_) => None,
         };
         let peers = self.peers.values().filter_map(Peer::deadline);
@@ -448,7 +440,6 @@ impl Agent {
         std::mem::take(&mut self.notices)
     }
 
-    /// Whether lines of debug are wanted.
     pub fn set_debug(&mut self, on: bool) {
         self.debug = on;
     }
@@ -464,7 +455,7 @@ impl Agent {
         std::mem::take(&mut self.lines)
     }
 
-    /// Connected managers.
+    #[cfg(test)]
     pub fn managers(&self) -> usize {
         self.peers.len()
     }
@@ -476,15 +467,15 @@ impl Agent {
         sum
     }
 
-    /// The agent as shown.
     pub fn view(&self, now: Nanos) -> View {
-        let weights: &[Row] = self.table.as_ref().map_or(&[], |table| &table.rows);
+        let (weights, bind_ids) =
+            self.table.clone().map_or_else(Default::default, |table| (table.rows, table.binds));
         View {
-            password: PasswordView {
-                current: self.keys.has_current(now),
-                pending: self.keys.has_pending(now),
-                timeout: self.keys.remaining(now).as_millis().div_ceil(1000) as u64,
-            },
+            service: self.config.name,
+            port: self.config.port,
+            interval: self.config.interval,
+            password: PasswordView::of(&self.keys, now),
+            inservice: self.config.inservice,
             app_active: self.table.is_some(),
             listening: self.is_listening(),
             listen_error: match &self.listener {
@@ -493,9 +484,8 @@ impl Agent {
             },
             counters: self.counters(),
             managers: self.peers.values().map(ManagerView::from).collect(),
-            weights: weights.to_vec(),
-            bind_ids: self.table.as_ref().map_or_else(Vec::new, |table| table.binds.clone()),
-            ..View::of(&self.config)
+            weights,
+            bind_ids,
         }
     }
 }

@@ -94,7 +94,6 @@ impl Peer {
         }
     }
 
-    /// The changes are to be sent.
     pub(super) fn report(&mut self) {
         self.report = true;
         self.deferred = None;
@@ -204,7 +203,6 @@ impl Peer {
         }
     }
 
-    /// TCP has taken the message.
     pub(super) fn written(&mut self, now: Nanos) {
         let Some(flight) = self.flight.take() else { return };
         self.told.extend(flight.rows.into_iter().map(|row| (row.key, row.weight)));
@@ -230,7 +228,6 @@ impl Peer {
         self.flight.as_ref().map(|flight| flight.since.after(patience))
     }
 
-    /// It does not read.
     pub(super) fn is_stalled(&self, now: Nanos) -> bool {
         self.stall().is_some_and(|at| at <= now)
     }

@@ -17,7 +17,6 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// Rows for 0.0.0.0 are for the address that the manager has connected to: each manager is told its own.
     pub local: bool,
-    /// BindID tables.
     pub binds: Vec<BindTable>,
 }
 

@@ -24,13 +24,11 @@ pub(super) struct BindIds {
 }
 
 impl BindIds {
-    /// Whether any farm has a BindID.
     pub fn want(&mut self, wanted: bool) {
         self.due |= wanted && !self.wanted;
         self.wanted = wanted;
     }
 
-    /// A connection has opened.
     pub fn connected(&mut self) {
         self.connected = true;
         self.due = true;

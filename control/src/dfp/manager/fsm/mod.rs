@@ -20,20 +20,17 @@ use crate::{
     },
 };
 
-/// How long a connect may take.
 pub const CONNECT: Duration = Duration::from_secs(10);
 
 /// A message may come this much later than the timeout says.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// Something that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// `agent` was entered: for the first time, with other values, or once more.
     Entered(DfpAgent),
     /// Whether any farm has a BindID.
     BindIds(bool),
-    /// The TCP connect has succeeded.
     Connected,
     /// It was refused, or nobody is there.
     ConnectFailed,
@@ -54,21 +51,15 @@ pub enum Event {
 /// Something to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Begin a TCP connect.
     Connect,
-    /// End the connection, or the attempt.
     Close,
-    /// Write a message.
     Send(Message),
-    /// Take over weights.
     Weights(Vec<Load>),
     /// Forget every weight that this agent has set: static ones apply.
     WeightsLost,
     /// Say it in debug.
     State {
-        /// Old.
         from: ConnectionState,
-        /// New.
         to: ConnectionState,
     },
     /// Say it in the log: a connection has opened.
@@ -77,7 +68,6 @@ pub enum Action {
     Lost(Loss),
     /// Say it in the log: no more attempts.
     GaveUp {
-        /// Attempts made.
         attempts: u32,
     },
 }
@@ -115,11 +105,17 @@ enum Phase {
     /// Nothing, and nothing is wanted.
     Idle,
     /// Nothing until then.
-    Waiting { until: Nanos },
-    /// An attempt.
-    Connecting { until: Nanos },
+    Waiting {
+        until: Nanos,
+    },
+    Connecting {
+        until: Nanos,
+    },
     /// A connection; `heard` is the time of the last valid message, or of the connect.
-    Connected { heard: Nanos, proven: bool },
+    Connected {
+        heard: Nanos,
+        proven: bool,
+    },
 }
 
 /// The connection to one agent.
@@ -154,7 +150,6 @@ impl Connection {
         }
     }
 
-    /// What is shown as the state.
     pub fn state(&self) -> ConnectionState {
         self.state
     }

@@ -5,6 +5,7 @@ mod devices;
 mod files;
 mod frames;
 mod hosting;
+mod macs;
 mod ports;
 mod veth;
 

@@ -19,7 +19,7 @@ fn it_listens_only_in_service_with_an_active_subsystem_and_a_port() {
         bench.serve();
         let view = bench.agent.view(bench.now);
         assert_eq!((view.inservice, view.app_active, view.listening), (inservice, active, listens));
-        let accepted = bench.agent.accept(manager(1, 4000), LOCAL, bench.now);
+        let accepted = bench.accept(manager(1, 4000), LOCAL);
         assert_eq!(accepted.is_some(), listens);
     }
 }
@@ -50,7 +50,7 @@ fn ends(change: impl FnOnce(&mut Bench)) -> Bench {
 fn no_inservice_ends_connections_and_inservice_listens_again() {
     let mut bench = ends(|bench| bench.change(|config| config.inservice = false));
     assert_eq!(bench.agent.listen(bench.now), None);
-    assert!(bench.agent.accept(manager(1, 4000), LOCAL, bench.now).is_none());
+    assert!(bench.accept(manager(1, 4000), LOCAL).is_none());
     bench.change(|config| config.inservice = true);
     assert!(bench.agent.view(bench.now).listening);
     bench.greet(1);

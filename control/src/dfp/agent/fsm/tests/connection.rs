@@ -33,7 +33,7 @@ fn the_seventeenth_connection_takes_the_place_of_the_oldest_that_never_spoke_or_
     for id in peers[6..].iter().copied() {
         bench.keep_alive(id, 0);
     }
-    assert!(bench.agent.accept(manager(101, 4000), LOCAL, bench.now).is_none(), "all have spoken");
+    assert!(bench.accept(manager(101, 4000), LOCAL).is_none(), "all have spoken");
     assert_eq!(bench.count(Counter::Refused), 1);
     let again = bench.greet(6);
     assert_eq!(bench.agent.turn(peers[5], bench.now), Turn::Abort);

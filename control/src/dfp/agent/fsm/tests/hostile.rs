@@ -4,7 +4,7 @@ use super::*;
 use crate::dfp::packet::tests::hex;
 
 /// Sends bytes to an agent with this password; what is counted, and whether the connection lives.
-fn sent(text: &str, secret: Option<&str>) -> (Bench, PeerId, bool) {
+fn sent(text: &str, secret: Option<&str>) -> (Bench, LinkId, bool) {
     let mut bench =
         Bench::with(AgentConfig { password: secret.and_then(|text| password(text, 0)), ..config() });
     bench.agent.computed(table(&[row(51, 25)]));

@@ -8,12 +8,16 @@ mod password;
 mod property;
 mod report;
 
-use super::*;
+use super::{
+    admission::{MAX_PEERS, MAX_PEERS_OF_ADDRESS},
+    table::MAX_ROWS,
+    *,
+};
 use crate::{
     dfp::password::DfpPassword,
     dfp::{
         agent::config::AgentName,
-        packet::{BindEntry, BindId, BindTable, Protocol, Role, RowKey, tests::key},
+        packet::{BindEntry, BindId, BindTable, Protocol, Role, Row, RowKey, tests::key},
     },
     secret::Secret,
 };
@@ -63,6 +67,7 @@ fn bind_table(last: u8) -> BindTable {
 /// An agent and what its managers do.
 struct Bench {
     agent: Agent,
+    connected: u64,
     now: Nanos,
 }
 
@@ -78,7 +83,7 @@ impl Bench {
     /// Not asked yet.
     fn with(config: AgentConfig) -> Self {
         let now = Nanos(1_000_000_000);
-        Self { agent: Agent::new(config, now), now }
+        Self { agent: Agent::new(config, now), connected: 0, now }
     }
 
     /// Does what the runner would with the listener.
@@ -88,13 +93,20 @@ impl Bench {
         }
     }
 
-    fn connect(&mut self, last: u8) -> PeerId {
-        let port = u16::try_from(40_000 + self.agent.next).unwrap();
-        self.agent.accept(manager(last, port), LOCAL, self.now).expect("accepted")
+    fn connect(&mut self, last: u8) -> LinkId {
+        let port = u16::try_from(40_000 + self.connected).unwrap();
+        self.accept(manager(last, port), LOCAL).expect("accepted")
+    }
+
+    fn accept(&mut self, remote: SocketAddrV4, local: Ipv4Addr) -> Option<LinkId> {
+        let id = LinkId::Accepted(self.connected + 1);
+        let accepted = self.agent.accept(id, remote, local, self.now);
+        self.connected += u64::from(accepted);
+        accepted.then_some(id)
     }
 
     /// Connected, and told what there is to tell.
-    fn greet(&mut self, last: u8) -> PeerId {
+    fn greet(&mut self, last: u8) -> LinkId {
         let id = self.connect(last);
         let greeting = self.read(id);
         assert!(!greeting.is_empty());
@@ -107,7 +119,7 @@ impl Bench {
     }
 
     /// Takes all that the agent has to say to the manager, with the password.
-    fn read_with(&mut self, id: PeerId, password: Option<&str>) -> Vec<Message> {
+    fn read_with(&mut self, id: LinkId, password: Option<&str>) -> Vec<Message> {
         let keys = Keyring::new(password.map(key));
         let mut messages = Vec::new();
         while let Turn::Write(bytes) = self.agent.turn(id, self.now) {
@@ -119,12 +131,12 @@ impl Bench {
         messages
     }
 
-    fn read(&mut self, id: PeerId) -> Vec<Message> {
+    fn read(&mut self, id: LinkId) -> Vec<Message> {
         self.read_with(id, None)
     }
 
     /// The rows of all reports, one list a report.
-    fn reports(&mut self, id: PeerId) -> Vec<Vec<Row>> {
+    fn reports(&mut self, id: LinkId) -> Vec<Vec<Row>> {
         let rows = |message| match message {
             Message::PreferenceInfo(loads) => loads.iter().flat_map(Load::rows).collect(),
             other => panic!("{other:?}"),
@@ -132,17 +144,17 @@ impl Bench {
         self.read(id).into_iter().map(rows).collect()
     }
 
-    fn send_with(&mut self, id: PeerId, message: &Message, password: Option<&str>) -> bool {
+    fn send_with(&mut self, id: LinkId, message: &Message, password: Option<&str>) -> bool {
         let mut bytes = Vec::new();
         message.encode(&mut bytes, password.map(key).as_ref()).unwrap();
         self.agent.input(id, &bytes, self.now)
     }
 
-    fn send(&mut self, id: PeerId, message: &Message) {
+    fn send(&mut self, id: LinkId, message: &Message) {
         assert!(self.send_with(id, message, None));
     }
 
-    fn keep_alive(&mut self, id: PeerId, seconds: u32) {
+    fn keep_alive(&mut self, id: LinkId, seconds: u32) {
         self.send(id, &Message::Parameters { keep_alive: Some(seconds) });
     }
 

@@ -5,7 +5,7 @@ use super::*;
 const PARAMETERS: Message = Message::Parameters { keep_alive: Some(30) };
 
 /// Which of no password, `old` and `new` the agent takes.
-fn takes(bench: &mut Bench, id: PeerId) -> [bool; 3] {
+fn takes(bench: &mut Bench, id: LinkId) -> [bool; 3] {
     [None, Some("old"), Some("new")].map(|password| {
         let before = bench.agent.counters().security_errors();
         assert!(bench.send_with(id, &PARAMETERS, password));
@@ -14,7 +14,7 @@ fn takes(bench: &mut Bench, id: PeerId) -> [bool; 3] {
 }
 
 /// Makes the agent say something, with this password.
-fn says(bench: &mut Bench, id: PeerId, weight: u16, password: Option<&str>) {
+fn says(bench: &mut Bench, id: LinkId, weight: u16, password: Option<&str>) {
     bench.agent.computed(table(&[row(51, weight)]));
     assert_eq!(bench.read_with(id, password).len(), 1);
 }

@@ -58,11 +58,11 @@ struct Known {
 
 struct World {
     bench: Bench,
-    known: HashMap<PeerId, Known>,
+    known: HashMap<LinkId, Known>,
 }
 
 impl World {
-    fn peer(&self, at: usize) -> Option<PeerId> {
+    fn peer(&self, at: usize) -> Option<LinkId> {
         let ids: Vec<_> = self.bench.agent.peers.keys().copied().collect();
         (!ids.is_empty()).then(|| ids[at % ids.len()])
     }
@@ -71,7 +71,7 @@ impl World {
         table(&weights.iter().zip(50..).map(|(weight, last)| row(last, *weight)).collect::<Vec<_>>())
     }
 
-    fn take(&mut self, id: PeerId, bytes: &[u8]) {
+    fn take(&mut self, id: LinkId, bytes: &[u8]) {
         let now = self.bench.now;
         // Without a key a manager ignores the digest.
         let decoded = Message::decode(bytes, Role::Manager, &Keyring::default(), now).unwrap();
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    fn unblock(&mut self, id: PeerId) {
+    fn unblock(&mut self, id: LinkId) {
         if let Some(bytes) = self.known.get_mut(&id).and_then(|known| known.blocked.take()) {
             self.take(id, &bytes);
             self.bench.agent.written(id, self.bench.now);
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Reads up to `count` messages.
-    fn read(&mut self, id: PeerId, count: usize) {
+    fn read(&mut self, id: LinkId, count: usize) {
         self.unblock(id);
         for _ in 0..count {
             let Turn::Write(bytes) = self.bench.agent.turn(id, self.bench.now) else { return };
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// Lets the manager say something, as the keys of the moment want it.
-    fn say(&mut self, id: PeerId, message: &Message) {
+    fn say(&mut self, id: LinkId, message: &Message) {
         let mut bytes = Vec::new();
         message.encode(&mut bytes, self.bench.agent.keys.sending(self.bench.now)).unwrap();
         let lives = self.bench.agent.input(id, &bytes, self.bench.now);
@@ -115,7 +115,7 @@ impl World {
         match event {
             Event::Connect(last) => {
                 let remote = manager(last, 4000);
-                if let Some(id) = self.bench.agent.accept(remote, LOCAL, self.bench.now) {
+                if let Some(id) = self.bench.accept(remote, LOCAL) {
                     self.known.insert(id, Known { heard: self.bench.now, ..Known::default() });
                 }
             }

@@ -172,7 +172,7 @@ fn a_row_for_the_host_itself_has_the_address_that_the_manager_connected_to() {
     bench.agent.computed(Some(Table { rows: vec![own], local: true, binds: vec![] }));
     bench.serve();
     for local in [LOCAL, Ipv4Addr::LOCALHOST] {
-        let id = bench.agent.accept(manager(1, 4000), local, bench.now).unwrap();
+        let id = bench.accept(manager(1, 4000), local).unwrap();
         let told = Row { key: RowKey { address: local, ..own.key }, weight: 25 };
         assert_eq!(bench.reports(id), [vec![told]]);
     }

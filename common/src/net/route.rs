@@ -1,0 +1,20 @@
+//! Where packets are routed to.
+
+use super::{NextHop, PrefixMap};
+use crate::id::InterfaceId;
+
+/// The routing table, longest prefix first.
+pub type Routes = PrefixMap<Route>;
+
+/// Where a prefix leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The subnet of an interface: the next hop is the destination itself.
+    Connected(InterfaceId),
+    /// Through a gateway.
+    Via(NextHop),
+    /// Discarded (`Null0`).
+    Null,
+    /// The kernel's own matter (an interface that is not ours).
+    Punt,
+}

@@ -1,0 +1,93 @@
+//! One snapshot for all that has changed.
+
+use std::sync::Arc;
+
+use common::snapshot::Snapshot;
+
+use super::{Core, steps::Surroundings};
+use crate::protocol::{Input, Member, Protocol, Protocols, Slot, Visit};
+
+/// Whether any part has changed.
+#[derive(Default)]
+struct Changed(bool);
+
+impl<L: Protocols> Visit<L> for Changed {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        self.0 |= slot.is_changed();
+    }
+}
+
+/// Builds the next snapshot, part by part. Who stands behind the network's owner in the list is told of a new network
+/// before it is asked for its part.
+struct Build<'a, L: Protocols> {
+    at: Surroundings<'a, L>,
+    old: &'a Snapshot,
+    next: Snapshot,
+    /// By position: whose part is another one.
+    published: Vec<bool>,
+}
+
+impl<L: Protocols> Visit<L> for Build<'_, L> {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        let Self { at, old, next, published } = self;
+        let config = L::config(at.running);
+        if !Arc::ptr_eq(&next.net, &old.net) {
+            slot.handle(Input::Network(&next.net), config, at.shared, at.out);
+        }
+        published.push(slot.is_changed());
+        if slot.is_changed() {
+            slot.publish(next, config, at.shared, at.out);
+        }
+    }
+}
+
+/// Tells those whose part was published.
+struct Tell<'a, L: Protocols> {
+    at: Surroundings<'a, L>,
+    generation: u64,
+    published: std::vec::IntoIter<bool>,
+}
+
+impl<L: Protocols> Visit<L> for Tell<'_, L> {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        let Self { at, generation, published } = self;
+        if published.next() == Some(true) {
+            let input = Input::Published { generation: *generation };
+            slot.handle(input, L::config(at.running), at.shared, at.out);
+        }
+    }
+}
+
+impl<L: Protocols> Core<L> {
+    /// Publishes what has changed; false: nothing has.
+    pub(super) fn publish(&mut self) -> bool {
+        let mut changed = Changed::default();
+        Protocols::each(&mut self.list, &mut changed);
+        if !changed.0 {
+            return false;
+        }
+        let old = self.shared.snapshot();
+        let (list, at) = self.parts();
+        let mut build = Build { at, old: &old, next: Snapshot::clone(&old), published: Vec::new() };
+        list.each(&mut build);
+        let Build { next, published, .. } = build;
+        if next.shares_all(&old) {
+            // What had changed comes to the same.
+            return true;
+        }
+        drop(old);
+        let generation = self.shared.publisher.publish(next);
+        let (list, at) = self.parts();
+        list.each(&mut Tell { at, generation, published: published.into_iter() });
+        true
+    }
+}

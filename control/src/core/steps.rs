@@ -1,0 +1,240 @@
+//! Inputs: each goes to every subsystem (or the one that it is for), then what they told each other, then what changed is
+//! published, and all that before anybody else gets the lock.
+
+use std::time::{Duration, SystemTime};
+
+use common::{event::Event, net::NextHop, time::Nanos};
+
+use super::Core;
+use crate::{
+    bus::Fact,
+    host::{HostState, PortState},
+    manage::operator::Check,
+    protocol::{Effect, Input, Member, Outbox, Protocol, Protocols, Report, Shared, Slot, Visit},
+};
+
+/// How often workers are looked at: what they tell, whether they move, whether an old snapshot can be freed.
+pub const POLL: Duration = Duration::from_millis(50);
+
+/// Events taken from one worker by one look.
+const EVENTS: usize = 4096;
+
+/// An input that every subsystem gets.
+#[derive(Clone, Copy)]
+pub(super) enum Common<'a> {
+    Ports(&'a [PortState]),
+    Host(&'a HostState),
+    Events(&'a [Event]),
+    Fact(&'a Fact),
+    Debug,
+    Stop,
+}
+
+impl<'a> Common<'a> {
+    fn input<P: Protocol>(self) -> Input<'a, P> {
+        match self {
+            Self::Ports(ports) => Input::Ports(ports),
+            Self::Host(host) => Input::Host(host),
+            Self::Events(events) => Input::Events(events),
+            Self::Fact(fact) => Input::Fact(fact),
+            Self::Debug => Input::Debug,
+            Self::Stop => Input::Stop,
+        }
+    }
+}
+
+/// What a visit works with.
+pub(super) struct Surroundings<'a, L: Protocols> {
+    pub running: &'a L::Configuration,
+    pub shared: &'a Shared,
+    pub out: &'a mut Outbox,
+}
+
+struct Deliver<'a, L: Protocols>(Surroundings<'a, L>, Common<'a>);
+
+impl<L: Protocols> Visit<L> for Deliver<'_, L> {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        let Self(at, input) = self;
+        slot.handle(input.input(), L::config(at.running), at.shared, at.out);
+    }
+}
+
+/// Subsystems whose deadline has come.
+struct Expire<'a, L: Protocols>(Surroundings<'a, L>);
+
+impl<L: Protocols> Visit<L> for Expire<'_, L> {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        let at = &mut self.0;
+        if slot.state().deadline().is_some_and(|due| due <= at.shared.now) {
+            slot.handle(Input::Timer, L::config(at.running), at.shared, at.out);
+        }
+    }
+}
+
+struct Earliest(Nanos);
+
+impl<L: Protocols> Visit<L> for Earliest {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        self.0 = slot.state().deadline().map_or(self.0, |due| due.min(self.0));
+    }
+}
+
+struct Ask<'a, L: Protocols, T>(Surroundings<'a, L>, T);
+
+impl<L: Protocols> Visit<L> for Ask<'_, L, Vec<Check>> {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        let Self(at, checks) = self;
+        checks.extend(slot.checks(L::config(at.running), at.shared, at.out));
+    }
+}
+
+impl<L: Protocols> Visit<L> for Ask<'_, L, Report> {
+    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        let Self(at, report) = self;
+        slot.report(report, L::config(at.running), at.shared, at.out);
+    }
+}
+
+impl<L: Protocols> Core<L> {
+    /// The list and what a visit of it works with.
+    pub(super) fn parts(&mut self) -> (&mut L, Surroundings<'_, L>) {
+        let Self { list, running, shared, out, .. } = self;
+        (list, Surroundings { running, shared, out })
+    }
+
+    /// Does what is due. To be called when [`Core::deadline`] has come; earlier does no harm.
+    pub fn advance(&mut self) {
+        let now = self.shared.now;
+        if self.poll <= now {
+            self.poll = now.after(POLL);
+            self.shared.supervisor.poll(&self.shared.stats, self.shared.publisher.generation(), now);
+            self.take_events();
+            self.shared.publisher.reap();
+        }
+        let (list, at) = self.parts();
+        list.each(&mut Expire(at));
+        self.settle();
+    }
+
+    /// When [`Core::advance`] is to be called next.
+    pub fn deadline(&mut self) -> Nanos {
+        let mut earliest = Earliest(self.poll);
+        Protocols::each(&mut self.list, &mut earliest);
+        earliest.0
+    }
+
+    /// Sets the time of the inputs that follow: the workers' clock, and the time of day for stamps.
+    pub fn set_time(&mut self, now: Nanos, wall: SystemTime) {
+        (self.shared.now, self.shared.wall) = (now, wall);
+    }
+
+    /// A subsystem's own tasks tell it something.
+    pub fn message<P: Protocol>(&mut self, message: P::Message)
+    where
+        L: Member<P>,
+    {
+        let Self { list, running, shared, out, .. } = self;
+        list.slot().handle(Input::Message(message), L::config(running), shared, out);
+        self.settle();
+    }
+
+    /// What the ports are, by port.
+    pub fn ports_changed(&mut self, ports: &[PortState]) {
+        self.deliver(Common::Ports(ports));
+    }
+
+    /// What the kernel holds.
+    pub fn host_changed(&mut self, host: &HostState) {
+        self.deliver(Common::Host(host));
+    }
+
+    /// The process is about to end: every subsystem gives up what attracts traffic, the last of the list first.
+    pub fn stop(&mut self) {
+        let (list, at) = self.parts();
+        list.each_reversed(&mut Deliver(at, Common::Stop));
+        self.settle();
+    }
+
+    /// True once every worker that moves has taken the newest snapshot.
+    pub fn is_settled(&self) -> bool {
+        self.shared.is_settled(self.shared.publisher.generation())
+    }
+
+    /// The word of each subsystem on its health.
+    pub(super) fn checks(&mut self) -> Vec<Check> {
+        let (list, at) = self.parts();
+        let mut ask = Ask(at, Vec::new());
+        list.each(&mut ask);
+        ask.1
+    }
+
+    /// The metrics of each subsystem, and health.
+    pub fn report(&mut self) -> Report {
+        let (list, at) = self.parts();
+        let mut ask = Ask(at, Report::default());
+        list.each(&mut ask);
+        let mut report = ask.1;
+        for check in self.health().checks {
+            let healthy = f64::from(u8::from(check.healthy));
+            report.gauge("homeward_healthy", "1 while it moves", vec![("check", check.name)], healthy);
+        }
+        report
+    }
+
+    /// Hands an input to everybody, in the order of the list.
+    pub(super) fn deliver(&mut self, input: Common<'_>) {
+        let (list, at) = self.parts();
+        list.each(&mut Deliver(at, input));
+        self.settle();
+    }
+
+    /// Hands on what subsystems tell each other, then publishes what changed, until nothing is left of either.
+    pub(super) fn settle(&mut self) {
+        loop {
+            self.bus.tell(self.out.facts.drain(..));
+            if let Some(fact) = self.bus.pop() {
+                let (list, at) = self.parts();
+                list.each(&mut Deliver(at, Common::Fact(&fact)));
+            } else if !self.publish() {
+                return;
+            }
+        }
+    }
+
+    fn take_events(&mut self) {
+        let mut events = Vec::new();
+        for ring in &mut self.events {
+            for _ in 0..EVENTS {
+                match ring.pop() {
+                    Ok(Event::Resolve { interface, address }) => {
+                        let effect = Effect::Resolve(NextHop { interface, address });
+                        if !self.out.effects.contains(&effect) {
+                            self.out.effects.push(effect);
+                        }
+                    }
+                    Ok(event) => events.push(event),
+                    Err(_) => break,
+                }
+            }
+        }
+        if !events.is_empty() {
+            let (list, at) = self.parts();
+            list.each(&mut Deliver(at, Common::Events(&events)));
+        }
+    }
+}

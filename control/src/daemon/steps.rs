@@ -1,0 +1,155 @@
+//! The loop: deadlines, news of ports and the kernel, and what the core wants done outside.
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    net::NextHop,
+    port::{PortControl, PortInfo},
+};
+use tokio::{sync::Notify, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::{Clock, Operated, StartError, outside::Outside, tasks::Tasks};
+use crate::{
+    host::{Guard, Host, HostState, PortState},
+    manage::operator::{Check, Shared, lock},
+    protocol::{Effect, LoggingLevel, Management, Protocols},
+};
+
+/// How often ports and tasks are polled.
+const POLL: Duration = Duration::from_secs(1);
+/// Longest wait for the kernel's first word on what it was given at start.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// What the loop holds.
+pub(super) struct Steps<L: Protocols> {
+    pub core: Shared<Operated<L>>,
+    /// Something has happened that may have moved a deadline, or left effects.
+    pub wake: Arc<Notify>,
+    pub host: Host,
+    pub ports: Arc<dyn PortControl>,
+    /// Of all ports, as the core was last told.
+    pub port_states: Vec<PortState>,
+    pub outside: Outside,
+    pub guards: Vec<Guard>,
+    pub clock: Clock,
+    pub set_level: Box<dyn Fn(LoggingLevel) + Send>,
+    pub level: Option<LoggingLevel>,
+    pub alive: Box<dyn Fn() + Send>,
+    pub management: Management,
+    pub tasks: Tasks,
+}
+
+impl<L: Protocols> Steps<L> {
+    /// Runs until `stop`; then the subsystems' tasks end, and management with them.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut state = self.host.state();
+        let mut host_lives = true;
+        let mut polls = tokio::time::interval(POLL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let wait = self.step();
+            tokio::select! {
+                () = stop.cancelled() => return self.tasks.end(&self.core).await,
+                () = tokio::time::sleep(wait) => {}
+                () = self.wake.notified() => self.poll_ports(),
+                _ = polls.tick() => self.poll(),
+                changed = state.changed(), if host_lives => {
+                    host_lives = changed.is_ok();
+                    if host_lives {
+                        let host = state.borrow_and_update().clone();
+                        self.host_changed(&host);
+                    } else {
+                        // Forwarding and managing go on; health says so.
+                        tracing::error!("the host task has ended: addresses, routes and neighbours stand still");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the kernel to take what it was given at start, so that the first snapshot that workers see is whole.
+    pub async fn settle(&mut self) -> Result<(), StartError> {
+        if let Err(error) = self.outside.host_done().await {
+            return Err(Arc::into_inner(error).map_or_else(
+                || StartError::Refused("the kernel refuses what the configuration wants of it".into()),
+                StartError::Host,
+            ));
+        }
+        let mut state = self.host.state();
+        let _ = tokio::time::timeout(SETTLE, state.wait_for(|state| state.generation > 0)).await;
+        let host = state.borrow().clone();
+        self.host_changed(&host);
+        self.perform();
+        Ok(())
+    }
+
+    /// Does what is due; returns how long to sleep.
+    fn step(&mut self) -> Duration {
+        lock(&self.core).core_mut().advance();
+        self.perform();
+        let deadline = lock(&self.core).core_mut().deadline();
+        deadline.since((self.clock)())
+    }
+
+    /// Does outside what the core has left to be done, in its order.
+    pub fn perform(&mut self) {
+        let effects = {
+            let mut operated = lock(&self.core);
+            let core = operated.core_mut();
+            let (level, lines) = (core.shared().settings.logging_level, core.shared().settings.logging_lines);
+            if self.level.replace(level) != Some(level) {
+                (self.set_level)(level);
+            }
+            core.shared().log.set_capacity(lines);
+            if core.shared().settings.management != self.management {
+                self.management = core.shared().settings.management.clone();
+                tracing::warn!("management: socket and http take effect at the next start");
+            }
+            core.take_effects()
+        };
+        for effect in effects {
+            match effect {
+                Effect::Send(interface, frame) => self.host.inject(interface, frame),
+                Effect::Resolve(NextHop { interface, address }) => self.host.resolve(interface, address),
+                Effect::NextHops(next_hops) => self.host.want(next_hops),
+                Effect::Ports(settings) => self.outside.set_ports(settings),
+                Effect::Host(desired) => self.outside.set_host(desired),
+            }
+        }
+    }
+
+    fn host_changed(&self, host: &HostState) {
+        lock(&self.core).core_mut().host_changed(host);
+    }
+
+    /// Tells the core what the ports are, if that is another thing.
+    pub fn poll_ports(&mut self) {
+        let state =
+            |info: PortInfo| PortState { mac: info.mac, mtu: info.mtu, link_up: self.ports.link(info.id).up };
+        let states: Vec<_> = self.ports.ports().into_iter().map(state).collect();
+        if states != self.port_states {
+            lock(&self.core).core_mut().ports_changed(&states);
+            self.port_states = states;
+        }
+    }
+
+    /// Once a second: links, tasks, health.
+    fn poll(&mut self) {
+        self.poll_ports();
+        let host = self.host.state().borrow().clone();
+        let violations = self.guards.iter().flat_map(|guard| guard.violations(&host));
+        let wire = violations.map(|reason| Check { name: "one listener".into(), healthy: false, reason });
+        let checks = self.tasks.checks().chain(wire).collect();
+        let healthy = {
+            let mut operated = lock(&self.core);
+            let core = operated.core_mut();
+            core.shared_mut().shadows = self.host.totals();
+            core.shared_mut().checks = checks;
+            core.health().healthy
+        };
+        if healthy {
+            (self.alive)();
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! One agent: its state machine, what there is of TCP, and what is said of both.
+
+use std::{
+    net::SocketAddrV4,
+    time::{Duration, SystemTime},
+};
+
+use common::time::Nanos;
+
+use super::{
+    config::DfpAgent,
+    fsm::{Action, Connection, Event, Loss},
+    view::AgentView,
+};
+use crate::{
+    dfp::{
+        Dfp, Order,
+        counter::{Counter, Counters},
+        debug::{self, Direction, Facility},
+        inbound::{Discard, Inbound, Received},
+        log::{Limiter, Notice},
+        packet::{DecodeError, Message, Role, Row},
+        security::Keyring,
+        sockets::{End, LinkId, SocketEvent, SocketOrder},
+        view::Clock,
+    },
+    protocol::Cx,
+};
+
+const FACILITY: Facility = Facility::Manager;
+
+/// Messages that an agent leaves unread before it is given up.
+const MOST_MESSAGES: usize = 128;
+
+#[derive(Debug)]
+pub struct Peer {
+    config: DfpAgent,
+    connection: Connection,
+    pub tcp: Option<Tcp>,
+    /// Of connections that have ended.
+    counters: Counters,
+    last_message: Option<SystemTime>,
+    limiter: Limiter,
+}
+
+/// An attempt or a connection; never more than one.
+#[derive(Debug)]
+pub struct Tcp {
+    pub link: LinkId,
+    pub inbound: Inbound,
+    /// Messages that TCP has not taken yet.
+    unwritten: usize,
+}
+
+impl Peer {
+    /// Nothing has been tried yet.
+    pub(super) fn new(config: DfpAgent, jitter: Duration) -> Self {
+        Self {
+            config,
+            connection: Connection::new(config, jitter),
+            tcp: None,
+            counters: Counters::default(),
+            last_message: None,
+            limiter: Limiter::default(),
+        }
+    }
+
+    pub(super) fn config(&self) -> &DfpAgent {
+        &self.config
+    }
+
+    fn address(&self) -> SocketAddrV4 {
+        self.config.socket()
+    }
+
+    /// What the state machine makes of an event.
+    pub(super) fn handle(&mut self, event: Event, cx: &Cx<'_, Dfp>) -> Vec<Action> {
+        match &event {
+            Event::Entered(config) => self.config = *config,
+            Event::Received(received) => self.note(received, cx),
+            _ => {}
+        }
+        self.connection.handle(event, cx.now())
+    }
+
+    /// What the state machine is to hear of what the sockets tell.
+    pub(super) fn event(&mut self, event: SocketEvent, keys: &Keyring, cx: &Cx<'_, Dfp>) -> Vec<Event> {
+        let address = self.address();
+        let Some(tcp) = &mut self.tcp else { return Vec::new() };
+        match event {
+            SocketEvent::Connected(_) => vec![Event::Connected],
+            SocketEvent::Failed(_, error) => {
+                self.tcp = None;
+                cx.debug(FACILITY.switch(), || debug::closed(FACILITY, address, error));
+                vec![Event::ConnectFailed]
+            }
+            SocketEvent::Input(_, bytes) => {
+                let (mut input, mut events) = (&bytes[..], Vec::new());
+                while let Some(received) = tcp.inbound.next(&mut input, keys, cx.now()) {
+                    events.push(Event::Received(received));
+                }
+                events
+            }
+            SocketEvent::Written(_) => {
+                tcp.unwritten = tcp.unwritten.saturating_sub(1);
+                Vec::new()
+            }
+            // The end, or a reset, which may come inside a message too.
+            SocketEvent::Finished(_) | SocketEvent::Lost(_) => {
+                let cut = tcp.inbound.finish().map(|close| Event::Received(Received::Closed(close)));
+                vec![cut.unwrap_or(Event::Ended)]
+            }
+            SocketEvent::Listening(_) | SocketEvent::ListenFailed(..) | SocketEvent::Accepted { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Nanos> {
+        let inbound = self.tcp.as_ref().and_then(|tcp| tcp.inbound.deadline());
+        inbound.into_iter().chain(self.connection.deadline()).min()
+    }
+
+    /// A message that has been arriving for too long.
+    pub(super) fn expire(&mut self, now: Nanos) -> Option<Event> {
+        let close = self.tcp.as_mut()?.inbound.expire(now)?;
+        Some(Event::Received(Received::Closed(close)))
+    }
+
+    pub(super) fn connect(&mut self, link: LinkId, cx: &mut Cx<'_, Dfp>) {
+        self.tcp = Some(Tcp { link, inbound: Inbound::new(Role::Manager), unwritten: 0 });
+        cx.order(Order::Socket(SocketOrder::Connect(link, self.address())));
+    }
+
+    pub(super) fn close(&mut self, cx: &mut Cx<'_, Dfp>) -> Option<LinkId> {
+        let tcp = self.tcp.take()?;
+        self.counters.merge(tcp.inbound.counters());
+        cx.order(Order::Socket(SocketOrder::End(tcp.link, End::Close)));
+        Some(tcp.link)
+    }
+
+    pub(super) fn count(&mut self, counter: Counter, count: u64) {
+        self.counters.add(counter, count);
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice, now: Nanos) {
+        notice.emit_rarely(FACILITY, &mut self.limiter, now);
+    }
+
+    /// Says what has come, in debug and in the log.
+    fn note(&mut self, received: &Received, cx: &Cx<'_, Dfp>) {
+        let peer = self.address();
+        match received {
+            Received::Message(decoded) => {
+                self.last_message = Some(cx.wall());
+                cx.debug(FACILITY.switch(), || debug::received(FACILITY, peer, decoded));
+            }
+            Received::Discarded(discard) => {
+                cx.debug(FACILITY.switch(), || debug::discarded(FACILITY, peer, discard_words(*discard)));
+                if let Discard::Undecodable(error) = *discard {
+                    self.notice(Notice::Discarded { error, peer }, cx.now());
+                }
+            }
+            Received::Closed(close) => self.notice(Notice::Closed { close: *close, peer }, cx.now()),
+        }
+    }
+
+    /// Does what concerns this agent alone; what has come of it.
+    pub(super) fn perform(&mut self, action: Action, keys: &Keyring, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
+        let agent = self.address();
+        match action {
+            Action::Send(message) => return self.send(&message, keys, cx),
+            Action::State { from, to } => cx.debug(FACILITY.switch(), || debug::state(agent, from, to)),
+            Action::Opened => self.notice(Notice::Opened { agent }, cx.now()),
+            Action::GaveUp { attempts } => self.notice(Notice::GaveUp { attempts, agent }, cx.now()),
+            Action::Lost(loss) => {
+                if loss == Loss::Stalled {
+                    self.count(Counter::StalledClose, 1);
+                }
+                cx.debug(FACILITY.switch(), || debug::closed(FACILITY, agent, loss));
+                if loss != Loss::Removed {
+                    self.notice(Notice::Lost { loss, agent }, cx.now());
+                }
+            }
+            Action::Connect | Action::Close | Action::Weights(_) | Action::WeightsLost => {}
+        }
+        None
+    }
+
+    fn send(&mut self, message: &Message, keys: &Keyring, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
+        let peer = self.address();
+        let tcp = self.tcp.as_mut()?;
+        let mut bytes = Vec::new();
+        if let Err(error) = message.encode(&mut bytes, keys.sending(cx.now())) {
+            // Server States are cut to what fits: what is left is a fault of ours.
+            tracing::error!("SLB_DFP: {} cannot be sent: {error}", message.message_type());
+            return None;
+        }
+        if *message == Message::BindIdRequest {
+            tcp.inbound.await_bind_tables();
+        }
+        if tcp.unwritten >= MOST_MESSAGES {
+            return Some(Event::Stalled);
+        }
+        tcp.unwritten += 1;
+        let (link, length) = (tcp.link, bytes.len());
+        cx.order(Order::Socket(SocketOrder::Write(link, bytes)));
+        cx.debug(FACILITY.switch(), || debug::message(FACILITY, peer, Direction::Sent, message, length));
+        None
+    }
+
+    /// The agent as shown, with what it has reported.
+    pub(super) fn view(&self, reported: Vec<Row>) -> AgentView {
+        let mut counters = self.counters;
+        self.tcp.iter().for_each(|tcp| counters.merge(tcp.inbound.counters()));
+        AgentView {
+            address: self.config.address,
+            port: self.config.port,
+            timeout: self.config.timeout,
+            retry_count: self.config.retries,
+            interval: self.config.interval,
+            state: self.connection.state(),
+            counters,
+            last_message: self.last_message.map(Clock),
+            reported,
+            bind_ids: self.connection.bind_tables().to_vec(),
+        }
+    }
+}
+
+/// `security error (mismatch)`, or what else is wrong.
+fn discard_words(discard: Discard) -> String {
+    match discard {
+        Discard::Undecodable(DecodeError::Security(error)) => format!("security error ({error})"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,116 @@
+//! What a state machine sees beside its input, and where it leaves what must be done outside.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
+
+use common::{
+    id::{InterfaceId, PortId},
+    mac::MacAddr,
+    net::NextHop,
+    time::Nanos,
+};
+
+use super::{Protocol, Shared, Switch, next_hops::NextHops};
+use crate::{bus::Fact, host::DesiredHost};
+
+/// What a port is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortSettings {
+    /// Not `shutdown`.
+    pub up: bool,
+    /// Layer-3 MTU in bytes.
+    pub mtu: u16,
+    /// Another address than the device's own.
+    pub mac: Option<MacAddr>,
+}
+
+/// Something to be done outside the core, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send an untagged Ethernet frame out of an interface.
+    Send(InterfaceId, Vec<u8>),
+    /// A neighbour that a worker needs at once.
+    Resolve(NextHop),
+    /// Keep these neighbours resolved, and no others.
+    NextHops(BTreeSet<NextHop>),
+    /// Set ports.
+    Ports(BTreeMap<PortId, PortSettings>),
+    /// Make the kernel equal to this.
+    Host(DesiredHost),
+}
+
+/// What inputs have left to be done.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// For the world.
+    pub effects: Vec<Effect>,
+    /// For other subsystems.
+    pub facts: Vec<Fact>,
+    /// Who wants which neighbours resolved.
+    pub next_hops: NextHops,
+}
+
+/// The surroundings of one step of a subsystem.
+#[derive(Debug)]
+pub struct Cx<'a, P: Protocol> {
+    /// Its configuration as it runs.
+    pub config: &'a P::Config,
+    /// What all may look at.
+    pub shared: &'a Shared,
+    pub(super) out: &'a mut Outbox,
+    pub(super) orders: &'a mut Vec<P::Order>,
+    pub(super) changed: &'a mut bool,
+}
+
+impl<P: Protocol> Cx<'_, P> {
+    /// Time of the input.
+    pub fn now(&self) -> Nanos {
+        self.shared.now
+    }
+
+    /// The time of day at the input.
+    pub fn wall(&self) -> SystemTime {
+        self.shared.wall
+    }
+
+    /// Its part of the snapshot has changed: [`Protocol::publish`] is asked for.
+    pub fn publish(&mut self) {
+        *self.changed = true;
+    }
+
+    /// Tells the other subsystems. The fact stands until it is told again.
+    pub fn tell(&mut self, fact: Fact) {
+        self.out.facts.push(fact);
+    }
+
+    /// Asks something of its own tasks.
+    pub fn order(&mut self, order: P::Order) {
+        self.orders.push(order);
+    }
+
+    /// Wants exactly these neighbours kept resolved.
+    pub fn want(&mut self, next_hops: BTreeSet<NextHop>) {
+        if self.out.next_hops.want(P::NAME, next_hops) {
+            self.out.effects.push(Effect::NextHops(self.out.next_hops.all().clone()));
+        }
+    }
+
+    /// Leaves something to be done outside.
+    pub fn act(&mut self, effect: Effect) {
+        self.out.effects.push(effect);
+    }
+
+    /// True if the lines of this switch are wanted.
+    pub fn is_debugging(&self, switch: &Switch) -> bool {
+        self.shared.switches.is_on(switch)
+    }
+
+    /// Prints a debug line, if it is wanted.
+    pub fn debug(&self, switch: &Switch, line: impl FnOnce() -> String) {
+        if self.is_debugging(switch) {
+            self.shared.log.push(&format!("*{}: {}", self.shared.stamp(), line()));
+        }
+    }
+}

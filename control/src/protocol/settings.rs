@@ -1,0 +1,92 @@
+//! What the whole process heeds of the configuration, whichever subsystem's line it is.
+
+use std::{net::SocketAddrV4, path::PathBuf};
+
+/// `logging level`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoggingLevel {
+    /// Errors only.
+    Error,
+    /// Warnings too.
+    Warning,
+    /// What happens, too.
+    #[default]
+    Informational,
+    /// Everything.
+    Debugging,
+}
+
+impl LoggingLevel {
+    /// Every level with its keyword.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("error", Self::Error),
+        ("warning", Self::Warning),
+        ("informational", Self::Informational),
+        ("debugging", Self::Debugging),
+    ];
+}
+
+/// `management`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Management {
+    /// The socket that shells connect to.
+    pub socket: PathBuf,
+    /// Group that owns it.
+    pub group: Option<String>,
+    /// Its permissions.
+    pub mode: u32,
+    /// Where HTTP is served.
+    pub http: Option<SocketAddrV4>,
+}
+
+impl Management {
+    /// The socket of a process that was given none.
+    pub const DEFAULT_SOCKET: &str = "/run/homeward/homeward.sock";
+    /// Its permissions.
+    pub const DEFAULT_MODE: u32 = 0o660;
+}
+
+impl Default for Management {
+    fn default() -> Self {
+        Self {
+            socket: PathBuf::from(Self::DEFAULT_SOCKET),
+            group: None,
+            mode: Self::DEFAULT_MODE,
+            http: None,
+        }
+    }
+}
+
+/// Settings of the process as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The saved file has no clear secret.
+    pub password_encryption: bool,
+    /// Debug lines carry milliseconds.
+    pub debug_milliseconds: bool,
+    /// What is logged.
+    pub logging_level: LoggingLevel,
+    /// Lines that `show logging` keeps.
+    pub logging_lines: usize,
+    /// The shell's socket and HTTP.
+    pub management: Management,
+}
+
+impl Settings {
+    /// Name of a director that was given none.
+    pub const DEFAULT_HOSTNAME: &str = "homeward";
+    /// Lines of the log that are kept unless the configuration says otherwise.
+    pub const DEFAULT_LINES: u32 = 4096;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            password_encryption: false,
+            debug_milliseconds: false,
+            logging_level: LoggingLevel::default(),
+            logging_lines: Self::DEFAULT_LINES as usize,
+            management: Management::default(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The list of subsystems, and with it the whole configuration. One line each; see `docs/adding-a-subsystem.md`.
+
+use crate::{dfp::Dfp, protocols, slb::Slb, system::System};
+
+protocols! {
+    /// Every subsystem with its state.
+    All, Configuration:
+    system: System,
+    slb: Slb,
+    dfp: Dfp,
+}

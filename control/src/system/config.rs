@@ -1,0 +1,281 @@
+//! Settings of the machine, and what the dataplane is built from.
+
+use std::net::Ipv4Addr;
+
+use common::{
+    config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
+    id::PortId,
+    mac::MacAddr,
+};
+use ipnet::Ipv4Net;
+
+use crate::{
+    command::{InterfaceKind, InterfaceName},
+    protocol::{LoggingLevel, Management, Settings},
+};
+
+/// Every setting of the machine part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SystemConfig {
+    /// `hostname`
+    pub hostname: String,
+    /// `service password-encryption`
+    pub password_encryption: bool,
+    /// `service timestamps debug datetime msec`: debug lines carry milliseconds.
+    pub debug_milliseconds: bool,
+    /// `logging`
+    pub logging: Logging,
+    /// `dataplane`
+    pub dataplane: DataplaneSettings,
+    /// `interface`, in the order of their creation.
+    pub interfaces: Vec<Interface>,
+    /// `ip route`, in the order of their creation.
+    pub routes: Vec<StaticRoute>,
+    /// `arp`, in the order of their creation.
+    pub neighbours: Vec<StaticNeighbour>,
+    /// `management`
+    pub management: Management,
+}
+
+impl Default for SystemConfig {
+    fn default() -> Self {
+        Self {
+            hostname: Settings::DEFAULT_HOSTNAME.to_owned(),
+            password_encryption: false,
+            debug_milliseconds: false,
+            logging: Logging::default(),
+            dataplane: DataplaneSettings::default(),
+            interfaces: Vec::new(),
+            routes: Vec::new(),
+            neighbours: Vec::new(),
+            management: Management::default(),
+        }
+    }
+}
+
+/// `logging`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logging {
+    /// What is logged.
+    pub level: LoggingLevel,
+    /// Lines that `show logging` keeps.
+    pub buffered: u32,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { level: LoggingLevel::default(), buffered: Settings::DEFAULT_LINES }
+    }
+}
+
+/// `workers` or `cores`, which exclude each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// That many, on the last CPUs of the affinity mask; 1 to 64.
+    Count(u8),
+    /// One on each of these CPUs, ascending; 1 to 64.
+    Cores(Vec<u16>),
+}
+
+/// `dataplane`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataplaneSettings {
+    /// `workers`, `cores`
+    pub workers: Workers,
+    /// Capacity of the session table.
+    pub sessions: u32,
+    /// `hugepages`
+    pub hugepages: Hugepages,
+    /// `memory`, MB.
+    pub memory_mb: Option<u32>,
+    /// `poll`
+    pub poll: Poll,
+    /// `eal`
+    pub eal: Option<String>,
+}
+
+impl Default for DataplaneSettings {
+    fn default() -> Self {
+        Self {
+            workers: Workers::Count(1),
+            sessions: 1_000_000,
+            hugepages: Hugepages::default(),
+            memory_mb: None,
+            poll: Poll::default(),
+            eal: None,
+        }
+    }
+}
+
+/// `interface NAME`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Full name.
+    pub name: InterfaceName,
+    /// `device`: PCI address or DPDK device string.
+    pub device: Option<String>,
+    /// `description`
+    pub description: Option<String>,
+    /// `ip address`
+    pub address: Option<Ipv4Net>,
+    /// `ip address ... secondary`, in the order of their creation.
+    pub secondary: Vec<Ipv4Net>,
+    /// `mac-address`
+    pub mac: Option<MacAddr>,
+    /// `mtu`, layer 3.
+    pub mtu: u16,
+    /// `encapsulation dot1q` of a subinterface.
+    pub vlan: Option<u16>,
+    /// `rx-queues`; `None`: one a worker.
+    pub rx_queues: Option<u16>,
+    /// `tx-queues`; `None`: one a worker.
+    pub tx_queues: Option<u16>,
+    /// `rx-descriptors`
+    pub rx_descriptors: u16,
+    /// `tx-descriptors`
+    pub tx_descriptors: u16,
+    /// `rss key`, 40 or 52 bytes.
+    pub rss_key: Option<Vec<u8>>,
+    /// `rss`
+    pub rss: RssFields,
+    /// `shutdown`
+    pub shutdown: bool,
+}
+
+/// Layer-3 MTU of an interface that was given none.
+pub const DEFAULT_MTU: u16 = 1500;
+/// Descriptors of a queue that was given none.
+pub const DEFAULT_DESCRIPTORS: u16 = 1024;
+
+impl Interface {
+    /// An interface with default settings: shut down, unless it is a loopback.
+    pub fn new(name: InterfaceName) -> Self {
+        Self {
+            shutdown: Self::shut_by_default(name.kind()),
+            name,
+            device: None,
+            description: None,
+            address: None,
+            secondary: Vec::new(),
+            mac: None,
+            mtu: DEFAULT_MTU,
+            vlan: None,
+            rx_queues: None,
+            tx_queues: None,
+            rx_descriptors: DEFAULT_DESCRIPTORS,
+            tx_descriptors: DEFAULT_DESCRIPTORS,
+            rss_key: None,
+            rss: RssFields::default(),
+        }
+    }
+
+    /// Whether an interface of this kind is made shut down.
+    pub fn shut_by_default(kind: InterfaceKind) -> bool {
+        kind != InterfaceKind::Loopback
+    }
+
+    /// True for `Loopback`.
+    pub fn is_loopback(&self) -> bool {
+        self.name.kind() == InterfaceKind::Loopback
+    }
+
+    /// All addresses, the primary first.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Net> {
+        self.address.iter().chain(&self.secondary).copied()
+    }
+}
+
+/// Where a static route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StaticNextHop {
+    /// To a router.
+    Address(Ipv4Addr),
+    /// To the link of an interface.
+    Interface(InterfaceName),
+    /// Nowhere: `Null0`.
+    Null,
+}
+
+/// `ip route`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticRoute {
+    /// Destination; no host bits.
+    pub prefix: Ipv4Net,
+    /// Where to.
+    pub next_hop: StaticNextHop,
+    /// Administrative distance, 1 to 255.
+    pub distance: u8,
+}
+
+/// `arp`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticNeighbour {
+    /// Whose.
+    pub address: Ipv4Addr,
+    /// Its Ethernet address.
+    pub mac: MacAddr,
+}
+
+impl SystemConfig {
+    /// The interface of that name.
+    pub fn interface(&self, name: &InterfaceName) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.name == *name)
+    }
+
+    /// Addresses with their subnets of all interfaces, shut down or not.
+    pub fn subnets(&self) -> Vec<Ipv4Net> {
+        self.interfaces.iter().flat_map(Interface::addresses).collect()
+    }
+
+    /// Interfaces with a device; the position is the [`PortId`].
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &Interface, &str)> {
+        self.interfaces
+            .iter()
+            .filter_map(|interface| Some((interface, interface.device.as_deref()?)))
+            .enumerate()
+            .map(|(at, (interface, device))| (PortId(at as u16), interface, device))
+    }
+
+    /// The port that carries an interface: its own, or its parent's.
+    pub fn port_of(&self, interface: &Interface) -> Option<PortId> {
+        let parent = interface.name.parent();
+        let carrier = parent.as_ref().unwrap_or(&interface.name);
+        self.ports().find(|(_, port, _)| port.name == *carrier).map(|(id, _, _)| id)
+    }
+
+    /// What the dataplane is built from.
+    pub fn dataplane_config(&self) -> DataplaneConfig {
+        let settings = &self.dataplane;
+        let (workers, cores) = match &settings.workers {
+            Workers::Count(count) => (*count, Vec::new()),
+            Workers::Cores(cores) => (cores.len() as u8, cores.clone()),
+        };
+        DataplaneConfig {
+            workers,
+            cores,
+            sessions: settings.sessions,
+            hugepages: settings.hugepages,
+            memory_mb: settings.memory_mb,
+            poll: settings.poll,
+            eal: settings.eal.clone(),
+            ports: self.ports().map(|(id, interface, device)| port(id, interface, device)).collect(),
+        }
+    }
+}
+
+fn port(id: PortId, interface: &Interface, device: &str) -> PortConfig {
+    PortConfig {
+        id,
+        name: interface.name.to_string(),
+        device: device.to_owned(),
+        mac: interface.mac,
+        mtu: interface.mtu,
+        rx_queues: interface.rx_queues,
+        tx_queues: interface.tx_queues,
+        rx_descriptors: interface.rx_descriptors,
+        tx_descriptors: interface.tx_descriptors,
+        rss_key: interface.rss_key.clone(),
+        rss: interface.rss,
+        promiscuous: false,
+    }
+}

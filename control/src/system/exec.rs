@@ -1,0 +1,82 @@
+//! EXEC commands of the system: interfaces, ARP, routes, workers, memory, the log.
+
+use super::{
+    System,
+    show::{arp, dataplane, interface, memory, route, system},
+};
+use crate::{
+    command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec, USER_EXEC},
+    protocol::{Cx, ExecFn},
+};
+
+const SHOW: &[&Mode] = &[&USER_EXEC, &EXEC];
+const PRIVILEGED: &[&Mode] = &[&EXEC];
+
+type Run = ExecFn<System>;
+
+/// All of them.
+pub(super) fn specs() -> Vec<Spec<Run>> {
+    let show = |pattern, help, run: Run| Spec { modes: SHOW, pattern, help, forms: Forms::SetOnly, run };
+    vec![
+        show(
+            "show interfaces [<name:interface>]",
+            &[
+                ("interfaces", "Ports, VLANs and loopbacks with their state and counters"),
+                ("<name>", "Only this one"),
+            ],
+            show_interfaces,
+        ),
+        show("show ip arp", &[("arp", "Neighbours on our interfaces")], |system, cx, _, _| {
+            Ok(Output::named("arp", system.arp_views(cx), |views| arp::text(views)))
+        }),
+        show("show ip route", &[("route", "Routes in use")], |system, cx, _, _| {
+            Ok(Output::named("routes", system.route_views(cx), |views| route::text(views)))
+        }),
+        show(
+            "show dataplane",
+            &[("dataplane", "Workers, and how every packet ended")],
+            |system, cx, _, _| Ok(Output::of(system.dataplane_view(cx), dataplane::text)),
+        ),
+        show("show memory", &[("memory", "Packet pools and tables")], |system, cx, _, _| {
+            Ok(Output::of(system.memory_view(cx), memory::text))
+        }),
+        show("show version", &[("version", "Program, library, uptime")], |_, cx, _, _| {
+            let shared = cx.shared;
+            let view = system::VersionView {
+                version: env!("CARGO_PKG_VERSION"),
+                dpdk: shared.library.clone(),
+                hostname: cx.config.hostname.clone(),
+                uptime_seconds: cx.now().0 / 1_000_000_000,
+                workers: shared.stats.len(),
+                startup: shared.startup.as_ref().map(|path| path.display().to_string()),
+            };
+            Ok(Output::of(view, system::version))
+        }),
+        show("show clock", &[("clock", "The time of day")], |_, cx, _, _| {
+            let text = system::clock(cx.wall());
+            Ok(Output::named("clock", text.trim_end().to_owned(), |text| format!("{text}\n")))
+        }),
+        show("show logging", &[("logging", "The last lines of the log")], |_, cx, _, _| {
+            Ok(Output::of(cx.shared.log.view(), system::logging))
+        }),
+        Spec {
+            modes: PRIVILEGED,
+            pattern: "clear logging",
+            help: &[("logging", "The buffered lines of the log")],
+            forms: Forms::SetOnly,
+            run: |_, cx, _, _| {
+                cx.shared.log.clear();
+                Ok(Output::default())
+            },
+        },
+    ]
+}
+
+fn show_interfaces(system: &mut System, cx: &mut Cx<'_, System>, args: &Args, _: Form) -> ExecResult {
+    let name = args.interface("name").map(ToString::to_string);
+    let views = system.interface_views(name.as_deref(), cx);
+    if let (true, Some(name)) = (views.is_empty(), name) {
+        return Err(ExecError::new(format!("Interface {name} is not configured")));
+    }
+    Ok(Output::named("interfaces", views, |views| interface::text(views)))
+}

@@ -1,0 +1,199 @@
+//! The system itself: ports, interfaces, addresses, routes, logging, management. It owns these settings with their lines
+//! and checks, what the dataplane is built from, and the network's part of the snapshot.
+
+mod addresses;
+pub mod check;
+pub mod command;
+mod config;
+mod exec;
+mod layout;
+mod metrics;
+pub mod print;
+mod sampler;
+pub mod show;
+mod views;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{net::Network, snapshot::Snapshot, time::Nanos};
+
+pub use self::config::{
+    DataplaneSettings, Interface, Logging, StaticNeighbour, StaticNextHop, StaticRoute, SystemConfig, Workers,
+};
+use self::{layout::Layout, sampler::Sampler};
+use crate::{
+    command::ConfigWriter,
+    host::{DesiredHost, HostState, PortState, address_check::VirtualAddressHeld},
+    manage::operator::Check,
+    protocol::{
+        Checked, Claims, Commands, Cx, Effect, Input, PortSettings, Protocol, Report, Settings, Shared,
+    },
+};
+
+/// Time between two samples of counters.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+/// The system.
+#[derive(Debug)]
+pub struct System {
+    layout: Layout,
+    /// By port.
+    ports: Vec<PortState>,
+    /// What the kernel was last told to hold.
+    desired: DesiredHost,
+    /// What it holds.
+    host: HostState,
+    /// As last published, without what others claim.
+    network: Network,
+    /// Virtual addresses that the kernel holds too, as last found.
+    held: Vec<VirtualAddressHeld>,
+    /// Rates.
+    sampler: Sampler,
+    sample: Nanos,
+}
+
+impl Protocol for System {
+    const NAME: &'static str = "system";
+    type Config = SystemConfig;
+    type Message = ();
+    type Order = ();
+
+    fn new(shared: &Shared) -> Self {
+        Self {
+            layout: Layout::default(),
+            ports: Vec::new(),
+            desired: DesiredHost::default(),
+            host: HostState::default(),
+            network: Network::default(),
+            held: Vec::new(),
+            sampler: Sampler::default(),
+            sample: shared.now,
+        }
+    }
+
+    fn commands() -> Commands<Self> {
+        Commands {
+            configuration: command::commands()
+                .map(|line| line.within(|config: &mut SystemConfig| config))
+                .collect(),
+            exec: exec::specs(),
+            switches: Vec::new(),
+        }
+    }
+
+    fn print(config: &SystemConfig, out: &mut ConfigWriter) {
+        print::print(config, out);
+    }
+
+    fn claim(config: &SystemConfig, claims: &mut Claims) {
+        config.subnets().into_iter().for_each(|subnet| claims.interface_address(subnet));
+    }
+
+    fn check(config: &SystemConfig, _: &Claims) -> Checked {
+        let errors = check::check(config);
+        if errors.is_empty() { Ok(Vec::new()) } else { Err(errors) }
+    }
+
+    fn hostname(config: &SystemConfig) -> Option<&str> {
+        Some(&config.hostname)
+    }
+
+    fn settings(config: &SystemConfig, settings: &mut Settings) {
+        *settings = Settings {
+            password_encryption: config.password_encryption,
+            debug_milliseconds: config.debug_milliseconds,
+            logging_level: config.logging.level,
+            logging_lines: config.logging.buffered as usize,
+            management: config.management.clone(),
+        };
+    }
+
+    fn restart_needed(now: &SystemConfig, next: &SystemConfig) -> Vec<&'static str> {
+        check::restart_needed(now, next)
+    }
+
+    fn handle(&mut self, input: Input<'_, Self>, cx: &mut Cx<'_, Self>) {
+        match input {
+            Input::Configured(_) => {
+                let settings = |interface: &Interface| PortSettings {
+                    up: !interface.shutdown,
+                    mtu: interface.mtu,
+                    mac: interface.mac,
+                };
+                let ports = cx.config.ports().map(|(port, interface, _)| (port, settings(interface)));
+                cx.act(Effect::Ports(ports.collect()));
+                self.want(cx);
+            }
+            Input::Ports(ports) => {
+                self.ports = ports.to_vec();
+                self.want(cx);
+            }
+            Input::Host(host) => {
+                self.host = host.clone();
+                cx.publish();
+            }
+            Input::Timer => {
+                self.take_sample(cx);
+                self.watch_addresses(cx);
+            }
+            Input::Repeated { .. }
+            | Input::Network(_)
+            | Input::Published { .. }
+            | Input::Events(_)
+            | Input::Fact(_)
+            | Input::Message(())
+            | Input::Debug
+            | Input::Stop => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        Some(self.sample)
+    }
+
+    fn publish(&mut self, next: &mut Snapshot, _: &mut Cx<'_, Self>) {
+        let mut network = self.layout.network(&self.desired, &self.host, &self.ports);
+        network.share_with(&self.network);
+        let same_claims = Arc::ptr_eq(&network.interfaces, &self.network.interfaces)
+            && Arc::ptr_eq(&network.owners, &self.network.owners);
+        self.network = network.clone();
+        if same_claims {
+            // What others have claimed beside stays claimed.
+            network.owners = Arc::clone(&next.net.owners);
+        }
+        network.share_with(&next.net);
+        if !network.shares_all(&next.net) {
+            next.net = Arc::new(network);
+        }
+    }
+
+    fn checks(&mut self, _: &mut Cx<'_, Self>) -> Vec<Check> {
+        self.address_checks()
+    }
+
+    fn report(&mut self, out: &mut Report, cx: &mut Cx<'_, Self>) {
+        self.metrics(out, cx);
+    }
+}
+
+impl System {
+    /// Tells the kernel what to hold, and workers what the interfaces are.
+    fn want(&mut self, cx: &mut Cx<'_, Self>) {
+        let desired = self.layout.desired(cx.config, &self.ports);
+        if desired != self.desired {
+            self.desired = desired.clone();
+            cx.act(Effect::Host(desired));
+        }
+        cx.publish();
+    }
+
+    fn take_sample(&mut self, cx: &Cx<'_, Self>) {
+        self.sample = cx.now().after(SAMPLE);
+        let Some(ports) = &cx.shared.ports else { return };
+        let counters = ports.ports().iter().map(|info| ports.counters(info.id)).collect();
+        self.sampler.sample(cx.now(), counters, &cx.shared.stats, &ports.pools());
+    }
+}
+
+#[cfg(test)]
+mod tests;

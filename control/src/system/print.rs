@@ -1,0 +1,177 @@
+//! The machine part of `show running-config`: only what differs from the defaults.
+
+use std::fmt::{self, Write};
+
+use common::config::{Hugepages, Poll, RssFields};
+use ipnet::Ipv4Net;
+
+use super::config::{
+    DEFAULT_DESCRIPTORS, DEFAULT_MTU, DataplaneSettings, Interface, Logging, StaticNextHop, SystemConfig,
+    Workers,
+};
+use crate::{
+    command::{ConfigWriter, print_cpus, rank},
+    protocol::{LoggingLevel, Management, Settings},
+};
+
+/// Writes the part's text.
+pub fn print(machine: &SystemConfig, out: &mut ConfigWriter) {
+    // Writing to a string cannot fail.
+    let _ = write(machine, out);
+}
+
+fn write(machine: &SystemConfig, out: &mut ConfigWriter) -> fmt::Result {
+    out.lines(rank::GLOBAL);
+    if machine.hostname != Settings::DEFAULT_HOSTNAME {
+        writeln!(out, "hostname {}", machine.hostname)?;
+    }
+    out.lines(rank::SERVICES);
+    if machine.debug_milliseconds {
+        writeln!(out, "service timestamps debug datetime msec")?;
+    }
+    if machine.password_encryption {
+        writeln!(out, "service password-encryption")?;
+    }
+    out.lines(rank::LOGGING);
+    let standard = Logging::default();
+    if machine.logging.level != standard.level {
+        let word = LoggingLevel::WORDS.iter().find(|(_, level)| *level == machine.logging.level);
+        writeln!(out, "logging level {}", word.map_or("informational", |(word, _)| word))?;
+    }
+    if machine.logging.buffered != standard.buffered {
+        writeln!(out, "logging buffered {}", machine.logging.buffered)?;
+    }
+    write_dataplane(&machine.dataplane, out)?;
+    machine.interfaces.iter().try_for_each(|interface| write_interface(interface, out))?;
+    out.lines(rank::ROUTES);
+    for route in &machine.routes {
+        write!(out, "ip route {} {} ", route.prefix.addr(), route.prefix.netmask())?;
+        match &route.next_hop {
+            StaticNextHop::Address(address) => write!(out, "{address}")?,
+            StaticNextHop::Interface(name) => write!(out, "{name}")?,
+            StaticNextHop::Null => write!(out, "Null0")?,
+        }
+        if route.distance != 1 {
+            write!(out, " {}", route.distance)?;
+        }
+        writeln!(out)?;
+    }
+    out.lines(rank::ARP);
+    for neighbour in &machine.neighbours {
+        writeln!(out, "arp {} {}", neighbour.address, neighbour.mac)?;
+    }
+    write_management(&machine.management, out)
+}
+
+fn write_dataplane(settings: &DataplaneSettings, out: &mut ConfigWriter) -> fmt::Result {
+    let standard = DataplaneSettings::default();
+    if *settings == standard {
+        return Ok(());
+    }
+    out.block(rank::DATAPLANE);
+    writeln!(out, "dataplane")?;
+    match &settings.workers {
+        Workers::Count(1) => {}
+        Workers::Count(count) => writeln!(out, " workers {count}")?,
+        Workers::Cores(cores) => writeln!(out, " cores {}", print_cpus(cores))?,
+    }
+    if settings.sessions != standard.sessions {
+        writeln!(out, " sessions {}", settings.sessions)?;
+    }
+    match settings.hugepages {
+        Hugepages::Auto => {}
+        Hugepages::Required => writeln!(out, " hugepages required")?,
+        Hugepages::Off => writeln!(out, " hugepages off")?,
+    }
+    if let Some(memory) = settings.memory_mb {
+        writeln!(out, " memory {memory}")?;
+    }
+    match settings.poll {
+        Poll::Adaptive => {}
+        Poll::Always => writeln!(out, " poll always")?,
+    }
+    if let Some(eal) = &settings.eal {
+        writeln!(out, " eal {eal}")?;
+    }
+    Ok(())
+}
+
+fn write_interface(interface: &Interface, out: &mut ConfigWriter) -> fmt::Result {
+    out.block(rank::INTERFACES);
+    writeln!(out, "interface {}", interface.name)?;
+    if let Some(text) = &interface.description {
+        writeln!(out, " description {text}")?;
+    }
+    if let Some(device) = &interface.device {
+        writeln!(out, " device {device}")?;
+    }
+    if let Some(vlan) = interface.vlan {
+        writeln!(out, " encapsulation dot1q {vlan}")?;
+    }
+    if let Some(mac) = interface.mac {
+        writeln!(out, " mac-address {mac}")?;
+    }
+    if interface.mtu != DEFAULT_MTU {
+        writeln!(out, " mtu {}", interface.mtu)?;
+    }
+    if let Some(address) = interface.address {
+        write_address(address, "", out)?;
+    }
+    for &address in &interface.secondary {
+        write_address(address, " secondary", out)?;
+    }
+    for (keyword, queues) in [("rx-queues", interface.rx_queues), ("tx-queues", interface.tx_queues)] {
+        if let Some(queues) = queues {
+            writeln!(out, " {keyword} {queues}")?;
+        }
+    }
+    let descriptors =
+        [("rx-descriptors", interface.rx_descriptors), ("tx-descriptors", interface.tx_descriptors)];
+    for (keyword, descriptors) in descriptors {
+        if descriptors != DEFAULT_DESCRIPTORS {
+            writeln!(out, " {keyword} {descriptors}")?;
+        }
+    }
+    match interface.rss {
+        RssFields::Udp => {}
+        RssFields::Ip => writeln!(out, " rss ip")?,
+        RssFields::Symmetric => writeln!(out, " rss symmetric")?,
+    }
+    if let Some(key) = &interface.rss_key {
+        write!(out, " rss key ")?;
+        key.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
+        writeln!(out)?;
+    }
+    if interface.shutdown != Interface::shut_by_default(interface.name.kind()) {
+        writeln!(out, " {}shutdown", if interface.shutdown { "" } else { "no " })?;
+    }
+    Ok(())
+}
+
+fn write_address(address: Ipv4Net, tail: &str, out: &mut ConfigWriter) -> fmt::Result {
+    writeln!(out, " ip address {} {}{tail}", address.addr(), address.netmask())
+}
+
+fn write_management(management: &Management, out: &mut ConfigWriter) -> fmt::Result {
+    let standard = Management::default();
+    if *management == standard {
+        return Ok(());
+    }
+    out.block(rank::MANAGEMENT);
+    writeln!(out, "management")?;
+    let ours = (&management.socket, &management.group, management.mode);
+    if ours != (&standard.socket, &standard.group, standard.mode) {
+        write!(out, " socket {}", management.socket.display())?;
+        if let Some(group) = &management.group {
+            write!(out, " group {group}")?;
+        }
+        if management.mode != Management::DEFAULT_MODE {
+            write!(out, " mode {:04o}", management.mode)?;
+        }
+        writeln!(out)?;
+    }
+    if let Some(http) = management.http {
+        writeln!(out, " http {http}")?;
+    }
+    Ok(())
+}
