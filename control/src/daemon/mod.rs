@@ -132,10 +132,12 @@ impl<L: Protocols> Daemon<L> {
         let wake = Arc::new(Notify::new());
         let core =
             Arc::new(std::sync::Mutex::new(Operated::new(core, Arc::clone(&parts.clock), Arc::clone(&wake))));
-        let outside = Outside::start(host.clone(), Arc::clone(&parts.ports), Arc::clone(&wake));
+        let ports_set = Arc::new(Notify::new());
+        let outside = Outside::start(host.clone(), Arc::clone(&parts.ports), Arc::clone(&ports_set));
         let mut steps = Steps {
             core: Arc::clone(&core),
             wake: Arc::clone(&wake),
+            ports_set,
             host: host.clone(),
             ports: parts.ports,
             port_states: Vec::new(),

@@ -29,8 +29,8 @@ struct Done {
 }
 
 impl Outside {
-    /// Starts the task; it notifies `wake` when ports were set. It ends when this is dropped.
-    pub(super) fn start(host: Host, ports: Arc<dyn PortControl>, wake: Arc<Notify>) -> Self {
+    /// Starts the task; it notifies `ports_set` when ports were set. It ends when this is dropped.
+    pub(super) fn start(host: Host, ports: Arc<dyn PortControl>, ports_set: Arc<Notify>) -> Self {
         let (port_sender, mut port_orders) = watch::channel(Ports::new());
         let (host_sender, mut host_orders) = watch::channel(None);
         let (done_sender, done) = watch::channel(Done::default());
@@ -45,7 +45,7 @@ impl Outside {
                         let ports = Arc::clone(&ports);
                         // A driver may take its time.
                         let _ = tokio::task::spawn_blocking(move || set(&*ports, &settings)).await;
-                        wake.notify_one();
+                        ports_set.notify_one();
                     }
                     changed = host_orders.changed() => {
                         if changed.is_err() {

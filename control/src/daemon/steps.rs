@@ -26,6 +26,8 @@ pub(super) struct Steps<L: Protocols> {
     pub core: Shared<Operated<L>>,
     /// Something has happened that may have moved a deadline, or left effects.
     pub wake: Arc<Notify>,
+    /// Ports were set, and may be other ones now.
+    pub ports_set: Arc<Notify>,
     pub host: Host,
     pub ports: Arc<dyn PortControl>,
     /// Of all ports, as the core was last told.
@@ -52,7 +54,8 @@ impl<L: Protocols> Steps<L> {
             tokio::select! {
                 () = stop.cancelled() => return self.tasks.end(&self.core).await,
                 () = tokio::time::sleep(wait) => {}
-                () = self.wake.notified() => self.poll_ports(),
+                () = self.wake.notified() => {}
+                () = self.ports_set.notified() => self.poll_ports(),
                 _ = polls.tick() => self.poll(),
                 changed = state.changed(), if host_lives => {
                     host_lives = changed.is_ok();
