@@ -1,7 +1,7 @@
 //! What one subsystem tells and others hear. A subsystem imports this file and no other subsystem.
 //!
-//! Facts are state, not messages: the bus keeps the last one of each [`Subject`], and a subsystem that starts again is
-//! told all that stand. Facts that one step tells are handed to the others when it has ended, first in, first out.
+//! Facts are state, not messages: the bus keeps the last one of each [`Subject`], for who comes to need them late
+//! ([`Bus::standing`]). Facts that one step tells are handed to the others when it has ended, first in, first out.
 
 use std::{
     collections::{BTreeMap, VecDeque},

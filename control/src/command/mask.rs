@@ -41,7 +41,7 @@ pub(super) fn behind_lead(line: &str, leads: &[&str]) -> Option<usize> {
     let is_like = |word: &str| {
         leads.iter().any(|lead| {
             let same = word.bytes().zip(lead.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-            same == word.len() || same >= LIKE
+            same == word.len() || same >= LIKE.min(lead.len())
         })
     };
     let words = tokens(line);

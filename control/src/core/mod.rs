@@ -61,7 +61,6 @@ pub struct Core<L: Protocols> {
     running: Arc<L::Configuration>,
     list: L,
     shared: Shared,
-    bus: Bus,
     out: Outbox,
     events: Vec<Consumer<Event>>,
     /// When workers are looked at next.
@@ -89,12 +88,12 @@ impl<L: Protocols> Core<L> {
             startup,
             shadows: ShadowTotals::default(),
             checks: Vec::new(),
+            bus: Bus::default(),
         };
         Self {
             running: Arc::default(),
             list: L::new(&shared),
             shared,
-            bus: Bus::default(),
             out: Outbox::default(),
             events: link.events,
             poll: now,

@@ -206,8 +206,8 @@ impl<L: Protocols> Core<L> {
     /// Hands on what subsystems tell each other, then publishes what changed, until nothing is left of either.
     pub(super) fn settle(&mut self) {
         loop {
-            self.bus.tell(self.out.facts.drain(..));
-            if let Some(fact) = self.bus.pop() {
+            self.shared.bus.tell(self.out.facts.drain(..));
+            if let Some(fact) = self.shared.bus.pop() {
                 let (list, at) = self.parts();
                 list.each(&mut Deliver(at, Common::Fact(&fact)));
             } else if !self.publish() {

@@ -8,9 +8,15 @@ mod outside;
 mod steps;
 mod tasks;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-use common::{config::PortConfig, link::ControlEnd, port::PortControl, time::Nanos};
+use common::{
+    config::PortConfig,
+    link::ControlEnd,
+    port::PortControl,
+    ring::{FrameReceiver, FrameSender},
+    time::Nanos,
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -116,6 +122,21 @@ impl<L: Protocols> Daemon<L> {
     /// # Errors
     /// What cannot be had; nothing is left behind.
     pub async fn start(parts: Parts<L>, guards: Vec<Guard>) -> Result<Self, StartError> {
+        Self::start_with(parts, guards, Host::start).await
+    }
+
+    /// The same with another kernel side than the kernel's; `host` is given control's ends of the workers' rings of frames.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub async fn start_with<H>(
+        parts: Parts<L>,
+        guards: Vec<Guard>,
+        host: impl FnOnce(Vec<FrameReceiver>, Vec<FrameSender>) -> H,
+    ) -> Result<Self, StartError>
+    where
+        H: Future<Output = Result<Host, HostError>>,
+    {
         let (link, punts, injects) = CoreLink::split(parts.link);
         let management = parts.configuration.settings().management;
         let socket = Socket::bind(&management.socket, management.mode, management.group.as_deref())?;
@@ -125,7 +146,7 @@ impl<L: Protocols> Daemon<L> {
             ),
             None => None,
         };
-        let host = Host::start(punts, injects).await?;
+        let host = host(punts, injects).await?;
         let mut core = Core::<L>::new(link, Some(parts.file), parts.log.clone(), (parts.clock)());
         core.shared_mut().ports = Some(Arc::clone(&parts.ports));
         core.shared_mut().library = parts.library;
@@ -165,6 +186,11 @@ impl<L: Protocols> Daemon<L> {
         let stop = CancellationToken::new();
         let task = tokio::spawn(steps.run(stop.clone()));
         Ok(Self { core, host, wake, stop, task })
+    }
+
+    /// The core, as shells and HTTP have it.
+    pub fn core(&self) -> &Shared<Operated<L>> {
+        &self.core
     }
 
     /// Loads the startup file anew (SIGHUP): all lines or none.

@@ -54,12 +54,10 @@ pub use self::{
     shadow::ShadowError,
     shadow_io::{Injector, ShadowTotals},
     sysctl::SysctlError,
+    task::Command,
     view::{HostState, PortState},
 };
-use self::{
-    shadow_io::ShadowCounters,
-    task::{Command, Task},
-};
+use self::{shadow_io::ShadowCounters, task::Task};
 
 /// Why the host side does not work.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +85,15 @@ pub struct Host {
     counters: Arc<ShadowCounters>,
 }
 
+/// The other end of a [`Host`].
+#[derive(Debug)]
+pub struct HostEnd {
+    /// What is asked for.
+    pub commands: mpsc::UnboundedReceiver<Command>,
+    /// What the kernel holds.
+    pub states: watch::Sender<HostState>,
+}
+
 impl Host {
     /// Starts the host task and the thread for frames. `punts` and `injects`: control's ends of the rings of all
     /// workers.
@@ -97,6 +104,14 @@ impl Host {
         let host = Self { commands, state, injector: task.io().injector(), counters: task.io().counters() };
         tokio::spawn(task.run(receiver));
         Ok(host)
+    }
+
+    /// A handle, and the other end for whatever stands in for the kernel; frames go nowhere.
+    pub fn pair() -> (Self, HostEnd) {
+        let (states, state) = watch::channel(HostState::default());
+        let (sender, commands) = mpsc::unbounded_channel();
+        let host = Self { commands: sender, state, injector: Injector::closed(), counters: Arc::default() };
+        (host, HostEnd { commands, states })
     }
 
     /// Makes the kernel equal to `desired`. Returns what waits for something (a route whose next hop is not

@@ -120,6 +120,11 @@ enum Order {
 pub struct Injector(Sender<Order>);
 
 impl Injector {
+    /// One without a thread: frames go nowhere.
+    pub(super) fn closed() -> Self {
+        Self(channel().0)
+    }
+
     /// Sends an untagged Ethernet frame out of `interface`, with the tag of its VLAN.
     pub fn inject(&self, interface: InterfaceId, frame: Vec<u8>) {
         // A thread that has ended means that the process is ending: the frame has nowhere to go.

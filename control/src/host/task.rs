@@ -50,12 +50,20 @@ const RESYNC: Duration = Duration::from_mins(1);
 /// Present where the kernel keeps managed neighbours resolved (`neigh/default` is missing in inner namespaces).
 const MANAGED_MARK: &str = "/proc/sys/net/ipv4/neigh/lo/interval_probe_time_ms";
 
-pub(super) enum Command {
+/// What a [`Host`](super::Host) asks of the task behind it.
+#[derive(Debug)]
+pub enum Command {
+    /// Make the kernel equal to this; answered with what waits.
     Apply(Box<DesiredHost>, oneshot::Sender<Result<Vec<Pending>, HostError>>),
+    /// Keep exactly these next hops resolved.
     Want(BTreeSet<NextHop>),
+    /// A worker needs this one.
     Resolve(NextHop),
+    /// Which wanted next hops do not answer.
     Unresolved(oneshot::Sender<Vec<Unresolved>>),
+    /// Read all tables of the kernel anew.
     Resync,
+    /// Remove all that was put into the kernel, and end.
     Shutdown(oneshot::Sender<()>),
 }
 

@@ -11,6 +11,7 @@ use common::{port::PortControl, snapshot::Snapshot, stats::WorkerStats, tables::
 
 use super::{Settings, Switches};
 use crate::{
+    bus::Bus,
     health::Supervisor,
     host::ShadowTotals,
     manage::{
@@ -50,6 +51,8 @@ pub struct Shared {
     pub shadows: ShadowTotals,
     /// Tasks and whatever else must hold, beside what subsystems report.
     pub checks: Vec<Check>,
+    /// What subsystems have told each other; who begins to need it late finds the facts that stand.
+    pub bus: Bus,
 }
 
 impl Shared {
