@@ -3,20 +3,38 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its sources fails")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-/// What the subsystems are called, in whatever letters.
-const SUBSYSTEMS: &[&str] = &["slb", "dfp", "machine", "system"];
+/// What subsystems were called once; no name for anything else either.
+const FORMER: &[&str] = &["machine"];
+
+/// The folders and root files of `control/src`, lowest first. Each imports lower ones only: so nothing points upward, there
+/// is no circle, and nobody imports who stands beside him. What is not here are subsystems, as `protocols.rs` lists them.
+const LAYERS: &[&[&str]] = &[
+    &["bus", "host", "manage", "publish", "secret"],
+    &["command", "health"],
+    &["protocol"],
+    &["core", SUBSYSTEM],
+    &["daemon", "protocols"],
+];
+
+/// Where every subsystem stands.
+const SUBSYSTEM: &str = "subsystem";
 
 /// Folders that know no subsystem by name.
 const NEUTRAL: &[&str] = &["command", "core", "daemon", "host", "manage", "protocol"];
 
 /// Every Rust file under a folder of `control/src`, with its text less comments and literals.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources_in("src", folder)
+}
+
+/// Every Rust file under a folder of `root`, a path from this package, with its text less comments and literals.
+fn sources_in(root: &str, folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
     let mut waiting = vec![root.join(folder)];
     let mut out = Vec::new();
     while let Some(folder) = waiting.pop() {
@@ -120,11 +138,17 @@ fn named_after<'c>(code: &'c str, names: &[&str]) -> BTreeSet<&'c str> {
 
 /// The modules of this crate that `code` imports or names by a path.
 fn modules(code: &str) -> BTreeSet<&str> {
+    behind(code, "crate::")
+}
+
+/// The first names behind a prefix of paths: of one path, or of each in a group.
+fn behind<'c>(code: &'c str, prefix: &str) -> BTreeSet<&'c str> {
     let mut out = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let path = &code[at + "crate::".len()..];
+    for (at, _) in code.match_indices(prefix) {
+        let path = &code[at + prefix.len()..];
         match path.strip_prefix('{') {
-            None => out.extend(identifiers(path).next()),
+            None if path.starts_with(char::is_alphabetic) => out.extend(identifiers(path).next()),
+            None => {}
             Some(group) => {
                 let mut depth = 0;
                 let mut start = true;
@@ -147,14 +171,102 @@ fn modules(code: &str) -> BTreeSet<&str> {
     out
 }
 
+/// `code` without its items for tests only.
+fn without_tests(code: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+    let mut out = String::new();
+    let mut rest = code;
+    while let Some(at) = rest.find(MARK) {
+        out.push_str(&rest[..at]);
+        let item = &rest[at + MARK.len()..];
+        let mut depth = 0;
+        let end = item.char_indices().find(|(_, c)| {
+            depth += i32::from(*c == '{') - i32::from(*c == '}');
+            depth == 0 && (*c == ';' || *c == '}')
+        });
+        rest = end.map_or("", |(end, _)| &item[end + 1..]);
+    }
+    out + rest
+}
+
+/// The path of the module that a file of `control/src` is.
+fn module_path(file: &Path) -> Vec<String> {
+    let parts = file.with_extension("");
+    let names = parts.iter().map(|part| part.to_string_lossy().into_owned());
+    names.filter(|name| name != "mod" && name != "lib").collect()
+}
+
+/// The modules that are for tests only, as `#[cfg(test)] mod NAME;` says.
+fn test_modules(sources: &[(PathBuf, String)]) -> Vec<Vec<String>> {
+    let mut out = Vec::new();
+    for (file, code) in sources {
+        for item in code.split("#[cfg(test)]").skip(1) {
+            let declared = item.split_once(';').map_or("", |(item, _)| item);
+            let words: Vec<_> = declared.split_whitespace().collect();
+            if let [.., "mod", name] = words[..] {
+                out.push([module_path(file), vec![name.to_owned()]].concat());
+            }
+        }
+    }
+    out
+}
+
+/// What each folder and root file of `control/src` imports, with the file that does; tests left out.
+fn imports() -> BTreeMap<String, BTreeMap<String, PathBuf>> {
+    let mut out = BTreeMap::<_, BTreeMap<_, _>>::new();
+    let sources = sources("");
+    let tests = test_modules(&sources);
+    for (file, code) in &sources {
+        let path = module_path(file);
+        let Some(node) = path.first().filter(|_| !tests.iter().any(|test| path.starts_with(test))) else {
+            continue;
+        };
+        let code = without_tests(code);
+        let above = "super::".repeat(path.len());
+        let entry = out.entry(node.clone()).or_default();
+        for module in modules(&code).into_iter().chain(behind(&code, &above)).filter(|module| *module != node)
+        {
+            entry.insert(module.to_owned(), file.clone());
+        }
+    }
+    out
+}
+
+/// The subsystems, as the list has them.
+fn subsystems() -> BTreeSet<String> {
+    imports().remove("protocols").unwrap().into_keys().collect()
+}
+
 #[test]
 fn the_neutral_folders_name_no_subsystem() {
+    let subsystems = subsystems();
+    let names: Vec<_> = subsystems.iter().map(String::as_str).chain(FORMER.iter().copied()).collect();
     for folder in NEUTRAL {
         for (file, code) in sources(folder) {
-            let named = named_after(&code, SUBSYSTEMS);
+            let named = named_after(&code, &names);
             assert!(named.is_empty(), "{}: {named:?}", file.display());
         }
     }
+}
+
+#[test]
+fn nothing_imports_upward_or_beside_itself() {
+    let (imports, subsystems) = (imports(), subsystems());
+    let layer = |module: &str| {
+        let name = if subsystems.contains(module) { SUBSYSTEM } else { module };
+        let found = LAYERS.iter().position(|layer| layer.contains(&name));
+        found.unwrap_or_else(|| panic!("{module} is in no layer, and no subsystem of the list"))
+    };
+    for (module, imported) in &imports {
+        for (other, file) in imported {
+            let below = layer(other) < layer(module);
+            assert!(below, "{} imports {other}, which does not stand below {module}", file.display());
+        }
+    }
+    for name in LAYERS.concat().into_iter().filter(|name| *name != SUBSYSTEM) {
+        assert!(imports.contains_key(name), "{name} is gone");
+    }
+    assert_eq!(subsystems.len(), 3);
 }
 
 #[test]
@@ -172,6 +284,11 @@ fn the_reader_of_sources_sees_what_counts() {
                 r#\"crate::\"slb\"#); enum E { DfpAgent, Plain }\ncrate::publish::go(SystemTime::now(), b'\\'');";
     let code = code(text);
     assert_eq!(modules(&code), BTreeSet::from(["configuration", "dfp", "publish"]));
-    assert_eq!(named_after(&code, SUBSYSTEMS), BTreeSet::from(["DfpAgent", "Slb", "dfp"]));
+    assert_eq!(named_after(&code, &["slb", "dfp"]), BTreeSet::from(["DfpAgent", "Slb", "dfp"]));
     assert_eq!(words("showSlb_of"), ["show", "slb", "of"]);
+    let above =
+        "use super::{one, super::{two::Two, three}};\nuse super::super::four::Four; super::super::five();";
+    assert_eq!(behind(above, "super::super::"), BTreeSet::from(["five", "four"]));
+    let tested = "a;\n#[cfg(test)]\nmod tests { fn f() {} }\nb; #[cfg(test)] use c::{d, e}; #[cfg(test)] mod tests;\nf";
+    assert_eq!(without_tests(tested).split_whitespace().collect::<String>(), "a;b;;f");
 }
