@@ -13,76 +13,78 @@ use crate::{
 
 type Ports = BTreeMap<PortId, PortSettings>;
 
+/// What the outside shall be like.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    ports: Ports,
+    host: Option<Arc<DesiredHost>>,
+    /// Rises with each change.
+    serial: u64,
+}
+
+/// What was done last.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    serial: u64,
+    failed: Option<Arc<HostError>>,
+}
+
 /// The task's ear.
 #[derive(Debug)]
 pub(super) struct Outside {
-    ports: watch::Sender<Ports>,
-    host: watch::Sender<Option<Arc<DesiredHost>>>,
+    wanted: watch::Sender<Wanted>,
     done: watch::Receiver<Done>,
-}
-
-/// What has been done.
-#[derive(Clone, Debug, Default)]
-struct Done {
-    host: Option<Arc<DesiredHost>>,
-    failed: Option<Arc<HostError>>,
 }
 
 impl Outside {
     /// Starts the task; it notifies `ports_set` when ports were set. It ends when this is dropped.
     pub(super) fn start(host: Host, ports: Arc<dyn PortControl>, ports_set: Arc<Notify>) -> Self {
-        let (port_sender, mut port_orders) = watch::channel(Ports::new());
-        let (host_sender, mut host_orders) = watch::channel(None);
+        let (sender, mut orders) = watch::channel(Wanted::default());
         let (done_sender, done) = watch::channel(Done::default());
         tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    changed = port_orders.changed() => {
-                        if changed.is_err() {
-                            return;
-                        }
-                        let settings = port_orders.borrow_and_update().clone();
-                        let ports = Arc::clone(&ports);
-                        // A driver may take its time.
-                        let _ = tokio::task::spawn_blocking(move || set(&*ports, &settings)).await;
-                        ports_set.notify_one();
+            let mut is = Wanted::default();
+            while orders.changed().await.is_ok() {
+                let wanted = orders.borrow_and_update().clone();
+                // The kernel first: a port that has link while its interface is still down loses what comes.
+                let failed = match &wanted.host {
+                    Some(desired) if !is.host.as_ref().is_some_and(|is| Arc::ptr_eq(is, desired)) => {
+                        apply(&host, desired).await.err().map(Arc::new)
                     }
-                    changed = host_orders.changed() => {
-                        if changed.is_err() {
-                            return;
-                        }
-                        let desired: Option<Arc<DesiredHost>> = host_orders.borrow_and_update().clone();
-                        let Some(desired) = desired else { continue };
-                        let failed = apply(&host, &desired).await.err().map(Arc::new);
-                        done_sender.send_replace(Done { host: Some(desired), failed });
-                    }
+                    _ => None,
+                };
+                if wanted.ports != is.ports {
+                    let (ports, settings) = (Arc::clone(&ports), wanted.ports.clone());
+                    // A driver may take its time.
+                    let _ = tokio::task::spawn_blocking(move || set(&*ports, &settings)).await;
+                    ports_set.notify_one();
                 }
+                done_sender.send_replace(Done { serial: wanted.serial, failed });
+                is = wanted;
             }
         });
-        Self { ports: port_sender, host: host_sender, done }
+        Self { wanted: sender, done }
     }
 
     pub(super) fn set_ports(&self, settings: Ports) {
-        self.ports.send_if_modified(|old| {
-            let changed = *old != settings;
-            *old = settings;
-            changed
-        });
+        self.want(|wanted| wanted.ports = settings);
     }
 
     pub(super) fn set_host(&self, desired: DesiredHost) {
-        self.host.send_replace(Some(Arc::new(desired)));
+        self.want(|wanted| wanted.host = Some(Arc::new(desired)));
     }
 
-    /// Waits until the kernel holds what it was last told to.
-    pub(super) async fn host_done(&self) -> Result<(), Arc<HostError>> {
-        let wanted = self.host.borrow().clone();
+    fn want(&self, change: impl FnOnce(&mut Wanted)) {
+        self.wanted.send_modify(|wanted| {
+            change(wanted);
+            wanted.serial += 1;
+        });
+    }
+
+    /// Waits until ports and kernel are as they were last wanted.
+    pub(super) async fn done(&self) -> Result<(), Arc<HostError>> {
+        let wanted = self.wanted.borrow().serial;
         let mut done = self.done.clone();
-        let is_done = |done: &Done| match (&done.host, &wanted) {
-            (Some(done), Some(wanted)) => Arc::ptr_eq(done, wanted),
-            (_, wanted) => wanted.is_none(),
-        };
-        match done.wait_for(is_done).await {
+        match done.wait_for(|done| done.serial >= wanted).await {
             Ok(done) => done.failed.clone().map_or(Ok(()), Err),
             Err(_) => Err(Arc::new(HostError::Ended)),
         }

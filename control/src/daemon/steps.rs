@@ -73,7 +73,7 @@ impl<L: Protocols> Steps<L> {
 
     /// Waits for the kernel to take what it was given at start, so that the first snapshot that workers see is whole.
     pub async fn settle(&mut self) -> Result<(), StartError> {
-        if let Err(error) = self.outside.host_done().await {
+        if let Err(error) = self.outside.done().await {
             return Err(Arc::into_inner(error).map_or_else(
                 || StartError::Refused("the kernel refuses what the configuration wants of it".into()),
                 StartError::Host,
