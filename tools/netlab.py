@@ -203,20 +203,20 @@ class Director:
         self.process = None
         lab.directors.append(self)
 
-    def start(self, deadline=30.0, environment=None):
+    def start(self, deadline=30.0, environment=None, arguments=()):
         """Starts it and waits until it says that it is ready."""
-        self.launch(environment)
+        self.launch(environment, arguments)
         wait_until(lambda: self.said("READY=1") or self.process.poll() is not None, deadline, "READY=1")
         if self.process.poll() is not None:
             raise AssertionError(f"homeward ended with {self.process.returncode}:\n{self.log()}")
         return self
 
-    def launch(self, environment=None):
+    def launch(self, environment=None, arguments=()):
         """Starts it without waiting."""
         self.notices.clear()
         with open(self.log_file, "ab") as log:
             self.process = self.host.spawn(
-                str(self.program), "run", "--config", str(self.file), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                str(self.program), "run", "--config", str(self.file), *arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={**os.environ, "NOTIFY_SOCKET": str(self.notify_path), **(environment or {})})
         self.lab.processes.append(self.process)
         return self

@@ -2,13 +2,16 @@
 
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{InterfaceId, RealId, VserverId};
 
 /// Longest part of a NAI that an event carries; a NAI has at most 255 bytes (RFC 2794, section 2).
 pub const EVENT_NAI: usize = 255;
 
 /// Something that control shows, logs or acts upon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A session began, was repeated, moved or ended; sent only while a `debug` wants it.
     Session(SessionEvent),
@@ -22,7 +25,8 @@ pub enum Event {
 }
 
 /// What happened to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SessionChange {
     /// First RRQ of a key: INIT -> ESTAB.
     Created,
@@ -39,7 +43,7 @@ pub enum SessionChange {
 }
 
 /// One line group of `debug ip slb sessions ipmobile`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionEvent {
     /// What happened.
     pub change: SessionChange,

@@ -1,11 +1,11 @@
 //! Small integers with a meaning.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub $inner);
 
         impl $name {
@@ -40,7 +40,7 @@ index!(/// A server farm's slot; stable while it is configured.
 pub const MAX_REALS: usize = 4096;
 
 /// A real server's slot with the generation that tells a reused slot from the one a session was made for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RealId {
     /// Slot, below [`MAX_REALS`].
     pub index: u16,

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A 48-bit Ethernet address.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,13 @@ impl fmt::Debug for MacAddr {
 impl Serialize for MacAddr {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// As it is printed.
+impl<'de> Deserialize<'de> for MacAddr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -71,7 +78,10 @@ mod tests {
     #[test]
     fn reads_both_notations_and_prints_the_ios_one() {
         for text in ["0200.5e00.00fe", "02:00:5e:00:00:fe"] {
-            assert_eq!(text.parse::<MacAddr>().unwrap().to_string(), "0200.5e00.00fe");
+            let address: MacAddr = text.parse().unwrap();
+            assert_eq!(address.to_string(), "0200.5e00.00fe");
+            let json = serde_json::to_string(&address).unwrap();
+            assert_eq!(serde_json::from_str::<MacAddr>(&json).unwrap(), address);
         }
         for bad in
             ["", "0200.5e00", "0200.5e00.00fe.11", "02:00:5e:00:00", "02:00:5e:00:00:0g", "é0:00:00:00:00:00"]

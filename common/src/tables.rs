@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::slb::Balancer;
+use crate::{
+    config::Hugepages,
+    slb::{Balancer, SessionKey},
+    table::CapacityError,
+};
 
 /// Made once at start; every worker, every stage and control has the same.
 #[derive(Clone, Debug)]
@@ -15,6 +19,14 @@ impl Tables {
     /// Of what was made for each subsystem.
     pub fn new(slb: Balancer) -> Self {
         Self { slb: Arc::new(slb) }
+    }
+
+    /// The smallest ones, with keys that everybody knows: for state machines that run without workers.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn smallest(workers: u8) -> Result<Self, CapacityError> {
+        Ok(Self::new(Balancer::new(1024, Hugepages::Off, workers, SessionKey::new([0; 16]))?))
     }
 
     /// The same without the counts, for one burst.

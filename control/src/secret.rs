@@ -1,6 +1,10 @@
 //! A configured secret, and IOS's type 7 notation of it (reversible: it only hides from a passing glance).
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    sync::LazyLock,
+};
 
 /// The published table that type 7 XORs with.
 const TABLE: &[u8; 53] = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87";
@@ -19,6 +23,9 @@ pub enum Secrets {
     Type7,
     /// Not at all: each is the same eight stars.
     Hidden,
+    /// Not at all: a name stands in place of each, which reads back as a secret, the same for the same secret as long as this
+    /// process runs.
+    Pseudonym,
 }
 
 /// The text is no secret.
@@ -78,6 +85,7 @@ impl Secret {
             Secrets::Clear if matches!(self.0.as_str(), "0" | "7") => return format!("0 {}", self.0),
             Secrets::Clear => return self.0.clone(),
             Secrets::Hidden => return "********".to_owned(),
+            Secrets::Pseudonym => return self.pseudonym(),
             Secrets::Type7 => {}
         }
         let start = self.0.len() % 16;
@@ -87,6 +95,13 @@ impl Secret {
             let _ = write!(text, "{:02X}", byte ^ TABLE[(start + i) % TABLE.len()]);
         }
         text
+    }
+
+    /// A hash under a key that this process made up and keeps to itself says which secrets are the same, and nothing else of
+    /// them.
+    fn pseudonym(&self) -> String {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        format!("secret-{:016x}", KEY.hash_one(&self.0))
     }
 }
 
@@ -128,6 +143,16 @@ mod tests {
         assert_eq!(Secret::clear("7").unwrap().notation(Secrets::Clear), "0 7");
         assert_eq!(secret.notation(Secrets::Hidden), "********");
         assert_eq!(format!("{secret:?}"), "Secret(..)");
+    }
+
+    #[test]
+    fn a_pseudonym_tells_secrets_apart_reads_back_and_does_not_give_them_away() {
+        let [one, other] = ["Sw1tch!", "Sw1tch?!"].map(|text| Secret(text.to_owned()));
+        let name = one.notation(Secrets::Pseudonym);
+        assert_eq!(name, one.clone().notation(Secrets::Pseudonym));
+        assert_ne!(name, other.notation(Secrets::Pseudonym));
+        assert_eq!(Secret::clear(&name).unwrap().expose(), name);
+        assert!(!name.contains("Sw1tch") && !name.contains(&one.notation(Secrets::Type7)[2..]));
     }
 
     #[test]

@@ -115,8 +115,13 @@ impl<T> Node<T> {
 
     #[inline]
     fn child(&self, bits: u32) -> Option<&Self> {
+        self.shared_child(bits).map(|child| &**child)
+    }
+
+    #[inline]
+    fn shared_child(&self, bits: u32) -> Option<&Arc<Self>> {
         let there = self.branches & 1 << bits != 0;
-        if there { self.children.get(self.child_index(bits)).map(|child| &**child) } else { None }
+        if there { self.children.get(self.child_index(bits)) } else { None }
     }
 }
 
@@ -209,6 +214,50 @@ impl<T> PrefixMap<T> {
     }
 }
 
+impl<T: PartialEq> PrefixMap<T> {
+    /// What makes this map of `earlier`: each prefix that has another value, or none any more. What both share is not
+    /// looked at.
+    pub fn changes<'a>(&'a self, earlier: &'a Self) -> Vec<(Ipv4Net, Option<&'a T>)> {
+        let mut out = Vec::new();
+        changes([Some(&self.root), Some(&earlier.root)], 0, 0, &mut out);
+        out
+    }
+}
+
+/// The changes below two nodes, the later one first, which lie behind the bits `front`.
+fn changes<'a, T: PartialEq>(
+    nodes: [Option<&'a Arc<Node<T>>>; 2],
+    front: u64,
+    front_bits: u32,
+    out: &mut Vec<(Ipv4Net, Option<&'a T>)>,
+) {
+    if let [Some(later), Some(earlier)] = nodes
+        && Arc::ptr_eq(later, earlier)
+    {
+        return;
+    }
+    for position in 1..2 * LEAVES {
+        let [later, earlier] = nodes.map(|node| node?.value(position));
+        if later != earlier {
+            out.push((prefix(front, front_bits, position), later));
+        }
+    }
+    for bits in 0..LEAVES {
+        let children = nodes.map(|node| node?.shared_child(bits));
+        if children.iter().any(Option::is_some) {
+            changes(children, front << STRIDE | u64::from(bits), front_bits + STRIDE, out);
+        }
+    }
+}
+
+/// The prefix at a position of the node behind the bits `front`.
+fn prefix(front: u64, front_bits: u32, position: u32) -> Ipv4Net {
+    let bits = position.ilog2();
+    let length = front_bits + bits;
+    let address = front << bits | u64::from(position - (1 << bits));
+    Ipv4Net::new_assert(Ipv4Addr::from_bits((address << (32 - length)) as u32), length as u8)
+}
+
 impl<T: Clone> PrefixMap<T> {
     /// Gives a prefix a value; returns the one that it had.
     pub fn insert(&mut self, prefix: Ipv4Net, value: T) -> Option<T> {
@@ -266,9 +315,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
                 self.stack.push((child, 1, address, front_bits + STRIDE));
             }
             if let Some(value) = node.value(position) {
-                let length = front_bits + bits;
-                let address = Ipv4Addr::from_bits((address << (32 - length)) as u32);
-                return Some((Ipv4Net::new_assert(address, length as u8), value));
+                return Some((prefix(front, front_bits, position), value));
             }
         }
     }
@@ -316,6 +363,7 @@ mod tests {
         assert_eq!((before.get(net("10.1.2.0/24")), map.get(net("10.1.2.0/24"))), (Some(&10), Some(&1000)));
         let pairs = || before.root.children.iter().zip(&map.root.children);
         assert_eq!(pairs().filter(|(old, new)| !Arc::ptr_eq(old, new)).count(), 1, "one path is new");
+        assert_eq!(map.changes(&before), [(net("10.1.2.0/24"), Some(&1000))]);
         assert_eq!(map.remove(net("77.0.0.0/8")), None);
     }
 
@@ -331,10 +379,15 @@ mod tests {
         fn it_does_what_a_sorted_map_and_a_search_of_all_do(
             steps in prop::collection::vec((prefix(), prop::option::of(0_u16..100)), 0..200),
             asked in prop::collection::vec((0_u32..16, 0_u32..256), 20),
+            kept in 0_usize..200,
         ) {
             let mut model = BTreeMap::new();
             let mut map = PrefixMap::default();
-            for (prefix, value) in steps {
+            let mut earlier = PrefixMap::default();
+            for (at, (prefix, value)) in steps.into_iter().enumerate() {
+                if at == kept {
+                    earlier = map.clone();
+                }
                 if let Some(value) = value {
                     prop_assert_eq!(map.insert(prefix, value), model.insert(prefix, value));
                 } else {
@@ -346,6 +399,15 @@ mod tests {
             let listed: Vec<_> = map.iter().map(|(prefix, value)| (prefix, *value)).collect();
             let wanted: Vec<_> = model.iter().map(|(prefix, value)| (*prefix, *value)).collect();
             prop_assert_eq!(listed, wanted);
+            let mut made = earlier.clone();
+            for (prefix, value) in map.changes(&earlier) {
+                let before = match value {
+                    Some(value) => made.insert(prefix, *value),
+                    None => made.remove(prefix),
+                };
+                prop_assert_ne!(before.as_ref(), value, "{}", prefix);
+            }
+            prop_assert_eq!(made.iter().collect::<Vec<_>>(), map.iter().collect::<Vec<_>>());
             for (high, low) in asked {
                 let address = Ipv4Addr::from(high << 28 | low);
                 let found = model.iter().filter(|(prefix, _)| prefix.contains(&address));

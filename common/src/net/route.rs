@@ -1,5 +1,7 @@
 //! Where packets are routed to.
 
+use serde::{Deserialize, Serialize};
+
 use super::{NextHop, PrefixMap};
 use crate::id::InterfaceId;
 
@@ -7,7 +9,8 @@ use crate::id::InterfaceId;
 pub type Routes = PrefixMap<Route>;
 
 /// Where a prefix leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Route {
     /// The subnet of an interface: the next hop is the destination itself.
     Connected(InterfaceId),

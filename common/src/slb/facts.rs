@@ -1,13 +1,15 @@
 //! The word of a real: independent facts, from which the printed state follows (`ios-slb` section 6).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Tick;
 
 /// State of a real, as `show ip slb reals` prints it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RealState {
     /// Not `inservice`.
+    #[serde(rename = "OUTOFSERVICE")]
     OutOfService,
     /// Takes new sessions.
     Operational,
@@ -18,8 +20,10 @@ pub enum RealState {
     /// A test session is outstanding.
     Testing,
     /// As many sessions as `maxconns`.
+    #[serde(rename = "MAXCONNS")]
     MaxConns,
     /// A name of the MIB for sticky subscribers; Mobile IP never reaches it.
+    #[serde(rename = "MAXCLIENTS")]
     MaxClients,
     /// Weight 0 by DFP.
     DfpThrottled,
@@ -188,6 +192,8 @@ mod tests {
             }
             assert_eq!(facts.pack(), word);
             let state = facts.state(5);
+            let json = serde_json::to_string(&state).unwrap();
+            assert_eq!(serde_json::from_str::<RealState>(&json).unwrap(), state);
             let expected = match facts {
                 RealFacts { in_service: false, .. } => RealState::OutOfService,
                 RealFacts { probe: Probe::Failed, .. } => RealState::ProbeFailed,

@@ -6,6 +6,7 @@ mod check;
 mod dfp_agent;
 mod logging;
 mod privileges;
+mod replay;
 mod run;
 mod shell;
 
@@ -31,11 +32,20 @@ enum Command {
         /// The configuration, in the language of `homeward shell`
         #[arg(long, default_value = "/etc/homeward/homeward.conf")]
         config: PathBuf,
+        /// Record every input of the state machines, without secrets, to a new file in this folder: at most 128 MiB, which end
+        /// the recording; the last 8 recordings are kept. `homeward replay` plays one
+        #[arg(long, value_name = "DIR")]
+        record: Option<PathBuf>,
     },
     DfpAgent(dfp_agent::Arguments),
     /// Read a configuration, say what is wrong with it, and exit
     Check {
         /// The configuration
+        file: PathBuf,
+    },
+    /// Play a recording of `run --record` through this program's state machines; 1 if they do something else
+    Replay {
+        /// The recording
         file: PathBuf,
     },
     /// Talk to a running director: interactive, by -c, or lines from standard input
@@ -52,7 +62,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Shell { socket, commands } => shell::run(&socket, &commands),
-        Command::Run { config } => run::run(&config),
+        Command::Run { config, record } => run::run(&config, record.as_deref()),
+        Command::Replay { file } => replay::run(&file),
         Command::DfpAgent(arguments) => dfp_agent::run(&arguments),
         Command::Check { file } => check::run(&file),
     };

@@ -19,6 +19,7 @@ use common::{
     tables::Tables,
 };
 use control::{
+    core::Recording,
     daemon::{self, Daemon, Parts},
     manage::log::LogBook,
     protocol::LoggingLevel,
@@ -38,7 +39,7 @@ use crate::{check, logging, privileges};
 const CONTROL_THREADS: usize = 2;
 
 /// Runs until SIGTERM or SIGINT; 0 after a drain.
-pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+pub fn run(path: &Path, record: Option<&Path>) -> anyhow::Result<ExitCode> {
     let log = LogBook::new(4096);
     let level = logging::start(&log)?;
     let Some(configuration) = check::load(path)? else { return Ok(ExitCode::FAILURE) };
@@ -53,12 +54,16 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
         let _ = level.reload(filter);
     };
     let path = std::path::absolute(path)?;
-    Program { path, configuration, log, set_level: Box::new(set_level) }.run()
+    let recording = record
+        .map(|folder| Recording::create(folder).with_context(|| format!("--record {}", folder.display())));
+    let recording = recording.transpose()?;
+    Program { path, configuration, recording, log, set_level: Box::new(set_level) }.run()
 }
 
 struct Program {
     path: PathBuf,
     configuration: Configuration,
+    recording: Option<Recording>,
     log: LogBook,
     set_level: Box<dyn Fn(LoggingLevel) + Send>,
 }
@@ -90,6 +95,7 @@ impl Program {
             link: control,
             ports: dataplane.control(),
             configuration: self.configuration,
+            recording: self.recording,
             file: self.path,
             library: dpdk::version(),
             clock: Arc::new(move || clock.now()),

@@ -41,6 +41,7 @@
 use std::fmt;
 
 mod builtin;
+mod entered;
 mod error;
 mod file;
 mod fuzz;
@@ -62,6 +63,7 @@ mod tests;
 
 pub use crate::secret::{Secret, Secrets};
 pub use builtin::INERT;
+pub use entered::{Given, given};
 pub use error::{ConfigError, ErrorId, ExecError, Failure, FileError, Problem};
 pub use file::{FILE_LIMIT, FILE_LINES, Loaded, load};
 pub use fuzz::fuzz_line;

@@ -177,11 +177,11 @@ pub(super) fn edit<C>(
 }
 
 /// `do`, and the words behind it.
-fn split_do<'w, 'l>(words: &'w [Token<'l>]) -> Option<&'w [Token<'l>]> {
+pub(super) fn split_do<'w, 'l>(words: &'w [Token<'l>]) -> Option<&'w [Token<'l>]> {
     words.split_first().filter(|(first, _)| first.text.eq_ignore_ascii_case("do")).map(|(_, rest)| rest)
 }
 
-fn is_show(words: &[Token<'_>]) -> bool {
+pub(super) fn is_show(words: &[Token<'_>]) -> bool {
     words.first().is_some_and(|w| {
         w.text.len() >= 2 && "show".get(..w.text.len()).is_some_and(|s| s.eq_ignore_ascii_case(w.text))
     })
@@ -218,7 +218,7 @@ impl<X: ?Sized> Shell<X> {
         self.mode().prompt(hostname)
     }
 
-    fn exec_mode(&self) -> &'static Mode {
+    pub(super) fn exec_mode(&self) -> &'static Mode {
         if self.privileged { &EXEC } else { &USER_EXEC }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Core,
     file::write_file,
+    record::Told,
     steps::{Common, Surroundings},
 };
 use crate::{
@@ -62,9 +63,13 @@ impl<L: Protocols> Runtime for Core<L> {
     }
 
     fn repeated(&mut self, mode: &'static Mode, args: &Args, form: Form) {
-        let (list, at) = self.parts();
-        list.each(&mut Repeat { at, mode, args, form });
-        self.settle();
+        let entered = self.entered.take();
+        let told = entered.and_then(|(mode, line)| self.told(|| Told::Repeated(mode.name, line)));
+        self.step(told, |core| {
+            let (list, at) = core.parts();
+            list.each(&mut Repeat { at, mode, args, form });
+            core.settle();
+        });
     }
 
     fn save(&mut self, text: &str) -> Result<(), ExecError> {
@@ -92,11 +97,14 @@ impl<L: Protocols> Core<L> {
         {
             return Err(first);
         }
-        self.shared.settings = next.settings();
-        let old = std::mem::replace(&mut self.running, Arc::new(next));
-        let (list, at) = self.parts();
-        list.each(&mut Configure { at, old: &old });
-        self.settle();
+        let next = Arc::new(next);
+        self.step(self.told(|| Told::configuration(&next)), |core| {
+            core.shared.settings = next.settings();
+            let old = std::mem::replace(&mut core.running, Arc::clone(&next));
+            let (list, at) = core.parts();
+            list.each(&mut Configure { at, old: &old });
+            core.settle();
+        });
         Ok(Vec::new())
     }
 

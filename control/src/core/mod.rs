@@ -8,6 +8,8 @@ mod apply;
 mod commands;
 mod file;
 mod publish;
+mod record;
+mod replay;
 mod steps;
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
@@ -24,13 +26,20 @@ use common::{
 };
 use rtrb::Consumer;
 
+use self::record::{Recorder, Told};
+pub use self::{
+    record::{Ending, KEPT, LIMIT, Recording},
+    replay::{Difference, End, Replay, ReplayError, Summary},
+};
 use crate::{
     bus::Bus,
-    command::{Answer, Commands, Shell},
+    command::{Answer, Commands, Mode, Shell},
     health::Supervisor,
     host::ShadowTotals,
     manage::{log::LogBook, operator::Health},
-    protocol::{Cx, Effect, Holds, Member, Outbox, Protocol, Protocols, Settings, Shared, Switches, Visit},
+    protocol::{
+        Cx, Effect, Holds, Member, Outbox, Protocol, Protocols, Settings, Shared, Switches, Visit, Witness,
+    },
     publish::Publisher,
 };
 
@@ -65,6 +74,9 @@ pub struct Core<L: Protocols> {
     events: Vec<Consumer<Event>>,
     /// When workers are looked at next.
     poll: Nanos,
+    recorder: Option<Recorder>,
+    /// Mode and text of the configuration line that is being run, while that is recorded.
+    entered: Option<(&'static Mode, String)>,
 }
 
 impl<L: Protocols> Core<L> {
@@ -87,6 +99,7 @@ impl<L: Protocols> Core<L> {
             library: String::new(),
             startup,
             shadows: ShadowTotals::default(),
+            witness: Witness::default(),
             checks: Vec::new(),
             bus: Bus::default(),
         };
@@ -97,6 +110,8 @@ impl<L: Protocols> Core<L> {
             out: Outbox::default(),
             events: link.events,
             poll: now,
+            recorder: None,
+            entered: None,
         }
     }
 
@@ -116,7 +131,16 @@ impl<L: Protocols> Core<L> {
 
     /// Runs a line of a shell.
     pub fn execute(&mut self, shell: &mut Shell<Self>, line: &str) -> Answer {
-        let answer = shell.begin(line, self);
+        let entered = self.recorder.as_ref().and_then(|_| shell.entered(line));
+        let answer = match entered {
+            Some((mode, text)) if !mode.is_configuration() => {
+                self.step(self.told(|| Told::Command(mode.name, text)), |core| shell.begin(line, core))
+            }
+            entered => {
+                self.entered = entered;
+                shell.begin(line, self)
+            }
+        };
         if answer.reply.left_configuration {
             tracing::info!(mnemonic = "SYS-5-CONFIG_I", "Configured from console by console");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::snapshot::Snapshot;
 
 use super::{Core, steps::Surroundings};
-use crate::protocol::{Input, Member, Protocol, Protocols, Slot, Visit};
+use crate::protocol::{Action, Input, Member, Protocol, Protocols, Slot, Visit};
 
 /// Whether any part has changed.
 #[derive(Default)]
@@ -67,6 +67,20 @@ impl<L: Protocols> Visit<L> for Tell<'_, L> {
     }
 }
 
+/// The names of those whose part was published.
+struct Names<'a>(std::slice::Iter<'a, bool>, Vec<&'static str>);
+
+impl<L: Protocols> Visit<L> for Names<'_> {
+    fn visit<P: Protocol>(&mut self, _: &mut Slot<P>)
+    where
+        L: Member<P>,
+    {
+        if self.0.next() == Some(&true) {
+            self.1.push(P::NAME);
+        }
+    }
+}
+
 impl<L: Protocols> Core<L> {
     /// Publishes what has changed; false: nothing has.
     pub(super) fn publish(&mut self) -> bool {
@@ -86,6 +100,12 @@ impl<L: Protocols> Core<L> {
         }
         drop(old);
         let generation = self.shared.publisher.publish(next);
+        if self.out.actions.is_some() {
+            let mut names = Names(published.iter(), Vec::new());
+            Protocols::each(&mut self.list, &mut names);
+            let action = Action::Published { generation, parts: names.1 };
+            self.out.actions.get_or_insert_default().push(action);
+        }
         let (list, at) = self.parts();
         list.each(&mut Tell { at, generation, published: published.into_iter() });
         true

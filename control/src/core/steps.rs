@@ -1,11 +1,14 @@
 //! Inputs: each goes to every subsystem (or the one that it is for), then what they told each other, then what changed is
 //! published, and all that before anybody else gets the lock.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use common::{event::Event, net::NextHop, time::Nanos};
 
-use super::Core;
+use super::{Core, record::Told};
 use crate::{
     bus::Fact,
     host::{HostState, PortState},
@@ -119,11 +122,17 @@ impl<L: Protocols> Core<L> {
 
     /// Does what is due. To be called when [`Core::deadline`] has come; earlier does no harm.
     pub fn advance(&mut self) {
+        let events = if self.poll <= self.shared.now { self.take_events() } else { Vec::new() };
+        self.step(self.told(|| Told::Advance(events.clone())), |core| core.pass(&events));
+    }
+
+    /// Does what is due now, and hands on what workers told.
+    pub(super) fn pass(&mut self, events: &[Event]) {
         let now = self.shared.now;
         if self.poll <= now {
             self.poll = now.after(POLL);
             self.shared.supervisor.poll(&self.shared.stats, self.shared.publisher.generation(), now);
-            self.take_events();
+            self.hand_on(events);
             self.shared.publisher.reap();
         }
         let (list, at) = self.parts();
@@ -148,26 +157,32 @@ impl<L: Protocols> Core<L> {
     where
         L: Member<P>,
     {
-        let Self { list, running, shared, out, .. } = self;
-        list.slot().handle(Input::Message(message), L::config(running), shared, out);
-        self.settle();
+        let told = self.told(|| Told::Message(P::NAME, serde_json::to_value(&message).unwrap_or_default()));
+        self.step(told, |core| {
+            let Self { list, running, shared, out, .. } = core;
+            list.slot().handle(Input::Message(message), L::config(running), shared, out);
+            core.settle();
+        });
     }
 
     /// What the ports are, by port.
     pub fn ports_changed(&mut self, ports: &[PortState]) {
-        self.deliver(Common::Ports(ports));
+        self.step(self.told(|| Told::Ports(ports.to_vec())), |core| core.deliver(Common::Ports(ports)));
     }
 
     /// What the kernel holds.
     pub fn host_changed(&mut self, host: &HostState) {
-        self.deliver(Common::Host(host));
+        self.step(self.told(|| Told::Host(Box::new(host.clone()))), |core| core.deliver(Common::Host(host)));
     }
 
     /// The process is about to end: every subsystem gives up what attracts traffic, the last of the list first.
     pub fn stop(&mut self) {
-        let (list, at) = self.parts();
-        list.each_reversed(&mut Deliver(at, Common::Stop));
-        self.settle();
+        let stop = |core: &mut Self| {
+            let (list, at) = core.parts();
+            list.each_reversed(&mut Deliver(at, Common::Stop));
+            core.settle();
+        };
+        self.step(self.told(|| Told::Stop), stop);
     }
 
     /// True once every worker that moves has taken the newest snapshot.
@@ -216,25 +231,26 @@ impl<L: Protocols> Core<L> {
         }
     }
 
-    fn take_events(&mut self) {
-        let mut events = Vec::new();
-        for ring in &mut self.events {
-            for _ in 0..EVENTS {
-                match ring.pop() {
-                    Ok(Event::Resolve { interface, address }) => {
-                        let effect = Effect::Resolve(NextHop { interface, address });
-                        if !self.out.effects.contains(&effect) {
-                            self.out.effects.push(effect);
-                        }
-                    }
-                    Ok(event) => events.push(event),
-                    Err(_) => break,
+    fn take_events(&mut self) -> Vec<Event> {
+        let rings = self.events.iter_mut();
+        rings.flat_map(|ring| std::iter::from_fn(|| ring.pop().ok()).take(EVENTS)).collect()
+    }
+
+    /// Has the neighbours resolved that workers need, and hands the rest to everybody.
+    fn hand_on(&mut self, events: &[Event]) {
+        let (mut wanted, mut others) = (BTreeSet::new(), Vec::new());
+        for event in events {
+            match event {
+                Event::Resolve { interface, address } => {
+                    wanted.insert(NextHop { interface: *interface, address: *address });
                 }
+                Event::Session(_) => others.push(event.clone()),
             }
         }
-        if !events.is_empty() {
+        self.out.effects.extend(wanted.into_iter().map(Effect::Resolve));
+        if !others.is_empty() {
             let (list, at) = self.parts();
-            list.each(&mut Deliver(at, Common::Events(&events)));
+            list.each(&mut Deliver(at, Common::Events(&others)));
         }
     }
 }

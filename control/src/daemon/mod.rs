@@ -24,7 +24,7 @@ pub use self::operator::Operated;
 use self::{outside::Outside, steps::Steps, tasks::Tasks};
 use crate::{
     command::load,
-    core::{Core, CoreLink},
+    core::{Core, CoreLink, Recording},
     host::{Guard, GuardError, Host, HostError},
     manage::{
         http::Http,
@@ -38,6 +38,9 @@ use crate::{
 /// Longest time from the withdrawal of what attracts traffic to the end (`drain`).
 pub const DRAIN: Duration = Duration::from_secs(1);
 
+/// Longest wait for the rest of a recording to be written.
+const WRITE: Duration = Duration::from_secs(1);
+
 /// The clock of all control; the workers' own.
 pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
 
@@ -49,6 +52,8 @@ pub struct Parts<L: Protocols> {
     pub ports: Arc<dyn PortControl>,
     /// The configuration to start with.
     pub configuration: L::Configuration,
+    /// What every input is recorded to.
+    pub recording: Option<Recording>,
     /// The file that it came from, which `write memory` writes and SIGHUP reads.
     pub file: PathBuf,
     /// The dataplane's library, such as `DPDK 22.11.11`.
@@ -75,6 +80,9 @@ pub enum StartError {
     /// The management socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The recording.
+    #[error("cannot record: {0}")]
+    Record(std::io::Error),
     /// HTTP.
     #[error("management http {address}: {source}")]
     Http {
@@ -148,6 +156,9 @@ impl<L: Protocols> Daemon<L> {
         };
         let host = host(punts, injects).await?;
         let mut core = Core::<L>::new(link, Some(parts.file), parts.log.clone(), (parts.clock)());
+        if let Some(recording) = parts.recording {
+            core.record(recording).map_err(StartError::Record)?;
+        }
         core.shared_mut().ports = Some(Arc::clone(&parts.ports));
         core.shared_mut().library = parts.library;
         let wake = Arc::new(Notify::new());
@@ -243,6 +254,10 @@ impl<L: Protocols> Daemon<L> {
     pub async fn end(self) {
         self.stop.cancel();
         let _ = self.task.await;
+        let recording = lock(&self.core).core_mut().end_recording();
         self.host.shutdown().await;
+        if let Some(recording) = recording {
+            recording.wait(WRITE);
+        }
     }
 }

@@ -27,6 +27,7 @@ mod view;
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use common::time::Nanos;
+use serde::{Deserialize, Serialize};
 
 pub use self::config::DfpConfig;
 use self::{
@@ -66,7 +67,8 @@ pub struct Dfp {
 }
 
 /// What the tasks tell.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Message {
     /// Of a socket.
     Socket(SocketEvent),
@@ -265,6 +267,7 @@ impl Dfp {
                 continue;
             }
             let mut service = Service::new(config.clone(), self.address, cx.now());
+            service.agent_mut().observe_through(&cx.shared.witness);
             service.agent_mut().set_debug(cx.is_debugging(Facility::Agent.switch()));
             self.agents.insert(subsystem, service);
             self.table_changed(subsystem, cx.now());

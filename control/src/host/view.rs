@@ -9,7 +9,7 @@ use common::{
 };
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::neighbour::NeighbourState;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The kernel as the publisher and the shows see it. Cheap to clone: the large parts are shared.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ impl HostState {
 }
 
 /// What a port turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortState {
     /// Address in use, [`common::port::PortInfo::mac`].
     pub mac: MacAddr,
@@ -56,7 +56,7 @@ pub struct PortState {
 }
 
 /// A shadow in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShadowLink {
     /// Kernel name.
     pub device: String,
@@ -73,7 +73,7 @@ pub struct ShadowLink {
 }
 
 /// An address that the kernel holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelAddress {
     /// Kernel name of the device.
     pub device: String,

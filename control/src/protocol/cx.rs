@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::SystemTime,
 };
 
@@ -11,6 +12,7 @@ use common::{
     net::NextHop,
     time::Nanos,
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Protocol, Shared, Switch, next_hops::NextHops};
 use crate::{bus::Fact, host::DesiredHost};
@@ -41,6 +43,35 @@ pub enum Effect {
     Host(DesiredHost),
 }
 
+/// What a step did, as a recording keeps it.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A subsystem left something to be done outside.
+    Effect(&'static str, Effect),
+    /// It ordered something of its own tasks, in words.
+    Order(&'static str, String),
+    /// It told the others.
+    Fact(&'static str, Fact),
+    /// The parts of these subsystems went out with a snapshot.
+    Published {
+        /// The snapshot.
+        generation: u64,
+        /// Whose parts, in the order of the list.
+        parts: Vec<&'static str>,
+    },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Effect(owner, effect) => write!(f, "{owner}: {effect:?}"),
+            Self::Order(owner, order) => write!(f, "{owner} orders: {order}"),
+            Self::Fact(owner, fact) => write!(f, "{owner} tells: {fact:?}"),
+            Self::Published { generation, parts } => write!(f, "snapshot {generation}: {}", parts.join(", ")),
+        }
+    }
+}
+
 /// What inputs have left to be done.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -50,6 +81,8 @@ pub struct Outbox {
     pub facts: Vec<Fact>,
     /// Who wants which neighbours resolved.
     pub next_hops: NextHops,
+    /// What the present step did so far, while that is recorded or replayed.
+    pub actions: Option<Vec<Action>>,
 }
 
 /// The surroundings of one step of a subsystem.
@@ -82,23 +115,42 @@ impl<P: Protocol> Cx<'_, P> {
 
     /// Tells the other subsystems. The fact stands until it is told again.
     pub fn tell(&mut self, fact: Fact) {
+        if let Some(actions) = &mut self.out.actions {
+            actions.push(Action::Fact(P::NAME, fact.clone()));
+        }
         self.out.facts.push(fact);
     }
 
     /// Asks something of its own tasks.
     pub fn order(&mut self, order: P::Order) {
+        if let Some(actions) = &mut self.out.actions {
+            actions.push(Action::Order(P::NAME, format!("{order:?}")));
+        }
         self.orders.push(order);
     }
 
     /// Wants exactly these neighbours kept resolved.
     pub fn want(&mut self, next_hops: BTreeSet<NextHop>) {
         if self.out.next_hops.want(P::NAME, next_hops) {
-            self.out.effects.push(Effect::NextHops(self.out.next_hops.all().clone()));
+            self.act(Effect::NextHops(self.out.next_hops.all().clone()));
         }
+    }
+
+    /// What `read` returns, of live state that others change, or what it returned when a replayed step was recorded. `name`
+    /// tells it apart from what else this subsystem reads.
+    pub fn observe<T: Serialize + DeserializeOwned>(
+        &self,
+        name: impl fmt::Display,
+        read: impl FnOnce() -> T,
+    ) -> T {
+        self.shared.witness.observe(format_args!("{} {name}", P::NAME), read)
     }
 
     /// Leaves something to be done outside.
     pub fn act(&mut self, effect: Effect) {
+        if let Some(actions) = &mut self.out.actions {
+            actions.push(Action::Effect(P::NAME, effect.clone()));
+        }
         self.out.effects.push(effect);
     }
 

@@ -14,15 +14,17 @@ mod settings;
 mod shared;
 mod switch;
 mod tasks;
+mod witness;
 
 use std::{fmt, future::Future};
 
 use common::{snapshot::Snapshot, time::Nanos};
+use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use self::switch::debug_lines;
 pub use self::{
     claims::Claims,
-    cx::{Cx, Effect, Outbox, PortSettings},
+    cx::{Action, Cx, Effect, Outbox, PortSettings},
     input::Input,
     list::{Configured, Holds, Member, Protocols, Slot, Visit, exec},
     report::{Labels, Report},
@@ -30,6 +32,7 @@ pub use self::{
     shared::Shared,
     switch::{Lines, Switch, SwitchGroup, Switches},
     tasks::{Io, Messenger},
+    witness::{Observation, Witness},
 };
 use crate::{
     command::{Args, ConfigError, ConfigWriter, Edit, ExecResult, Form, Spec},
@@ -58,10 +61,11 @@ pub trait Protocol: Sized + Send + fmt::Debug + 'static {
     const NAME: &'static str;
     /// Its part of the configuration.
     type Config: Clone + Default + PartialEq + fmt::Debug + Send + Sync + 'static;
-    /// From its own tasks to its state.
-    type Message: Send + 'static;
-    /// From its state to its own tasks.
-    type Order: Send + 'static;
+    /// From its own tasks to its state. A recording keeps it as JSON: it carries no secret.
+    type Message: Serialize + DeserializeOwned + Send + 'static;
+    /// From its state to its own tasks. A recording keeps its `Debug` text: that shows no secret, and is the same for the
+    /// same order.
+    type Order: fmt::Debug + Send + 'static;
 
     /// The state before the first configuration.
     fn new(shared: &Shared) -> Self;

@@ -9,7 +9,7 @@ use std::{
 
 use common::{port::PortControl, snapshot::Snapshot, stats::WorkerStats, tables::Tables, time::Nanos};
 
-use super::{Settings, Switches};
+use super::{Settings, Switches, Witness};
 use crate::{
     bus::Bus,
     health::Supervisor,
@@ -49,6 +49,8 @@ pub struct Shared {
     pub startup: Option<PathBuf>,
     /// Frames between the dataplane and the kernel.
     pub shadows: ShadowTotals,
+    /// Through which live state is read that decides something.
+    pub witness: Witness,
     /// Tasks and whatever else must hold, beside what subsystems report.
     pub checks: Vec<Check>,
     /// What subsystems have told each other; who begins to need it late finds the facts that stand.

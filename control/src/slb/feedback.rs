@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use common::{slb::RealState, time::Nanos};
+use common::{
+    slb::{RealState, RealStatus},
+    time::Nanos,
+};
 
 use super::{
     Slb, capacity,
@@ -42,6 +45,14 @@ fn services(slb: &SlbConfig, farm: &FarmConfig) -> Arc<[Service]> {
 }
 
 impl RealEntry {
+    /// What workers make of it, as far as others are told of it: its state, and its sessions if they are limited.
+    fn observe(&self, cx: &Cx<'_, Slb>) -> (RealState, u32) {
+        cx.observe(format_args!("real {}", self.id.index), || {
+            let view = self.live.view();
+            (view.state, if view.maxconns == u32::MAX { 0 } else { view.conns })
+        })
+    }
+
     /// A repeated report brings a failed real back, once in its retry time.
     fn revive(&mut self, weight: u32, now: Nanos) {
         let failed =
@@ -56,7 +67,7 @@ impl RealEntry {
 impl Slb {
     /// Tells what others do not know yet.
     pub(super) fn tell(&mut self, cx: &mut Cx<'_, Self>) {
-        let servers = self.servers(cx.config);
+        let servers = self.servers(cx);
         let same = |(old, new): (&Server, &Server)| *old == Server { weight: old.weight, ..new.clone() };
         if servers.len() != self.servers.len() || !self.servers.iter().zip(&servers).all(same) {
             self.servers = servers.into();
@@ -64,7 +75,9 @@ impl Slb {
         }
         let live = |farm: &FarmConfig, real: &super::config::RealConfig| {
             let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
-            self.state.reals.get(&key).map(|(_, entry)| entry.live.view())
+            let (_, entry) = self.state.reals.get(&key)?;
+            let (state, conns) = entry.observe(cx);
+            Some(RealStatus { state, conns, ..entry.live.view() })
         };
         let capacity = capacity::virtual_servers(cx.config, self.stopping, live);
         if *self.capacity != *capacity {
@@ -73,10 +86,10 @@ impl Slb {
         }
     }
 
-    fn servers(&self, config: &SlbConfig) -> Vec<Server> {
+    fn servers(&self, cx: &Cx<'_, Self>) -> Vec<Server> {
         let mut servers = Vec::new();
-        for farm in &config.farms {
-            let services = services(config, farm);
+        for farm in &cx.config.farms {
+            let services = services(cx.config, farm);
             for real in &farm.reals {
                 let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
                 let Some((_, entry)) = self.state.reals.get(&key) else { continue };
@@ -86,7 +99,7 @@ impl Slb {
                     port: real.port,
                     bind_id: farm.bindid,
                     services: Arc::clone(&services),
-                    usable: is_usable(entry.live.state()),
+                    usable: is_usable(entry.observe(cx).0),
                     weight: entry.live.weight(),
                 });
             }

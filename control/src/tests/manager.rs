@@ -9,9 +9,13 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::Harness;
+use super::{
+    Harness,
+    record::{Tape, play},
+};
 use crate::{
     command::Secret,
+    core::{End, Recording},
     dfp::testing::{
         BindId, Host, Key, LinkId, Load, Message, Protocol, SocketEvent, SocketOrder, is_between_messages,
         link, manager, orders, peer, tell,
@@ -76,7 +80,7 @@ fn address(agent: usize) -> SocketAddrV4 {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(recording: Option<Recording>) -> Self {
         let real = |(at, weight)| format!(" real 10.1.1.{}\n  weight {weight}\n  inservice\n", 51 + at);
         let reals: String = STATIC.iter().enumerate().map(real).collect();
         let text = format!(
@@ -84,7 +88,7 @@ impl World {
              serverfarm A\n inservice\n!\n"
         );
         Self {
-            harness: Harness::new(&text),
+            harness: Harness::recorded(&text, recording),
             links: HashMap::new(),
             open: HashSet::new(),
             agents: HashSet::new(),
@@ -244,7 +248,7 @@ proptest! {
 
     #[test]
     fn one_connection_and_the_last_accepted_report(steps in proptest::collection::vec(step(), 1..120)) {
-        let mut world = World::new();
+        let mut world = World::new(None);
         for agent in 0..COUNT {
             world.step(Step::Agent(agent, 5, 0));
         }
@@ -256,6 +260,30 @@ proptest! {
             // Slower than the bucket of messages empties.
             world.pass(Duration::from_millis(100));
             world.check();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happened_is_done_again_by_a_replay(steps in proptest::collection::vec(step(), 1..60)) {
+        let (tape, recording) = Tape::new();
+        let mut world = World::new(Some(recording));
+        for agent in 0..COUNT {
+            world.step(Step::Agent(agent, 5, 0));
+            world.step(Step::Answer(agent, true));
+        }
+        for step in steps {
+            world.step(step);
+            world.pass(Duration::from_millis(100));
+        }
+        let text = tape.finish(&mut world.harness.core);
+        prop_assert!(!text.contains("Cookies"));
+        match play(&text) {
+            Ok(summary) => prop_assert_eq!(summary.end, End::Stopped),
+            Err(error) => prop_assert!(false, "{}\n{}", error, text),
         }
     }
 }

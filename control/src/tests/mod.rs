@@ -9,6 +9,7 @@ mod golden;
 mod language;
 mod manager;
 mod random;
+mod record;
 mod rule;
 mod secrets;
 mod sharing;
@@ -34,7 +35,7 @@ use common::{
 
 use crate::{
     command::{self, Shell},
-    core::{Core, CoreLink},
+    core::{Core, CoreLink, Recording},
     host::{
         HostState, PortState,
         view::{KernelAddress, ShadowLink},
@@ -125,11 +126,19 @@ pub(super) const MACHINE: &str =
 impl Harness {
     /// A harness that runs `slb`, with Ethernet0 at 10.1.1.1/24.
     pub fn new(slb: &str) -> Self {
+        Self::recorded(slb, None)
+    }
+
+    /// The same; everything is recorded.
+    pub fn recorded(slb: &str, recording: Option<Recording>) -> Self {
         let director = Balancer::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
         let (mut workers, end) = link(1, 1, Tables::new(director));
         let (core_link, _, _) = CoreLink::split(end);
         let now = Nanos(1_000_000_000);
         let mut core = Core::new(core_link, None, LogBook::new(1000), now);
+        if let Some(recording) = recording {
+            core.record(recording).unwrap();
+        }
         core.ports_changed(&PORTS);
         core.host_changed(&kernel(&network()));
         let shell = Core::shell(Arc::new(Core::commands()), true);

@@ -1,6 +1,7 @@
 //! Its task, which may wait: it rings a bell.
 
 use control::protocol::Io;
+use serde::{Deserialize, Serialize};
 
 use super::Counter;
 
@@ -12,7 +13,7 @@ pub enum Order {
 }
 
 /// From the task to the state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// The bell was rung for this counter.
     Rung(String),

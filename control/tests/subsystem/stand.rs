@@ -122,6 +122,7 @@ pub async fn start<L: Protocols>(
     let balancer = Balancer::new(4096, Hugepages::Off, 1, SessionKey::new([7; 16])).expect("a few pages");
     let (_, end) = link(1, 1, Tables::new(balancer));
     let parts = Parts::<L> {
+        recording: None,
         link: end,
         ports: Arc::new(OnePort),
         configuration: loaded.configuration,

@@ -18,6 +18,7 @@ use std::{
 };
 
 use common::time::Nanos;
+use serde::{Deserialize, Serialize};
 
 use cgroup::{CpuGroup, Groups};
 
@@ -31,7 +32,7 @@ const BEST_SCORE: u32 = 16;
 const IDLE: u32 = 875;
 
 /// A share in thousandths, 0 to 1000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PerMille(u16);
 
 impl PerMille {
@@ -63,7 +64,7 @@ impl PerMille {
 }
 
 /// What is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostLoad {
     /// CPU time that was idle and allowed since the sample before.
     pub cpu: PerMille,

@@ -9,7 +9,7 @@ pub mod view;
 pub mod weights;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::{Ipv4Addr, SocketAddrV4},
     time::Duration,
@@ -72,6 +72,7 @@ impl Manager {
         }
         let password = |config: Option<&ManagerConfig>| config.and_then(|config| config.password.clone());
         if password(old) != password(new) {
+            self.keys.observe_through(&cx.shared.witness);
             self.keys.configure(password(new).as_ref(), self.connected, cx.now());
         }
         let agents = new.map_or(&[][..], |config| &config.agents);
@@ -234,7 +235,7 @@ impl Manager {
     fn apply_report(&mut self, agent: SocketAddrV4, loads: &[Load], cx: &mut Cx<'_, Dfp>) -> u64 {
         let rows: Vec<Row> = loads.iter().flat_map(Load::rows).collect();
         let dropped = self.weights.report(agent, rows.iter().copied(), cx.wall());
-        let addresses: HashSet<_> = rows.iter().map(|row| row.key.address).collect();
+        let addresses: BTreeSet<_> = rows.iter().map(|row| row.key.address).collect();
         for address in addresses {
             for binding in self.bindings.get_mut(&address).into_iter().flatten() {
                 let Some(weight) = self.weights.weight(&binding.server) else { continue };

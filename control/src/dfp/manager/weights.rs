@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{Ipv4Addr, SocketAddrV4},
     time::SystemTime,
 };
@@ -84,8 +84,8 @@ impl Weights {
     }
 
     /// Forgets an agent's report and every row that it set last; the addresses that these were about.
-    pub fn forget(&mut self, agent: SocketAddrV4) -> HashSet<Ipv4Addr> {
-        let mut touched = HashSet::new();
+    pub fn forget(&mut self, agent: SocketAddrV4) -> BTreeSet<Ipv4Addr> {
+        let mut touched = BTreeSet::new();
         for key in self.reported.remove(&agent).unwrap_or_default().into_keys() {
             let Some(rows) = self.hosts.get_mut(&key.address) else { continue };
             if rows.get(&key).is_some_and(|entry| entry.agent == agent) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::time::Nanos;
 
 use super::{AFTER, Envelope, Key, SecurityError};
-use crate::dfp::password::DfpPassword;
+use crate::{dfp::password::DfpPassword, protocol::Witness};
 
 /// How a message that was accepted was secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,27 +31,44 @@ impl Proof {
 /// one (without a Security TLV if there was none) and accepted with either.
 ///
 /// Every question takes the time, so that the answer is right before anybody has called [`Keyring::advance`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Keyring {
     current: Option<Key>,
     pending: Option<(Key, Nanos)>,
+    witness: Witness,
 }
+
+impl PartialEq for Keyring {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.current, &self.pending) == (&other.current, &other.pending)
+    }
+}
+
+impl Eq for Keyring {}
 
 impl Keyring {
     /// The password, or none, of a start: at once in use, since a change-over at each start would leave a time
     /// without security.
     pub fn new(current: Option<Key>) -> Self {
-        Self { current, pending: None }
+        Self { current, pending: None, witness: Witness::default() }
+    }
+
+    /// What keys say of messages is kept by a recording, and comes from there in a replay.
+    pub(in crate::dfp) fn observe_through(&mut self, witness: &Witness) {
+        self.witness = witness.clone();
+        let keys = self.current.iter_mut().chain(self.pending.iter_mut().map(|(key, _)| key));
+        keys.for_each(|key| key.witness = witness.clone());
     }
 
     /// `password P TIMEOUT` at run time: `key` is used after `timeout`, at once if that is zero. It replaces a change
     /// that is under way; the password in use again cancels one.
     pub fn change(&mut self, key: Key, timeout: Duration, now: Nanos) {
         self.advance(now);
+        let key = Key { witness: self.witness.clone(), ..key };
         if self.current.as_ref() == Some(&key) {
             self.pending = None;
         } else if timeout.is_zero() {
-            *self = Self::new(Some(key));
+            (self.current, self.pending) = (Some(key), None);
         } else {
             self.pending = Some((key, now.after(timeout)));
         }
@@ -64,7 +81,13 @@ impl Keyring {
                 let timeout = Duration::from_secs(password.timeout.into());
                 self.change(Key::new(&password.secret), timeout, now);
             }
-            _ => *self = Self::new(password.map(|password| Key::new(&password.secret))),
+            _ => {
+                let key = |password: &DfpPassword| Key {
+                    witness: self.witness.clone(),
+                    ..Key::new(&password.secret)
+                };
+                (self.current, self.pending) = (password.map(key), None);
+            }
         }
     }
 

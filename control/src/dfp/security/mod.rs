@@ -12,7 +12,7 @@ use ctutils::CtEq;
 use md5::{Digest as _, Md5};
 
 use super::packet::SecurityError;
-use crate::secret::Secret;
+use crate::{protocol::Witness, secret::Secret};
 
 /// Bytes of the Security TLV.
 pub const TLV_SIZE: usize = 28;
@@ -83,6 +83,8 @@ pub struct Key {
     secret: Secret,
     /// MD5 that has taken the key and its fill.
     prefix: Md5,
+    /// A replay has no secret: what the key says is read through it.
+    witness: Witness,
 }
 
 impl Key {
@@ -94,7 +96,7 @@ impl Key {
     fn with_fill(secret: &Secret, fill: KeyFill) -> Self {
         let bytes = secret.expose().as_bytes();
         let prefix = Md5::new().chain_update(bytes).chain_update(fill.bytes(bytes));
-        Self { secret: secret.clone(), prefix }
+        Self { secret: secret.clone(), prefix, witness: Witness::default() }
     }
 
     /// The digest of a message whose Security TLV is its first: over key, fill, message and key, with zeros for Key
@@ -112,13 +114,14 @@ impl Key {
 
     /// Fills in the digest of a message that is complete but for it and begins with [`EMPTY_TLV`].
     pub(super) fn sign(&self, message: &mut [u8]) {
-        let digest = self.digest(message);
+        let digest = self.witness.observe("dfp digest", || self.digest(message));
         message[DIGEST..AFTER].copy_from_slice(&digest);
     }
 
     /// True if the digest is this key's, in constant time. The message has at least 36 bytes.
     fn verifies(&self, message: &[u8]) -> bool {
-        self.digest(message).as_slice().ct_eq(&message[DIGEST..AFTER]).to_bool()
+        let is_right = || self.digest(message).as_slice().ct_eq(&message[DIGEST..AFTER]).to_bool();
+        self.witness.observe("dfp verdict", is_right)
     }
 }
 

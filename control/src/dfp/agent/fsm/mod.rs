@@ -33,6 +33,7 @@ use crate::dfp::{
     sockets::LinkId,
     view::PasswordView,
 };
+use crate::protocol::Witness;
 
 /// Lines for the log or for debug that wait to be fetched; more are dropped.
 const MOST_LINES: usize = 256;
@@ -103,6 +104,11 @@ impl Agent {
             debug: false,
             lines: Vec::new(),
         }
+    }
+
+    /// See [`Keyring::observe_through`].
+    pub(in crate::dfp) fn observe_through(&mut self, witness: &Witness) {
+        self.keys.observe_through(witness);
     }
 
     pub fn config(&self) -> &AgentConfig {
