@@ -1,6 +1,6 @@
 //! Every way a packet can end. A packet that enters leaves exactly one verdict, so `received = sum of verdicts`.
 //!
-//! Who ends packets declares its verdicts in a file of its own, with [`verdicts`]; `SETS` is the list of these files.
+//! Who ends packets declares its verdicts in a file of its own, with `verdicts!`; `SETS` is the list of these files.
 
 use std::{fmt, sync::OnceLock};
 

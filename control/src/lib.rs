@@ -1,6 +1,6 @@
 //! The process around the dataplane: command language, subsystems, publishing, management.
 //!
-//! A subsystem is a folder (`system`, `slb`, `dfp`) and a line in [`protocols`]. It stands on `protocol`, `bus`, `command` and
+//! A subsystem is a folder (`system`, `slb`, `dfp`) and a line in [`mod@protocols`]. It stands on `protocol`, `bus`, `command` and
 //! `host`; `core` and `daemon` are generic over the list. This crate knows workers only through `common`: snapshots,
 //! rings and counters.
 

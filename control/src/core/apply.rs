@@ -108,7 +108,7 @@ impl<L: Protocols> Core<L> {
         Ok(Vec::new())
     }
 
-    /// Applies a file that [`command::load`] has read; all lines or none.
+    /// Applies a file that [`load`](crate::command::load) has read; all lines or none.
     ///
     /// # Errors
     /// The reason why the whole is refused.
