@@ -8,7 +8,7 @@ mod outside;
 mod steps;
 mod tasks;
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use common::{
     config::PortConfig,
@@ -164,15 +164,14 @@ impl<L: Protocols> Daemon<L> {
         let wake = Arc::new(Notify::new());
         let core =
             Arc::new(std::sync::Mutex::new(Operated::new(core, Arc::clone(&parts.clock), Arc::clone(&wake))));
-        let ports_set = Arc::new(Notify::new());
-        let outside = Outside::start(host.clone(), Arc::clone(&parts.ports), Arc::clone(&ports_set));
+        let outside = Outside::start(host.clone());
         let mut steps = Steps {
             core: Arc::clone(&core),
             wake: Arc::clone(&wake),
-            ports_set,
             host: host.clone(),
             ports: parts.ports,
             port_states: Vec::new(),
+            port_settings: BTreeMap::new(),
             outside,
             guards,
             clock: Arc::clone(&parts.clock),

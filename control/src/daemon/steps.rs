@@ -1,8 +1,9 @@
 //! The loop: deadlines, news of ports and the kernel, and what the core wants done outside.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use common::{
+    id::PortId,
     net::NextHop,
     port::{PortControl, PortInfo},
 };
@@ -13,7 +14,7 @@ use super::{Clock, Operated, StartError, outside::Outside, tasks::Tasks};
 use crate::{
     host::{Guard, Host, HostState, PortState},
     manage::operator::{Check, Shared, lock},
-    protocol::{Effect, LoggingLevel, Management, Protocols},
+    protocol::{Effect, LoggingLevel, Management, PortSettings, Protocols},
 };
 
 /// How often ports and tasks are polled.
@@ -26,12 +27,12 @@ pub(super) struct Steps<L: Protocols> {
     pub core: Shared<Operated<L>>,
     /// Something has happened that may have moved a deadline, or left effects.
     pub wake: Arc<Notify>,
-    /// Ports were set, and may be other ones now.
-    pub ports_set: Arc<Notify>,
     pub host: Host,
     pub ports: Arc<dyn PortControl>,
     /// Of all ports, as the core was last told.
     pub port_states: Vec<PortState>,
+    /// As they were last set.
+    pub port_settings: BTreeMap<PortId, PortSettings>,
     pub outside: Outside,
     pub guards: Vec<Guard>,
     pub clock: Clock,
@@ -55,7 +56,6 @@ impl<L: Protocols> Steps<L> {
                 () = stop.cancelled() => return self.tasks.end(&self.core).await,
                 () = tokio::time::sleep(wait) => {}
                 () = self.wake.notified() => {}
-                () = self.ports_set.notified() => self.poll_ports(),
                 _ = polls.tick() => self.poll(),
                 changed = state.changed(), if host_lives => {
                     host_lives = changed.is_ok();
@@ -97,27 +97,54 @@ impl<L: Protocols> Steps<L> {
 
     /// Does outside what the core has left to be done, in its order.
     pub fn perform(&mut self) {
-        let effects = {
-            let mut operated = lock(&self.core);
-            let core = operated.core_mut();
-            let (level, lines) = (core.shared().settings.logging_level, core.shared().settings.logging_lines);
-            if self.level.replace(level) != Some(level) {
-                (self.set_level)(level);
+        // Ports that were set are other ones, and the kernel is to hold what goes with them: it is told once, of both.
+        loop {
+            let effects = self.take_effects();
+            if effects.is_empty() {
+                return;
             }
-            core.shared().log.set_capacity(lines);
-            if core.shared().settings.management != self.management {
-                self.management = core.shared().settings.management.clone();
-                tracing::warn!("management: socket and http take effect at the next start");
+            for effect in effects {
+                match effect {
+                    Effect::Send(interface, frame) => self.host.inject(interface, frame),
+                    Effect::Resolve(NextHop { interface, address }) => self.host.resolve(interface, address),
+                    Effect::NextHops(next_hops) => self.host.want(next_hops),
+                    Effect::Ports(settings) => {
+                        self.set_ports(&settings);
+                        self.poll_ports();
+                    }
+                    Effect::Host(desired) => self.outside.set_host(desired),
+                }
             }
-            core.take_effects()
-        };
-        for effect in effects {
-            match effect {
-                Effect::Send(interface, frame) => self.host.inject(interface, frame),
-                Effect::Resolve(NextHop { interface, address }) => self.host.resolve(interface, address),
-                Effect::NextHops(next_hops) => self.host.want(next_hops),
-                Effect::Ports(settings) => self.outside.set_ports(settings),
-                Effect::Host(desired) => self.outside.set_host(desired),
+        }
+    }
+
+    fn take_effects(&mut self) -> Vec<Effect> {
+        let mut operated = lock(&self.core);
+        let core = operated.core_mut();
+        let (level, lines) = (core.shared().settings.logging_level, core.shared().settings.logging_lines);
+        if self.level.replace(level) != Some(level) {
+            (self.set_level)(level);
+        }
+        core.shared().log.set_capacity(lines);
+        if core.shared().settings.management != self.management {
+            self.management = core.shared().settings.management.clone();
+            tracing::warn!("management: socket and http take effect at the next start");
+        }
+        core.take_effects()
+    }
+
+    /// Sets the ports whose settings are others than they were set to last.
+    fn set_ports(&mut self, settings: &BTreeMap<PortId, PortSettings>) {
+        for (port, wanted) in settings {
+            if self.port_settings.insert(*port, *wanted) == Some(*wanted) {
+                continue;
+            }
+            let mac = wanted.mac.map(|mac| self.ports.set_mac(*port, mac));
+            let up = self.ports.set_up(*port, wanted.up);
+            for result in [up, self.ports.set_mtu(*port, wanted.mtu)].into_iter().chain(mac) {
+                if let Err(error) = result {
+                    tracing::error!("{error}");
+                }
             }
         }
     }

@@ -179,6 +179,7 @@ impl Slb {
         for of in std::mem::take(&mut self.gone) {
             self.begin_purge(of, generation, cx);
         }
+        self.watch_reals();
         self.tell(cx);
     }
 

@@ -59,7 +59,7 @@ impl Slb {
     }
 
     /// Logs each change of a real's state.
-    fn watch_reals(&mut self) {
+    pub(super) fn watch_reals(&mut self) {
         for (key, entry) in self.state.reals.iter_mut() {
             let noticed = entry.watch.look(entry.live.state(), entry.live.failed_at());
             let what = match noticed.state {
