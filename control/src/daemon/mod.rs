@@ -1,7 +1,7 @@
 //! The control process around the [`Core`]: the kernel, ports, time and signals on one side, shells and HTTP on the other.
 //!
 //! Runs on the tokio runtime of the control core, off the workers' CPUs. The core is behind one lock, held for the time of
-//! one command or one step; nothing waits with it held, and no timer waits for the kernel or a port.
+//! one command or one step; nothing waits with it held, and no timer waits for the kernel.
 
 mod operator;
 mod outside;

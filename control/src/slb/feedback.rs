@@ -74,7 +74,7 @@ impl Slb {
             cx.tell(Fact::Servers(Arc::clone(&self.servers)));
         }
         let live = |farm: &FarmConfig, real: &super::config::RealConfig| {
-            let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
+            let key = RealKey::new(farm, real);
             let (_, entry) = self.state.reals.get(&key)?;
             let (state, conns) = entry.observe(cx);
             Some(RealStatus { state, conns, ..entry.live.view() })
@@ -91,7 +91,7 @@ impl Slb {
         for farm in &cx.config.farms {
             let services = services(cx.config, farm);
             for real in &farm.reals {
-                let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
+                let key = RealKey::new(farm, real);
                 let Some((_, entry)) = self.state.reals.get(&key) else { continue };
                 servers.push(Server {
                     id: entry.id,

@@ -10,7 +10,7 @@ use common::{
 };
 
 use super::{
-    config::{FarmConfig, RealConfig, Reassign, SlbConfig, VserverConfig},
+    config::{FarmConfig, Reassign, SlbConfig, VserverConfig},
     state::{RealKey, SlbState},
 };
 
@@ -43,7 +43,7 @@ impl Resolution {
                 };
                 let adjacency = next_hop.and_then(|next_hop| network.adjacency(next_hop));
                 let can_send = adjacency.is_some_and(|adjacency| network.can_send(&adjacency));
-                if let Some((index, _)) = state.reals.get(&key(farm, real)) {
+                if let Some((index, _)) = state.reals.get(&RealKey::new(farm, real)) {
                     found[index] = Resolved { next_hop, adjacency, can_send };
                 }
             }
@@ -60,10 +60,6 @@ impl Resolution {
     pub fn adjacency(&self, index: usize) -> Option<Adjacency> {
         self.0.get(index)?.adjacency
     }
-}
-
-fn key(farm: &FarmConfig, real: &RealConfig) -> RealKey {
-    RealKey { farm: farm.name.clone(), address: real.address, port: real.port }
 }
 
 /// The balancer's part of a snapshot: everything that has a slot in `state`.
@@ -97,7 +93,7 @@ fn add_farm(part: &mut SlbPart, farm: &FarmConfig, state: &SlbState, resolution:
         live: Arc::clone(&entry.live),
     });
     for real in &farm.reals {
-        let Some((index, real_entry)) = state.reals.get(&key(farm, real)) else { continue };
+        let Some((index, real_entry)) = state.reals.get(&RealKey::new(farm, real)) else { continue };
         part.reals[index] = Some(Real {
             id: real_entry.id,
             address: real.address,

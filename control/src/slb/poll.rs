@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use common::{event::SessionEvent, id::PortId, slb::Alarm};
 
-use super::{Slb, debug::SESSIONS, overload::Change, state::RealKey};
+use super::{Slb, debug::SESSIONS, overload::Change};
 use crate::protocol::Cx;
 
 /// Time between two polls.
@@ -31,13 +31,8 @@ impl Slb {
 
     /// FAILED becomes READY_TO_TEST.
     fn run_retry_timers(&mut self, cx: &Cx<'_, Self>) {
-        for farm in &cx.config.farms {
-            for real in &farm.reals {
-                let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
-                if let Some((_, entry)) = self.state.reals.get(&key) {
-                    entry.live.retry_expired(cx.now().tick(), Duration::from_secs(real.retry.into()));
-                }
-            }
+        for (_, _, entry) in self.state.reals.iter() {
+            entry.live.retry_expired(cx.now().tick(), entry.retry);
         }
     }
 

@@ -26,9 +26,11 @@ impl Slb {
         if changed || !Arc::ptr_eq(&next.net.owners, &old.net.owners) {
             self.claim(next, cx);
         }
-        for announcement in plan::announcements(&old.net.owners, &next.net.owners) {
-            let NextHop { interface, address } = announcement.hop;
-            cx.act(Effect::Send(interface, arp::gratuitous(announcement.mac, address).to_vec()));
+        if !Arc::ptr_eq(&next.net.owners, &old.net.owners) {
+            for announcement in plan::announcements(&old.net.owners, &next.net.owners) {
+                let NextHop { interface, address } = announcement.hop;
+                cx.act(Effect::Send(interface, arp::gratuitous(announcement.mac, address).to_vec()));
+            }
         }
         let resolution = Resolution::new(cx.config, &self.state, &next.net);
         if !changed && resolution == self.resolution {
@@ -61,7 +63,7 @@ impl Slb {
         for farm in &cx.config.farms {
             let farm_in_service = cx.config.is_farm_in_service(&farm.name);
             for real in &farm.reals {
-                let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
+                let key = RealKey::new(farm, real);
                 let Some((index, entry)) = self.state.reals.get(&key) else { continue };
                 entry.live.configure(settings(real));
                 entry.live.set_arp_resolved(self.resolution.adjacency(index).is_some());

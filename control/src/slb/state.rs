@@ -27,6 +27,13 @@ pub struct RealKey {
     pub port: Option<u16>,
 }
 
+impl RealKey {
+    /// The key of `real`, one of `farm`.
+    pub fn new(farm: &FarmConfig, real: &RealConfig) -> Self {
+        Self { farm: farm.name.clone(), address: real.address, port: real.port }
+    }
+}
+
 /// A real's place.
 #[derive(Debug)]
 pub struct RealEntry {
@@ -183,7 +190,7 @@ pub fn settings(real: &RealConfig) -> RealSettings {
 
 /// The keys of a farm's reals, in order.
 fn keys(farm: &FarmConfig) -> impl Iterator<Item = RealKey> + '_ {
-    farm.reals.iter().map(|real| RealKey { farm: farm.name.clone(), address: real.address, port: real.port })
+    farm.reals.iter().map(|real| RealKey::new(farm, real))
 }
 
 impl FarmEntry {

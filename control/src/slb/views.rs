@@ -49,7 +49,7 @@ impl Slb {
         real: &RealConfig,
         cx: &Cx<'_, Self>,
     ) -> Option<RealView> {
-        let key = RealKey { farm: farm.name.clone(), address: real.address, port: real.port };
+        let key = RealKey::new(farm, real);
         let (index, entry) = self.state.reals.get(&key)?;
         let live = entry.live.view();
         let retry = Duration::from_secs(real.retry.into());
