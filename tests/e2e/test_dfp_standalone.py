@@ -269,7 +269,7 @@ def test_a_storm_of_connections_leaves_the_manager_that_speaks_and_the_memory(re
         assert answers == 5, "the manager is answered meanwhile"
         assert told["attempts"] >= 40_000 and told["opened"] > 10_000
         assert set(counted) == {"evicted connections"} and counted["evicted connections"] > told["opened"] / 10
-        assert grown < 8 << 20
+        assert grown < 4 << 20
 
 
 def test_a_port_in_use_and_arguments_without_sense_end_at_once():

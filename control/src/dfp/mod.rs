@@ -193,6 +193,8 @@ impl Protocol for Dfp {
         let mut sampler = Sampler::default();
         loop {
             tokio::select! {
+                // Orders first: every connection accepted makes some, which must not pile up.
+                biased;
                 order = orders.recv() => match order {
                     Some(Order::Socket(order)) => sockets.perform(order).await,
                     Some(Order::Measure) => {

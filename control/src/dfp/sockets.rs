@@ -149,6 +149,8 @@ impl<T: Fn(SocketEvent) + Clone + Send + Sync + 'static> Sockets<T> {
     pub async fn run(mut self, mut orders: UnboundedReceiver<SocketOrder>) {
         loop {
             tokio::select! {
+                // Orders first: every connection accepted makes some, which must not pile up.
+                biased;
                 order = orders.recv() => match order {
                     Some(order) => self.perform(order).await,
                     None => return self.end().await,
