@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dataplane::{
     backend::sim::{HEADROOM, Pool},
     batch::Packet,
-    rewrite::{Change, HEADERS, Link, Ttl, destination_nat, rewrite, set_next_hop},
+    rewrite::{HEADERS, L2Rewrite, Rewrite, Ttl, destination_nat, rewrite, set_next_hop},
 };
 
 const REAL: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);
@@ -55,10 +55,10 @@ fn general(criterion: &mut Criterion) {
         destination: capture::VIP,
         ..Packet::EMPTY
     };
-    let link = Link { source: capture::DIRECTOR_MAC, destination: REAL_MAC, vlan: None };
+    let link = L2Rewrite { source: capture::DIRECTOR_MAC, destination: REAL_MAC, vlan: None };
     let dispatched =
-        Change { source: None, destination: None, destination_port: None, ttl: Ttl::Decrement, link };
-    let directed = Change { destination: Some(REAL), destination_port: Some(8434), ..dispatched };
+        Rewrite { source: None, destination: None, destination_port: None, ttl: Ttl::Decrement, link };
+    let directed = Rewrite { destination: Some(REAL), destination_port: Some(8434), ..dispatched };
     let mut group = criterion.benchmark_group("rewrite/general");
     group.throughput(Throughput::Elements(1));
     for (name, change) in [("dispatched", dispatched), ("directed", directed)] {

@@ -94,7 +94,7 @@ fn requests(balancer: &Balancer, snapshot: &Snapshot, count: u32) -> Vec<Request
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
-            wanted: None,
+            home_agent: None,
         }
     };
     let mut requests: Vec<Request> = (0..count).map(request).collect();

@@ -116,7 +116,7 @@ fn both_lines_full_is_refused_until_something_expires() {
 }
 
 #[test]
-fn at_capacity_only_an_expired_place_is_taken() {
+fn at_capacity_only_an_expired_slot_is_taken() {
     let table = table(1024);
     let keys = neighbours(&table, [3, 5], 2);
     assert!(matches!(insert(&table, keys[0], NOW, false).0, Insert::Inserted(..)));

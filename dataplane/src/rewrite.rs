@@ -35,7 +35,7 @@ pub enum Ttl {
 
 /// The Ethernet side of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct L2Rewrite {
     /// Ethernet source.
     pub source: MacAddr,
     /// Ethernet destination.
@@ -46,7 +46,7 @@ pub struct Link {
 
 /// A change; `None` leaves a field as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct Rewrite {
     /// IPv4 source.
     pub source: Option<Ipv4Addr>,
     /// IPv4 destination.
@@ -56,7 +56,7 @@ pub struct Change {
     /// Time to live.
     pub ttl: Ttl,
     /// Ethernet addresses and tag.
-    pub link: Link,
+    pub link: L2Rewrite,
 }
 
 /// Applies `change` to the IPv4 packet in `frame`; `packet` follows.
@@ -67,7 +67,7 @@ pub struct Change {
 /// # Errors
 /// [`Verdict::NO_BUFFER`] if there is no headroom for a tag; the frame is then spoilt.
 #[inline]
-pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Change) -> Result<(), Verdict> {
+pub fn rewrite<F: Frame>(frame: &mut F, packet: &mut Packet, change: &Rewrite) -> Result<(), Verdict> {
     let l3 = usize::from(packet.l3);
     let bytes = &mut frame.data_mut()[l3..];
     let mut delta = Delta::default();
@@ -151,7 +151,7 @@ fn transport(bytes: &mut [u8], packet: &Packet, header: usize, mut delta: Delta,
 /// # Errors
 /// [`Verdict::NO_BUFFER`] if there is no headroom for a tag.
 #[inline]
-pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> Result<(), Verdict> {
+pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &L2Rewrite) -> Result<(), Verdict> {
     let tagged = usize::from(packet.l3) > ethernet::LENGTH;
     match (tagged, link.vlan) {
         (true, None) => {
@@ -173,7 +173,7 @@ pub fn rewrite_l2<F: Frame>(frame: &mut F, packet: &mut Packet, link: &Link) -> 
 }
 
 /// Writes the Ethernet addresses and, where there is one, the tag, for a payload of type `ethertype`.
-pub fn write_l2(bytes: &mut [u8], link: &Link, ethertype: u16) {
+pub fn write_l2(bytes: &mut [u8], link: &L2Rewrite, ethertype: u16) {
     write_addresses(bytes, link);
     let at = match link.vlan {
         Some(vlan) => {
@@ -186,7 +186,7 @@ pub fn write_l2(bytes: &mut [u8], link: &Link, ethertype: u16) {
 }
 
 #[inline]
-fn write_addresses(bytes: &mut [u8], link: &Link) {
+fn write_addresses(bytes: &mut [u8], link: &L2Rewrite) {
     bytes[..ethernet::offset::SOURCE].copy_from_slice(&link.destination.0);
     bytes[ethernet::offset::SOURCE..ethernet::offset::ETHERTYPE].copy_from_slice(&link.source.0);
 }

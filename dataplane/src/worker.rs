@@ -36,7 +36,7 @@ use crate::{
     stage::{
         Context, HOST, fast_path,
         stages::{Stage, StageList, Stages},
-        transmit::{self, Outbox},
+        transmit::{self, TxBuffer},
     },
 };
 
@@ -58,7 +58,7 @@ const RUNS: usize = 512;
 pub struct Worker<Q: PortQueue, C: Clock = TscClock, S: StageList = Stages> {
     id: WorkerId,
     queues: Vec<Q>,
-    outboxes: Vec<Outbox<Q::Frame>>,
+    tx_buffers: Vec<TxBuffer<Q::Frame>>,
     batch: Batch<Q::Frame>,
     published: Arc<ArcSwap<Snapshot>>,
     snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
@@ -114,7 +114,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
     pub fn with_stages(end: WorkerEnd, queues: Vec<Q>, poll: Poll, clock: C) -> Self {
         Self {
             id: end.id,
-            outboxes: queues.iter().map(|_| Outbox::default()).collect(),
+            tx_buffers: queues.iter().map(|_| TxBuffer::default()).collect(),
             counts: Counts::new(queues.len()),
             queues,
             batch: Batch::default(),
@@ -226,9 +226,9 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
         };
         self.batch.start();
         fast_path::run(&cx, &mut self.batch);
-        let (queues, outboxes) = (&mut self.queues[..], &mut self.outboxes[..]);
-        let copied = run_stages::<S, Q>(&mut cx, &mut self.batch, queues, outboxes, &mut self.counts);
-        transmit::run(&mut self.batch, queues, outboxes, &mut self.counts);
+        let (queues, tx_buffers) = (&mut self.queues[..], &mut self.tx_buffers[..]);
+        let copied = run_stages::<S, Q>(&mut cx, &mut self.batch, queues, tx_buffers, &mut self.counts);
+        transmit::run(&mut self.batch, queues, tx_buffers, &mut self.counts);
         self.flush();
         if copied {
             self.counts.publish_replicas(&self.stats);
@@ -236,8 +236,8 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
     }
 
     fn flush(&mut self) {
-        for (queue, outbox) in self.queues.iter_mut().zip(&mut self.outboxes) {
-            transmit::flush(queue, outbox, &mut self.counts);
+        for (queue, tx_buffer) in self.queues.iter_mut().zip(&mut self.tx_buffers) {
+            transmit::flush(queue, tx_buffer, &mut self.counts);
         }
     }
 
@@ -298,9 +298,9 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             events: &mut self.events,
         };
         self.batch.enter(Stage::OUTPUT);
-        let (queues, outboxes) = (&mut self.queues[..], &mut self.outboxes[..]);
-        run_stages::<S, Q>(&mut cx, &mut self.batch, queues, outboxes, &mut self.counts);
-        transmit::host(&mut self.batch, queues, outboxes, &mut self.counts);
+        let (queues, tx_buffers) = (&mut self.queues[..], &mut self.tx_buffers[..]);
+        run_stages::<S, Q>(&mut cx, &mut self.batch, queues, tx_buffers, &mut self.counts);
+        transmit::host(&mut self.batch, queues, tx_buffers, &mut self.counts);
     }
 
     /// Shows ten times a second that the worker lives.
@@ -327,7 +327,7 @@ fn run_stages<S: StageList, Q: PortQueue>(
     cx: &mut Context<'_>,
     batch: &mut Batch<Q::Frame>,
     queues: &mut [Q],
-    outboxes: &mut [Outbox<Q::Frame>],
+    tx_buffers: &mut [TxBuffer<Q::Frame>],
     counts: &mut Counts,
 ) -> bool {
     let mut copied = false;
@@ -335,7 +335,7 @@ fn run_stages<S: StageList, Q: PortQueue>(
     while let Some(stage) = batch.first_pending().filter(|_| runs.next().is_some()) {
         S::run(stage, cx, batch);
         if batch.has_replicas() {
-            transmit::replicas(batch, queues, outboxes, counts);
+            transmit::replicas(batch, queues, tx_buffers, counts);
             copied = true;
         }
     }

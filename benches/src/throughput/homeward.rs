@@ -112,7 +112,7 @@ pub fn create_sessions(director: &Balancer, snapshot: &Snapshot, nodes: u32, now
             client: capture::AGENT,
             client_port: 434,
             deregistration: false,
-            wanted: None,
+            home_agent: None,
         };
         director.handle(snapshot, &request, &|| 0, now, Balancer::CONTROL, |_| {});
     }

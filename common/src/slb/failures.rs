@@ -37,7 +37,7 @@ impl Count {
         u64::from(self.serial) << 48 | u64::from(self.era) << 32 | u64::from(self.count)
     }
 
-    /// The counters as after a clear. Era 0 is left out: it is the era of empty places.
+    /// The counters as after a clear. Era 0 is left out: it is the era of empty entries.
     fn cleared(self) -> Self {
         Self { era: self.era.checked_add(1).unwrap_or(1), count: 0, ..self }
     }
@@ -80,10 +80,10 @@ impl Failures {
         let tag = client & !0xffff | u64::from(era);
         let start = (client >> 16) as usize;
         for step in 0..CLIENTS {
-            let place = &self.clients[(start + step) % CLIENTS];
-            let mut found = place.load(SeqCst);
+            let client = &self.clients[(start + step) % CLIENTS];
+            let mut found = client.load(SeqCst);
             while found as u16 != era {
-                match place.compare_exchange(found, tag, SeqCst, SeqCst) {
+                match client.compare_exchange(found, tag, SeqCst, SeqCst) {
                     Ok(_) => return true,
                     Err(other) => found = other,
                 }

@@ -4,14 +4,14 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Identity, VirtualServer, keyed_hash::Secret};
+use super::{Identity, VirtualServer, keyed_hash::HashKey};
 
 /// The key of the identity hash. Random at start, so that nobody outside can aim at a line of the table; in a
 /// balancer pair both sides derive the same one.
 #[derive(Clone)]
 pub struct SessionKey {
     bytes: [u8; 16],
-    secret: Secret,
+    hash_key: HashKey,
 }
 
 /// What kind of bytes a key is made of; equal bytes of different kinds are different keys.
@@ -30,7 +30,7 @@ pub struct IdentityTag(u64);
 impl SessionKey {
     /// A key given from outside: a pair's shared one, or a test's.
     pub fn new(bytes: [u8; 16]) -> Self {
-        Self { bytes, secret: Secret::derive(bytes) }
+        Self { bytes, hash_key: HashKey::derive(bytes) }
     }
 
     /// A key that nobody knows.
@@ -56,7 +56,7 @@ impl SessionKey {
     /// The identity of a key.
     #[inline(always)]
     pub fn identity(&self, tag: IdentityTag, key: &[u8]) -> Identity {
-        Identity::from_hash(self.secret.hash(tag.0, key))
+        Identity::from_hash(self.hash_key.hash(tag.0, key))
     }
 }
 

@@ -24,13 +24,13 @@ const PAIRS: usize = 2 + MAX_KEY / 8;
 
 /// The secret of the hash.
 #[derive(Clone)]
-pub struct Secret {
+pub struct HashKey {
     pairs: [u64; PAIRS],
     /// Of the lower half and of the upper.
     finish: [[u128; 3]; 2],
 }
 
-impl Secret {
+impl HashKey {
     /// Derived from a short key: SipHash-1-3 of a counter.
     pub fn derive(key: [u8; 16]) -> Self {
         let mut counter = 0_u64;
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     /// The formula above by the letter, on copies.
-    fn by_the_letter(secret: &Secret, tag: u64, key: &[u8]) -> u128 {
+    fn by_the_letter(hash_key: &HashKey, tag: u64, key: &[u8]) -> u128 {
         let mut blocks = Vec::new();
         let mut rest = key;
         while rest.len() > 16 {
@@ -125,7 +125,7 @@ mod tests {
         blocks.push(if key.len() < 16 { key.to_vec() } else { key[key.len() - 16..].to_vec() });
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
         let times = |a: u64, b: u64| u128::from(a).wrapping_mul(u128::from(b));
-        let s = &secret.pairs;
+        let s = &hash_key.pairs;
         let mut sum = times(s[0].wrapping_add(key.len() as u64), s[1].wrapping_add(tag));
         for (i, mut block) in blocks.into_iter().enumerate() {
             block.resize(16, 0);
@@ -136,7 +136,7 @@ mod tests {
             let high = a.wrapping_mul(sum & u128::from(u64::MAX)).wrapping_add(b.wrapping_mul(sum >> 64));
             u128::from(mix((high.wrapping_add(c) >> 64) as u64))
         };
-        half(secret.finish[1]) << 64 | half(secret.finish[0])
+        half(hash_key.finish[1]) << 64 | half(hash_key.finish[0])
     }
 
     proptest! {
@@ -144,8 +144,8 @@ mod tests {
         fn it_is_the_formula(
             key: [u8; 16], tag: u64, bytes in proptest::collection::vec(any::<u8>(), 0..=MAX_KEY),
         ) {
-            let secret = Secret::derive(key);
-            prop_assert_eq!(secret.hash(tag, &bytes), by_the_letter(&secret, tag, &bytes));
+            let hash_key = HashKey::derive(key);
+            prop_assert_eq!(hash_key.hash(tag, &bytes), by_the_letter(&hash_key, tag, &bytes));
         }
 
         #[test]
@@ -153,16 +153,16 @@ mod tests {
             key: [u8; 16], tag: u64, mut bytes in proptest::collection::vec(any::<u8>(), 1..MAX_KEY),
             at: prop::sample::Index, flip in 1_u8..,
         ) {
-            let secret = Secret::derive(key);
-            let hash = secret.hash(tag, &bytes);
+            let hash_key = HashKey::derive(key);
+            let hash = hash_key.hash(tag, &bytes);
             let differ = |other: u128| hash as u64 != other as u64 && hash >> 64 != other >> 64;
-            prop_assert!(differ(secret.hash(tag ^ u64::from(flip), &bytes)));
+            prop_assert!(differ(hash_key.hash(tag ^ u64::from(flip), &bytes)));
             let mut longer = bytes.clone();
             longer.push(0);
-            prop_assert!(differ(secret.hash(tag, &longer)));
+            prop_assert!(differ(hash_key.hash(tag, &longer)));
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
-            prop_assert!(differ(secret.hash(tag, &bytes)));
+            prop_assert!(differ(hash_key.hash(tag, &bytes)));
             prop_assert_ne!(hash as u64, (hash >> 64) as u64);
         }
     }
@@ -170,12 +170,12 @@ mod tests {
     #[test]
     fn numbered_names_spread_like_random_ones() {
         const BUCKETS: usize = 1 << 16;
-        let secret = Secret::derive([9; 16]);
+        let hash_key = HashKey::derive([9; 16]);
         for part in [0, 32, 64, 96] {
             let mut counts = vec![0_u32; BUCKETS];
             for n in 0..BUCKETS * 8 {
                 let name = format!("mwts-mip-np-user{n:08}@ispxyz.com");
-                let hash = secret.hash(1, name.as_bytes());
+                let hash = hash_key.hash(1, name.as_bytes());
                 counts[((u64::from((hash >> part) as u32) * BUCKETS as u64) >> 32) as usize] += 1;
             }
             // Chi-squared over its degrees of freedom: 1 for random names, with a deviation of 0.0055.
@@ -187,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_key_beyond_the_maximum_is_hashed_by_its_front_and_length() {
-        let secret = Secret::derive([1; 16]);
+        let hash_key = HashKey::derive([1; 16]);
         let long = vec![7; 1000];
-        assert_ne!(secret.hash(0, &long), secret.hash(0, &long[..999]));
-        assert_ne!(secret.hash(0, &long), secret.hash(0, &long[..MAX_KEY]));
+        assert_ne!(hash_key.hash(0, &long), hash_key.hash(0, &long[..999]));
+        assert_ne!(hash_key.hash(0, &long), hash_key.hash(0, &long[..MAX_KEY]));
     }
 }

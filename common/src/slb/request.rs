@@ -24,7 +24,7 @@ pub struct Request {
     /// Lifetime 0.
     pub deregistration: bool,
     /// The Home Agent field names this real.
-    pub wanted: Option<RealId>,
+    pub home_agent: Option<RealId>,
 }
 
 /// What to do with an RRQ.
@@ -75,7 +75,7 @@ pub struct SessionInfo {
 }
 
 impl SessionInfo {
-    pub(super) fn of(word: Word<Session>, cold: [u32; 3]) -> Option<Self> {
+    pub(super) fn from_word(word: Word<Session>, cold: [u32; 3]) -> Option<Self> {
         Some(Self {
             vserver: VserverId(cold[2] as u16),
             display_hash: cold[0],

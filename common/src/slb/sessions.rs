@@ -107,14 +107,14 @@ impl Balancer {
         change: SessionChange,
         worker: WorkerId,
     ) -> Option<SessionEnd> {
-        let view = SessionInfo::of(word, self.table.cold(slot).read())?;
+        let view = SessionInfo::from_word(word, self.table.cold(slot).read())?;
         self.table.replace(slot, word, Word::EMPTY).ok()?;
         Some(self.ended(snapshot, view, change, worker))
     }
 
     /// The session with its cold words, unless the slot changed hands while they were read.
     fn view(&self, slot: Slot, word: Word<Session>) -> Option<SessionInfo> {
-        let view = SessionInfo::of(word, self.table.cold(slot).read())?;
+        let view = SessionInfo::from_word(word, self.table.cold(slot).read())?;
         let after = self.table.load(slot);
         (after.is_live() && after.identity() == word.identity()).then_some(view)
     }

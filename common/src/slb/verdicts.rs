@@ -42,7 +42,7 @@ verdicts! {
 
 impl VserverCounter {
     /// What the virtual server counts when the worker refuses a request with this verdict.
-    pub fn of(verdict: Verdict) -> Option<Self> {
+    pub fn from_verdict(verdict: Verdict) -> Option<Self> {
         let counter = verdict.declaration().counter.filter(|_| verdict.owner() == OWNER)?;
         Self::ALL.get(usize::from(counter)).copied()
     }

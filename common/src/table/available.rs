@@ -39,11 +39,11 @@ impl Available {
     /// There is no `/proc/meminfo`.
     pub fn read() -> io::Result<Self> {
         let meminfo = fs::read_to_string("/proc/meminfo")?;
-        Ok(Self::of(&meminfo, |path| fs::read_to_string(path).ok()))
+        Ok(Self::from_meminfo(&meminfo, |path| fs::read_to_string(path).ok()))
     }
 
     /// From the text of `/proc/meminfo` and other files of the kernel.
-    pub fn of(meminfo: &str, read: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn from_meminfo(meminfo: &str, read: impl Fn(&str) -> Option<String>) -> Self {
         let field = |name: &str| {
             let rest = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
             rest.split_whitespace().next()?.parse::<u64>().ok()
@@ -150,7 +150,7 @@ mod tests {
         HugePages_Rsvd:       10\nHugepagesize:       2048 kB\n";
 
     fn with(files: &[(&str, &str)]) -> Available {
-        Available::of(MEMINFO, |path| {
+        Available::from_meminfo(MEMINFO, |path| {
             files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned())
         })
     }

@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn pages_are_chosen_by_wish_and_by_what_is_there() {
-        let memory = Available::of(MEMINFO, |_| None);
+        let memory = Available::from_meminfo(MEMINFO, |_| None);
         assert_eq!(million(1).choose(&memory, Hugepages::Auto).unwrap(), PageBacking::Huge);
         assert_eq!(million(1).choose(&memory, Hugepages::Required).unwrap(), PageBacking::Huge);
         assert_eq!(million(1).choose(&memory, Hugepages::Off).unwrap(), PageBacking::Plain);
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn too_little_memory_is_refused_with_both_figures_and_what_helps() {
-        let memory = Available::of(MEMINFO, |_| None);
+        let memory = Available::from_meminfo(MEMINFO, |_| None);
         let (shortage, text) = refusal(million(4), &memory, Hugepages::Required);
         assert_eq!(
             text,
@@ -277,7 +277,7 @@ mod tests {
             };
             Some(text.to_owned())
         };
-        let memory = Available::of(MEMINFO, files);
+        let memory = Available::from_meminfo(MEMINFO, files);
         let (shortage, text) = refusal(million(1), &memory, Hugepages::Off);
         assert_eq!((shortage.available, shortage.fits), (2 << 20, None));
         assert!(

@@ -78,7 +78,7 @@ impl Harness {
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
-            wanted: None,
+            home_agent: None,
         }
     }
 

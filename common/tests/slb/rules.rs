@@ -177,7 +177,7 @@ fn lifetime_0_goes_to_the_session_and_ends_it() {
 fn the_home_agent_field_chooses_an_operational_real() {
     let mut harness = Harness::new(&[1, 1, 1]);
     let wants = |harness: &Harness, user, real| common::slb::Request {
-        wanted: Some(id(real)),
+        home_agent: Some(id(real)),
         ..harness.request(user)
     };
     assert_eq!(letter(harness.handle(&wants(&harness, 1, 'C'))), 'C');

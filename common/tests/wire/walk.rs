@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use common::wire::mobile_ip::{Key, WalkError, walk};
+use common::wire::mobile_ip::{NodeKey, WalkError, walk};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -36,11 +36,11 @@ fn every_record_is_decided_as_recorded() {
         let got = walk(&bytes);
         let key = got.as_ref().ok().and_then(common::wire::mobile_ip::Rrq::key);
         match key {
-            Some(Key::Nai(nai)) => {
+            Some(NodeKey::Nai(nai)) => {
                 assert_eq!(want["key_type"], "nai", "{id}");
                 assert_eq!(want["key"].as_str().unwrap().as_bytes(), nai, "{id}");
             }
-            Some(Key::HomeAddress(octets)) => {
+            Some(NodeKey::HomeAddress(octets)) => {
                 assert_eq!(want["key_type"], "home-address", "{id}");
                 assert_eq!(want["key"], Ipv4Addr::from(octets).to_string(), "{id}");
             }

@@ -29,7 +29,7 @@ fn register(harness: &mut Harness) {
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration: false,
-            wanted: None,
+            home_agent: None,
         };
         let outcome =
             harness.director().handle(&snapshot, &request, &|| key, harness.now.tick(), WorkerId(0), |_| ());

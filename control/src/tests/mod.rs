@@ -228,7 +228,7 @@ impl Harness {
             client: Ipv4Addr::new(15, 1, 1, 51),
             client_port: 434,
             deregistration,
-            wanted: None,
+            home_agent: None,
         };
         let events = &mut self.worker.events;
         let ended = |end: SessionEnd| {

@@ -23,7 +23,7 @@ use super::{Context, classify::martian, parse::contiguous};
 use crate::{
     backend::Frame,
     batch::{Next, Packet},
-    rewrite::{Change, Link, Ttl, replace_word, rewrite, rewrite_l2, write_l2},
+    rewrite::{L2Rewrite, Rewrite, Ttl, replace_word, rewrite, rewrite_l2, write_l2},
 };
 
 /// Headers of an ICMP error in front of the packet that it quotes.
@@ -109,9 +109,9 @@ fn deserves_error<F: Frame>(interface: &Interface, frame: &F, packet: &Packet) -
 }
 
 /// The way back; `None` if the frame names a group as its sender.
-fn back<F: Frame>(interface: &Interface, frame: &F) -> Option<Link> {
+fn back<F: Frame>(interface: &Interface, frame: &F) -> Option<L2Rewrite> {
     let sender = MacAddr(*frame.data().get(ethernet::offset::SOURCE..)?.first_chunk()?);
-    (!sender.is_multicast()).then_some(Link {
+    (!sender.is_multicast()).then_some(L2Rewrite {
         source: interface.mac,
         destination: sender,
         vlan: interface.vlan,
@@ -121,7 +121,7 @@ fn back<F: Frame>(interface: &Interface, frame: &F) -> Option<Link> {
 fn write_error<F: Frame>(
     frame: &mut F,
     packet: &mut Packet,
-    back: &Link,
+    back: &L2Rewrite,
     source: Ipv4Addr,
     error: Error,
 ) -> Result<(), Verdict> {
@@ -167,7 +167,7 @@ pub fn echo<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) 
     let code = bytes[icmp::offset::CODE];
     replace_word(bytes, icmp::offset::TYPE, [icmp::ECHO_REPLY, code], icmp::offset::CHECKSUM);
     packet.egress = interface.port;
-    let change = Change {
+    let change = Rewrite {
         source: Some(packet.destination),
         destination: Some(packet.source),
         destination_port: None,
@@ -215,7 +215,7 @@ fn segment_length(segment: &Tcp, payload: usize) -> u32 {
 fn write_reset<F: Frame>(
     frame: &mut F,
     packet: &mut Packet,
-    back: &Link,
+    back: &L2Rewrite,
     segment: &Tcp,
 ) -> Result<(), Verdict> {
     let (numbers, flags) = if segment.flags & tcp::ACK == 0 {

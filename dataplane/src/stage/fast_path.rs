@@ -277,7 +277,7 @@ impl<'a> BurstContext<'a> {
             client,
             client_port: request.client_port,
             deregistration: false,
-            wanted: None,
+            home_agent: None,
         })
     }
 }
@@ -285,7 +285,7 @@ impl<'a> BurstContext<'a> {
 /// Rewrites a plain request for a target.
 #[inline(always)]
 fn send(head: &mut [u8; HEADERS], target: &Target) {
-    if let Some((address, port)) = target.readdress {
+    if let Some((address, port)) = target.dnat {
         rewrite::destination_nat(head, address, port);
     }
     rewrite::set_next_hop(head, target.link);

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     backend::Frame,
     batch::{Batch, Next, Packet},
-    rewrite::{Link, rewrite_l2},
+    rewrite::{L2Rewrite, rewrite_l2},
 };
 
 /// Answers, or sends on to the host.
@@ -77,7 +77,7 @@ fn arp<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     }
     body.copy_from_slice(Arp::reply((address.mac, target), sender).as_bytes());
     packet.egress = interface.port;
-    let link = Link { source: address.mac, destination: hardware, vlan: interface.vlan };
+    let link = L2Rewrite { source: address.mac, destination: hardware, vlan: interface.vlan };
     match rewrite_l2(frame, packet, &link) {
         Ok(()) => Next::Transmit(Verdict::ARP_REPLY),
         Err(reason) => Next::Drop(reason),

@@ -14,7 +14,7 @@ use common::{
     snapshot::Snapshot,
     verdict::Verdict,
     wire::{
-        mobile_ip::{self, Key, Plain, Rrq},
+        mobile_ip::{self, NodeKey, Plain, Rrq},
         udp,
     },
 };
@@ -95,7 +95,7 @@ fn examine<F: Frame>(
     // Classification found it in this snapshot.
     let vserver = cx.snapshot.vserver(packet.vserver).ok_or(Verdict::NO_SERVICE)?;
     parse(cx, tags, vserver, frame, packet).inspect_err(|verdict| {
-        if let Some(counter) = VserverCounter::of(*verdict) {
+        if let Some(counter) = VserverCounter::from_verdict(*verdict) {
             vserver.live.count(cx.worker, counter);
         }
     })
@@ -119,11 +119,11 @@ fn parse<F: Frame>(
     if rrq.unknown_nonskippable > 0 {
         vserver.live.count(cx.worker, VserverCounter::ExtUnknown);
     }
-    let wanted = wanted(cx, vserver, rrq.home_agent)?;
+    let home_agent = requested_real(cx, vserver, rrq.home_agent)?;
     let key = rrq.key().ok_or(Verdict::NO_IDENTITY)?;
     let (space, key) = match &key {
-        Key::Nai(nai) => (KeySpace::Nai, *nai),
-        Key::HomeAddress(home) => {
+        NodeKey::Nai(nai) => (KeySpace::Nai, *nai),
+        NodeKey::HomeAddress(home) => {
             vserver.live.count(cx.worker, VserverCounter::NoNai);
             (KeySpace::HomeAddress, &home[..])
         }
@@ -134,13 +134,17 @@ fn parse<F: Frame>(
         client: packet.source,
         client_port: datagram.header.source(),
         deregistration: rrq.lifetime == 0,
-        wanted,
+        home_agent,
     })
 }
 
 /// What the Home Agent field asks for: a real of the farm, or nothing in particular.
 #[inline]
-fn wanted(cx: &Context<'_>, vserver: &VirtualServer, agent: Ipv4Addr) -> Result<Option<RealId>, Verdict> {
+fn requested_real(
+    cx: &Context<'_>,
+    vserver: &VirtualServer,
+    agent: Ipv4Addr,
+) -> Result<Option<RealId>, Verdict> {
     if agent.is_unspecified() || agent.is_broadcast() {
         return Ok(None);
     }
@@ -258,8 +262,8 @@ fn request_hash<F: Frame>(frame: &F, packet: &Packet) -> u32 {
         return display_hash(nai);
     }
     match walked(frame, packet).as_ref().and_then(Rrq::key) {
-        Some(Key::Nai(nai)) => display_hash(nai),
-        Some(Key::HomeAddress(home)) => display_hash(&home),
+        Some(NodeKey::Nai(nai)) => display_hash(nai),
+        Some(NodeKey::HomeAddress(home)) => display_hash(&home),
         None => 0,
     }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     backend::Frame,
     batch::{Batch, Next, Packet},
-    rewrite::{Change, Link, Ttl, rewrite},
+    rewrite::{L2Rewrite, Rewrite, Ttl, rewrite},
 };
 
 /// Lets the host's frames pass as they are.
@@ -61,12 +61,16 @@ pub fn output<F: Frame>(
     if !cx.snapshot.net.can_send(adjacency) {
         return Next::Drop(Verdict::TX_DOWN);
     }
-    let change = Change {
+    let change = Rewrite {
         source: None,
         destination: nat.destination,
         destination_port: nat.port,
         ttl: Ttl::Decrement,
-        link: Link { source: adjacency.source, destination: adjacency.destination, vlan: adjacency.vlan },
+        link: L2Rewrite {
+            source: adjacency.source,
+            destination: adjacency.destination,
+            vlan: adjacency.vlan,
+        },
     };
     packet.egress = adjacency.port;
     match rewrite(frame, packet, &change) {

@@ -25,11 +25,11 @@ pub struct Stage(u8);
 macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident => $module:ident;)*) => {
         #[expect(clippy::upper_case_acronyms, non_camel_case_types, reason = "they number the constants")]
-        enum Place { $($name,)* End }
+        enum Position { $($name,)* End }
 
         impl Stage {
-            $($(#[$doc])* pub const $name: Self = Self(Place::$name as u8);)*
-            const COUNT: u8 = Place::End as u8;
+            $($(#[$doc])* pub const $name: Self = Self(Position::$name as u8);)*
+            const COUNT: u8 = Position::End as u8;
         }
 
         impl StageList for Stages {

@@ -25,12 +25,12 @@ pub enum Account {
 
 /// Frames that wait for one port, each with its account and its length.
 #[derive(Debug)]
-pub struct Outbox<F> {
+pub struct TxBuffer<F> {
     frames: Burst<F>,
     tags: ArrayVec<(Account, u32), BURST>,
 }
 
-impl<F> Default for Outbox<F> {
+impl<F> Default for TxBuffer<F> {
     fn default() -> Self {
         Self { frames: Burst::new(), tags: ArrayVec::new() }
     }
@@ -65,20 +65,20 @@ impl Account {
     }
 }
 
-/// Ends every received frame of the batch. What leaves waits in `outboxes`, which are by port like `queues`.
+/// Ends every received frame of the batch. What leaves waits in `tx_buffers`, which are by port like `queues`.
 pub fn run<Q: PortQueue>(
     batch: &mut Batch<Q::Frame>,
     queues: &mut [Q],
-    outboxes: &mut [Outbox<Q::Frame>],
+    tx_buffers: &mut [TxBuffer<Q::Frame>],
     counts: &mut Counts,
 ) {
     if let Some(exit) = batch.single_egress.take() {
-        return all(exit, batch, queues, outboxes, counts);
+        return all(exit, batch, queues, tx_buffers, counts);
     }
     for (frame, next, egress) in batch.finish() {
         match next {
             Next::Transmit(verdict) => {
-                push(frame, Account::Received(verdict), egress, queues, outboxes, counts);
+                push(frame, Account::Received(verdict), egress, queues, tx_buffers, counts);
             }
             Next::Drop(verdict) => counts.end(verdict),
             Next::To(_) | Next::Host => counts.end(Verdict::UNENDED),
@@ -90,29 +90,29 @@ pub fn run<Q: PortQueue>(
 pub fn host<Q: PortQueue>(
     batch: &mut Batch<Q::Frame>,
     queues: &mut [Q],
-    outboxes: &mut [Outbox<Q::Frame>],
+    tx_buffers: &mut [TxBuffer<Q::Frame>],
     counts: &mut Counts,
 ) {
     for (frame, next, egress) in batch.finish() {
         match next {
-            Next::Host | Next::Transmit(_) => push(frame, Account::Host, egress, queues, outboxes, counts),
+            Next::Host | Next::Transmit(_) => push(frame, Account::Host, egress, queues, tx_buffers, counts),
             Next::To(_) | Next::Drop(_) => Account::Host.refused(counts),
         }
     }
 }
 
-/// Puts the copies that a stage made into their outboxes.
+/// Puts the copies that a stage made into their tx_buffers.
 #[cold]
 pub fn replicas<Q: PortQueue>(
     batch: &mut Batch<Q::Frame>,
     queues: &mut [Q],
-    outboxes: &mut [Outbox<Q::Frame>],
+    tx_buffers: &mut [TxBuffer<Q::Frame>],
     counts: &mut Counts,
 ) {
     let (replicas, refused) = batch.take_replicas();
     counts.replicas_dropped += refused;
     for (frame, egress) in replicas {
-        push(frame, Account::Replica, egress, queues, outboxes, counts);
+        push(frame, Account::Replica, egress, queues, tx_buffers, counts);
     }
 }
 
@@ -121,11 +121,11 @@ fn all<Q: PortQueue>(
     Exit { port, verdict }: Exit,
     batch: &mut Batch<Q::Frame>,
     queues: &mut [Q],
-    outboxes: &mut [Outbox<Q::Frame>],
+    tx_buffers: &mut [TxBuffer<Q::Frame>],
     counts: &mut Counts,
 ) {
-    if let (Some(queue), Some(outbox)) = (queues.get_mut(port.index()), outboxes.get_mut(port.index()))
-        && outbox.frames.is_empty()
+    if let (Some(queue), Some(tx_buffer)) = (queues.get_mut(port.index()), tx_buffers.get_mut(port.index()))
+        && tx_buffer.frames.is_empty()
     {
         let bytes = |frames: &[Q::Frame]| frames.iter().map(|frame| frame.total_len() as u64).sum::<u64>();
         let before = bytes(&batch.frames);
@@ -138,11 +138,11 @@ fn all<Q: PortQueue>(
     }
     // What the device did not take at once is tried again as usual.
     for frame in batch.frames.drain(..) {
-        push(frame, Account::Received(verdict), port, queues, outboxes, counts);
+        push(frame, Account::Received(verdict), port, queues, tx_buffers, counts);
     }
 }
 
-/// Puts one frame into its port's outbox; a full one is sent first.
+/// Puts one frame into its port's tx_buffer; a full one is sent first.
 // A call would cost more than the work: its arguments do not fit into registers.
 #[inline(always)]
 pub fn push<Q: PortQueue>(
@@ -150,30 +150,31 @@ pub fn push<Q: PortQueue>(
     account: Account,
     port: PortId,
     queues: &mut [Q],
-    outboxes: &mut [Outbox<Q::Frame>],
+    tx_buffers: &mut [TxBuffer<Q::Frame>],
     counts: &mut Counts,
 ) {
-    let (Some(queue), Some(outbox)) = (queues.get_mut(port.index()), outboxes.get_mut(port.index())) else {
+    let (Some(queue), Some(tx_buffer)) = (queues.get_mut(port.index()), tx_buffers.get_mut(port.index()))
+    else {
         return account.refused(counts);
     };
-    if outbox.frames.is_full() {
-        flush(queue, outbox, counts);
+    if tx_buffer.frames.is_full() {
+        flush(queue, tx_buffer, counts);
     }
-    outbox.tags.push((account, frame.total_len() as u32));
-    outbox.frames.push(frame);
+    tx_buffer.tags.push((account, frame.total_len() as u32));
+    tx_buffer.frames.push(frame);
 }
 
 /// Gives all waiting frames to the device; those that it does not take are dropped.
 #[inline(never)]
-pub fn flush<Q: PortQueue>(queue: &mut Q, outbox: &mut Outbox<Q::Frame>, counts: &mut Counts) {
+pub fn flush<Q: PortQueue>(queue: &mut Q, tx_buffer: &mut TxBuffer<Q::Frame>, counts: &mut Counts) {
     let port = queue.port();
     for _ in 0..TRIES {
-        if outbox.frames.is_empty() {
+        if tx_buffer.frames.is_empty() {
             return;
         }
-        let taken = queue.transmit(&mut outbox.frames);
+        let taken = queue.transmit(&mut tx_buffer.frames);
         let mut bytes = 0;
-        for (account, length) in outbox.tags.drain(..taken) {
+        for (account, length) in tx_buffer.tags.drain(..taken) {
             bytes += u64::from(length);
             account.sent(counts);
         }
@@ -183,10 +184,10 @@ pub fn flush<Q: PortQueue>(queue: &mut Q, outbox: &mut Outbox<Q::Frame>, counts:
         }
     }
     if let Some(cell) = counts.port(port) {
-        cell.tx_full += outbox.frames.len() as u64;
+        cell.tx_full += tx_buffer.frames.len() as u64;
     }
-    outbox.frames.clear();
-    for (account, _) in outbox.tags.drain(..) {
+    tx_buffer.frames.clear();
+    for (account, _) in tx_buffer.tags.drain(..) {
         account.full(counts);
     }
 }

@@ -9,7 +9,7 @@ use dataplane::{
         sim::{HEADROOM, Pool},
     },
     batch::Packet,
-    rewrite::{Change, Link, Ttl, rewrite},
+    rewrite::{L2Rewrite, Rewrite, Ttl, rewrite},
 };
 use etherparse::{Ipv4Header, TcpHeader, TcpHeaderSlice, UdpHeader};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn build(source: [u8; 4], destination: [u8; 4], ttl: u8, vlan: Option<u16>) -> B
     Build { source: TO, destination: FROM, vlans: vlan.into_iter().collect(), ip }
 }
 
-fn changed(bytes: &[u8], vlan: Option<u16>, protocol: u8, change: &Change) -> Vec<u8> {
+fn changed(bytes: &[u8], vlan: Option<u16>, protocol: u8, change: &Rewrite) -> Vec<u8> {
     let pool = Pool::new(1, HEADROOM + 2048);
     let mut frame = pool.frame(bytes).unwrap();
     let l3 = if vlan.is_some() { 18 } else { 14 };
@@ -35,18 +35,18 @@ fn changed(bytes: &[u8], vlan: Option<u16>, protocol: u8, change: &Change) -> Ve
     frame.data().to_vec()
 }
 
-fn any_change() -> impl Strategy<Value = Change> {
+fn any_change() -> impl Strategy<Value = Rewrite> {
     let address = || proptest::option::of(any::<u32>().prop_map(Ipv4Addr::from_bits));
     let vlan = proptest::option::of(1..4095_u16);
     let port = proptest::option::of(any::<u16>());
     let ttl = prop_oneof![Just(Ttl::Decrement), any::<u8>().prop_map(Ttl::Set)];
     (address(), address(), port, ttl, vlan).prop_map(|(source, destination, destination_port, ttl, vlan)| {
-        Change {
+        Rewrite {
             source,
             destination,
             destination_port,
             ttl,
-            link: Link { source: FROM, destination: TO, vlan },
+            link: L2Rewrite { source: FROM, destination: TO, vlan },
         }
     })
 }
@@ -87,8 +87,8 @@ proptest! {
         prop_assume!(spoilt != 0 && spoilt != right && u32::from(spoilt) + 0xffff != u32::from(right));
         prop_assume!(!(spoilt == 0xffff && right == 0));
         bytes[40..42].copy_from_slice(&spoilt.to_be_bytes());
-        let link = Link { source: FROM, destination: TO, vlan: None };
-        let change = Change {
+        let link = L2Rewrite { source: FROM, destination: TO, vlan: None };
+        let change = Rewrite {
             source: None,
             destination: Some(Ipv4Addr::from_bits(destination)),
             destination_port: Some(8434),
@@ -104,13 +104,13 @@ proptest! {
     }
 }
 
-fn to_real(port: Option<u16>) -> Change {
-    Change {
+fn to_real(port: Option<u16>) -> Rewrite {
+    Rewrite {
         source: None,
         destination: Some([10, 1, 1, 51].into()),
         destination_port: port,
         ttl: Ttl::Decrement,
-        link: Link { source: FROM, destination: TO, vlan: None },
+        link: L2Rewrite { source: FROM, destination: TO, vlan: None },
     }
 }
 

@@ -83,7 +83,7 @@ impl Balancer {
         outcomes
     }
 
-    /// Claims places for the first of the requests, up to one that needs more than an empty slot.
+    /// Claims slots for the first of the requests, up to one that needs more than an empty slot.
     #[inline(always)]
     fn claim_batch<T>(
         &self,
@@ -100,7 +100,7 @@ impl Balancer {
         let nonce = self.nonce.fetch_add(many, Relaxed);
         let abandoned = now.after(ABANDONED);
         for ((_, request), nonce) in requests.iter().zip(nonce..nonce + many) {
-            if request.vserver != vserver.id || request.deregistration || request.wanted.is_some() {
+            if request.vserver != vserver.id || request.deregistration || request.home_agent.is_some() {
                 break;
             }
             let claim = Word::pending(request.identity, nonce, abandoned);

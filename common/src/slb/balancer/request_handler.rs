@@ -41,7 +41,7 @@ enum Disposition {
 }
 
 impl Disposition {
-    fn of(real: &Real) -> Self {
+    fn from_real(real: &Real) -> Self {
         match real.live.state() {
             RealState::OutOfService => Self::Gone,
             RealState::Failed | RealState::ProbeFailed if real.purge => Self::Purge,
@@ -54,14 +54,14 @@ impl Disposition {
 
 /// A real chosen for a session, already counted there.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Selection {
     picked: Picked,
     backup: bool,
 }
 
-/// A move of a session.
+/// Why a session moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+enum MoveReason {
     /// Its retries passed the limit.
     NoAnswer,
     /// Its real failed by other sessions' or by a probe's account.
@@ -79,7 +79,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
                     None
                 }
                 Some((slot, word)) => self.repeat(slot, word),
-                None if self.request.deregistration => Some(self.packet()),
+                None if self.request.deregistration => Some(self.forward_without_session()),
                 None => self.first(),
             };
             if let Some(outcome) = outcome {
@@ -95,7 +95,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         let session = self.balancer.table.find(self.request.identity).and_then(|(_, word)| word.entry());
         match session.filter(|session| self.snapshot.real(session.real).is_some()) {
             Some(session) => Outcome::Forward { real: session.real, change: None },
-            None => self.packet(),
+            None => self.forward_without_session(),
         }
     }
 
@@ -106,14 +106,14 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         if current.is_none() && self.balancer.outdated(self.snapshot) {
             return Some(Outcome::Stale);
         }
-        let disposition = current.map_or(Disposition::Gone, Disposition::of);
+        let disposition = current.map_or(Disposition::Gone, Disposition::from_real);
         if self.request.deregistration {
             let view = self.end_quietly(slot, word, SessionChange::Deregistered)?.session;
             return Some(match disposition {
                 Disposition::Stay | Disposition::Failed => {
                     Outcome::Forward { real: view.session.real, change: Some(SessionChange::Deregistered) }
                 }
-                Disposition::Gone | Disposition::Purge => self.packet(),
+                Disposition::Gone | Disposition::Purge => self.forward_without_session(),
             });
         }
         match disposition {
@@ -121,17 +121,17 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
                 self.end(slot, word, SessionChange::Cleared);
                 return None;
             }
-            Disposition::Gone => return self.relocate(slot, word, session, Reason::Gone),
-            Disposition::Failed => return self.relocate(slot, word, session, Reason::Failed),
+            Disposition::Gone => return self.relocate(slot, word, session, MoveReason::Gone),
+            Disposition::Failed => return self.relocate(slot, word, session, MoveReason::Failed),
             Disposition::Stay => {}
         }
-        if let Some(place) = self.wanted(Some(session.real)) {
-            return self.move_to(slot, word, session, place, Reason::Failed);
+        if let Some(selection) = self.requested_real(Some(session.real)) {
+            return self.move_to(slot, word, session, selection, MoveReason::Failed);
         }
         let retry = (session.retry + 1).min(Session::MAX_RETRY);
         let limit = current.and_then(|real| real.reassign);
         if limit.is_some_and(|limit| retry > u16::from(limit)) {
-            return self.relocate(slot, word, session, Reason::NoAnswer);
+            return self.relocate(slot, word, session, MoveReason::NoAnswer);
         }
         self.refresh(slot, word, Session { retry, ..session })
     }
@@ -153,17 +153,17 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         slot: Slot,
         word: Word<Session>,
         session: Session,
-        reason: Reason,
+        reason: MoveReason,
     ) -> Option<Outcome> {
-        match self.place(Some(session.real)) {
-            Ok(place) => self.move_to(slot, word, session, place, reason),
+        match self.select(Some(session.real)) {
+            Ok(selection) => self.move_to(slot, word, session, selection, reason),
             Err(PickError::Stale) => Some(Outcome::Stale),
-            Err(PickError::NoReal) if reason == Reason::Gone => {
+            Err(PickError::NoReal) if reason == MoveReason::Gone => {
                 self.end(slot, word, SessionChange::Cleared)?;
                 Some(self.no_real())
             }
             Err(PickError::NoReal) => {
-                let unanswered = reason == Reason::NoAnswer;
+                let unanswered = reason == MoveReason::NoAnswer;
                 let stays = Session {
                     retry: (session.retry + 1).min(Session::MAX_RETRY),
                     failure_recorded: session.failure_recorded || unanswered,
@@ -188,17 +188,17 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         slot: Slot,
         word: Word<Session>,
         session: Session,
-        place: Place,
-        reason: Reason,
+        selection: Selection,
+        reason: MoveReason,
     ) -> Option<Outcome> {
-        let moved = self.session(place);
+        let moved = self.session(selection);
         if self.balancer.table.replace(slot, word, self.word(moved)).is_err() {
             self.give_back(&moved);
             return None;
         }
         self.balancer.record_client(slot, (self.request.client, self.request.client_port));
         if let Some(old) = self.snapshot.real(session.real) {
-            let unanswered = reason == Reason::NoAnswer;
+            let unanswered = reason == MoveReason::NoAnswer;
             old.live.release(match session.test {
                 true if unanswered => ReleaseReason::TestFailed { now: self.now },
                 test => ReleaseReason::Other { test },
@@ -210,7 +210,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         if let Some(real) = self.snapshot.real(moved.real) {
             real.live.established(1);
         }
-        self.count_backup(place);
+        self.count_backup(selection);
         self.vserver.live.count(self.worker, VserverCounter::Reassigned);
         self.balancer.stats.count(self.worker, SlbCounter::Reassigned);
         Some(Outcome::Forward { real: moved.real, change: Some(SessionChange::Reassigned) })
@@ -226,17 +226,17 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
             return Some(Outcome::Shed);
         }
         let at_capacity = balancer.occupancy() >= u64::from(balancer.capacity());
-        let mut new = NewSession { handler: self, place: None, refusal: PickError::NoReal };
+        let mut new = NewSession { handler: self, selection: None, refusal: PickError::NoReal };
         let abandoned = now.after(ABANDONED);
         let nonce = || balancer.next_nonce();
         let result = balancer.table.insert(identity, now, abandoned, at_capacity, nonce, &mut new);
-        let NewSession { place, refusal, .. } = new;
+        let NewSession { selection, refusal, .. } = new;
         match result {
             Insert::Inserted(_, word) => {
                 let session = word.entry()?;
                 balancer.began(self.snapshot, self.vserver, &session, self.worker);
-                if let Some(place) = place {
-                    self.count_backup(place);
+                if let Some(selection) = selection {
+                    self.count_backup(selection);
                 }
                 Some(Outcome::Forward { real: session.real, change: Some(SessionChange::Created) })
             }
@@ -244,7 +244,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
             Insert::Refused if refusal == PickError::Stale => Some(Outcome::Stale),
             Insert::Refused => Some(self.no_real()),
             Insert::Full => {
-                let outcome = self.packet();
+                let outcome = self.forward_without_session();
                 if outcome != Outcome::Stale {
                     balancer.stats.count(self.worker, SlbCounter::FailedAllocs);
                     self.vserver.live.count(self.worker, VserverCounter::SessionAllocFail);
@@ -256,40 +256,40 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
     }
 
     /// Forwards by the predictor without a session.
-    fn packet(&self) -> Outcome {
-        match self.choose(None, Purpose::Packet) {
-            Ok(place) => Outcome::Forward { real: place.picked.real, change: None },
+    fn forward_without_session(&self) -> Outcome {
+        match self.pick(None, Purpose::Packet) {
+            Ok(selection) => Outcome::Forward { real: selection.picked.real, change: None },
             Err(PickError::Stale) => Outcome::Stale,
             Err(PickError::NoReal) => self.no_real(),
         }
     }
 
     /// A real for a session: the one that the Home Agent field names, else by the farms' cursors.
-    fn place(&self, exclude: Option<RealId>) -> Result<Place, PickError> {
-        match self.wanted(exclude) {
-            Some(place) => Ok(place),
-            None => self.choose(exclude, Purpose::Session),
+    fn select(&self, exclude: Option<RealId>) -> Result<Selection, PickError> {
+        match self.requested_real(exclude) {
+            Some(selection) => Ok(selection),
+            None => self.pick(exclude, Purpose::Session),
         }
     }
 
     /// The real that the Home Agent field names, if it is operational (`mobile-ip` section 7.4).
-    fn wanted(&self, exclude: Option<RealId>) -> Option<Place> {
-        let id = self.request.wanted.filter(|id| exclude != Some(*id))?;
+    fn requested_real(&self, exclude: Option<RealId>) -> Option<Selection> {
+        let id = self.request.home_agent.filter(|id| exclude != Some(*id))?;
         let real = self.snapshot.real(id)?;
         let backup = self.vserver.backup == Some(real.farm);
         let fits = (real.farm == self.vserver.farm || backup)
             && real.adjacency.is_some()
             && real.live.state() == RealState::Operational;
         let test = if fits { real.live.reserve()? } else { return None };
-        Some(Place { picked: Picked { real: id, test }, backup })
+        Some(Selection { picked: Picked { real: id, test }, backup })
     }
 
     /// The primary farm's pick; the backup's only if nobody in the primary can take it.
-    fn choose(&self, exclude: Option<RealId>, purpose: Purpose) -> Result<Place, PickError> {
+    fn pick(&self, exclude: Option<RealId>, purpose: Purpose) -> Result<Selection, PickError> {
         for (id, backup) in [(Some(self.vserver.farm), false), (self.vserver.backup, true)] {
             let Some(farm) = id.and_then(|id| self.snapshot.farm(id)) else { continue };
             match farm.live.pick(farm, self.snapshot, exclude, purpose) {
-                Ok(picked) => return Ok(Place { picked, backup }),
+                Ok(picked) => return Ok(Selection { picked, backup }),
                 Err(PickError::Stale) => return Err(PickError::Stale),
                 Err(PickError::NoReal) => {}
             }
@@ -297,10 +297,16 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         Err(PickError::NoReal)
     }
 
-    /// The session as it begins at a place.
-    fn session(&self, place: Place) -> Session {
-        let epoch = self.snapshot.real(place.picked.real).map_or(0, |real| real.live.epoch());
-        Session { real: place.picked.real, retry: 0, test: place.picked.test, failure_recorded: false, epoch }
+    /// The session as it begins at a selected real.
+    fn session(&self, selection: Selection) -> Session {
+        let epoch = self.snapshot.real(selection.picked.real).map_or(0, |real| real.live.epoch());
+        Session {
+            real: selection.picked.real,
+            retry: 0,
+            test: selection.picked.test,
+            failure_recorded: false,
+            epoch,
+        }
     }
 
     /// A session's word, its idle time from now on.
@@ -332,8 +338,8 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         Outcome::NoReal
     }
 
-    fn count_backup(&self, place: Place) {
-        if place.backup {
+    fn count_backup(&self, selection: Selection) {
+        if selection.backup {
             self.vserver.live.count(self.worker, VserverCounter::BackupHits);
         }
     }
@@ -342,14 +348,14 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
 /// A session that is being inserted.
 struct NewSession<'v, 'a, F> {
     handler: &'v mut RequestHandler<'a, F>,
-    place: Option<Place>,
+    selection: Option<Selection>,
     refusal: PickError,
 }
 
 impl<F: FnMut(SessionEnd)> NewEntry<Session> for NewSession<'_, '_, F> {
     fn ended(&mut self, word: Word<Session>, cold: [u32; 3]) {
         let handler = &mut *self.handler;
-        if let Some(view) = SessionInfo::of(word, cold) {
+        if let Some(view) = SessionInfo::from_word(word, cold) {
             let end = handler.balancer.ended(handler.snapshot, view, SessionChange::TimedOut, handler.worker);
             (handler.ended)(end);
         }
@@ -361,11 +367,11 @@ impl<F: FnMut(SessionEnd)> NewEntry<Session> for NewSession<'_, '_, F> {
     }
 
     fn prepare(&mut self) -> Option<Word<Session>> {
-        match self.handler.place(None) {
-            Ok(place) => {
-                self.place = Some(place);
+        match self.handler.select(None) {
+            Ok(selection) => {
+                self.selection = Some(selection);
                 self.handler.balancer.reserve(self.handler.vserver, 1);
-                Some(self.handler.word(self.handler.session(place)))
+                Some(self.handler.word(self.handler.session(selection)))
             }
             Err(error) => {
                 self.refusal = error;

@@ -26,7 +26,7 @@ pub struct Target {
     /// How a packet ends that was sent there.
     pub verdict: Verdict,
     /// Directed mode: the real's address, and its port if that is not the packet's.
-    pub readdress: Option<(Ipv4Addr, Option<u16>)>,
+    pub dnat: Option<(Ipv4Addr, Option<u16>)>,
     /// The real's.
     pub live: Arc<RealLive>,
 }
@@ -51,7 +51,7 @@ impl SlbPart {
             reassign: real.reassign.map_or(u16::MAX, u16::from),
             link,
             verdict: if directed { Verdict::SLB_DIRECTED } else { Verdict::SLB_DISPATCHED },
-            readdress: directed.then_some((real.address, real.port)),
+            dnat: directed.then_some((real.address, real.port)),
             live: Arc::clone(&real.live),
         })
     }

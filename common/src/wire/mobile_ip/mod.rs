@@ -13,4 +13,4 @@ pub use extension::{AuthKind, CHALLENGE, Extension, GENERALISED, MN_AAA, Vendor}
 pub use message::{DecodeError, EncodeError, Message, RRP, RRP_FIXED, Reply, Request};
 pub use plain::{Plain, plain};
 pub use shape::{Extensions, Located};
-pub use walk::{Key, RRQ, RRQ_FIXED, Rrq, WalkError, walk};
+pub use walk::{NodeKey, RRQ, RRQ_FIXED, Rrq, WalkError, walk};

@@ -36,7 +36,7 @@ pub struct Rrq<'a> {
 
 /// By what a session is known (`mobile-ip` section 7.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key<'a> {
+pub enum NodeKey<'a> {
     /// The NAI, byte for byte.
     Nai(&'a [u8]),
     /// The home address of a node that sent no NAI.
@@ -45,11 +45,11 @@ pub enum Key<'a> {
 
 impl<'a> Rrq<'a> {
     /// The session key; `None`: nothing tells this node from another.
-    pub fn key(&self) -> Option<Key<'a>> {
+    pub fn key(&self) -> Option<NodeKey<'a>> {
         match self.nai {
-            Some(nai) => Some(Key::Nai(nai)),
+            Some(nai) => Some(NodeKey::Nai(nai)),
             None if self.home_address.is_unspecified() => None,
-            None => Some(Key::HomeAddress(self.home_address.octets())),
+            None => Some(NodeKey::HomeAddress(self.home_address.octets())),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Device {
 impl Device {
     /// Reads the device string of `port` and adds what `queues` queue pairs of its MTU need and the string does
     /// not say.
-    pub fn of(port: &PortConfig, queues: u16) -> Self {
+    pub fn new(port: &PortConfig, queues: u16) -> Self {
         let (name, arguments) = port.device.split_once(',').unwrap_or((&port.device, ""));
         let bus = if is_pci(name) { "pci" } else { "vdev" };
         let mut device = Self { bus, name: name.to_owned(), arguments: arguments.to_owned() };
@@ -157,26 +157,26 @@ mod tests {
     #[test]
     fn packet_sockets_get_queues_and_frames_for_the_mtu() {
         let mut config = port(0, "net_af_packet0,iface=veth0");
-        let device = Device::of(&config, 2);
+        let device = Device::new(&config, 2);
         assert_eq!(
             (device.name.as_str(), device.arguments.as_str()),
             ("net_af_packet0", "iface=veth0,qpairs=2,framesz=2048,blocksz=4096,framecnt=1024")
         );
         assert_eq!((device.room(config.mtu), device.descriptors()), (2048, Some(1024)));
         config.tx_descriptors = 1500;
-        assert_eq!(Device::of(&config, 2).descriptors(), Some(2048));
+        assert_eq!(Device::new(&config, 2).descriptors(), Some(2048));
 
         config.mtu = 9600;
-        let device = Device::of(&config, 1);
+        let device = Device::new(&config, 1);
         assert_eq!(device.arguments, "iface=veth0,qpairs=1,framesz=16384,blocksz=16384,framecnt=2048");
         assert_eq!(device.room(9600), 16384);
     }
 
     #[test]
     fn what_the_string_says_stays() {
-        let device = Device::of(&port(0, "net_af_packet0,iface=v,qpairs=4,framesz=4096,blocksz=8192"), 2);
+        let device = Device::new(&port(0, "net_af_packet0,iface=v,qpairs=4,framesz=4096,blocksz=8192"), 2);
         assert_eq!(device.arguments, "iface=v,qpairs=4,framesz=4096,blocksz=8192,framecnt=1024");
-        let device = Device::of(&port(0, "net_pcap0,rx_pcap=a.pcap,infinite_rx=1"), 2);
+        let device = Device::new(&port(0, "net_pcap0,rx_pcap=a.pcap,infinite_rx=1"), 2);
         assert_eq!(device.arguments, "rx_pcap=a.pcap,infinite_rx=1");
         assert_eq!(device.bus, "vdev");
         assert_eq!(device.room(9000), 9216);

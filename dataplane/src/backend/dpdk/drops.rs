@@ -18,7 +18,7 @@ pub(super) struct Drops {
 
 impl Drops {
     /// Finds this process's packet sockets on `device` of the calling thread's network namespace.
-    pub fn of(device: &str) -> io::Result<Self> {
+    pub fn new(device: &str) -> io::Result<Self> {
         let index = if_nametoindex(device)?;
         let numbers =
             fs::read_dir("/proc/self/fd")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -29,8 +29,8 @@ impl Drops {
     /// Frames dropped since the start.
     pub fn total(&self) -> u64 {
         // The kernel counts from zero again after each answer.
-        let news: u64 = self.sockets.iter().map(|&fd| since_asked(fd)).sum();
-        self.total.fetch_add(news, Relaxed) + news
+        let new: u64 = self.sockets.iter().map(|&fd| since_asked(fd)).sum();
+        self.total.fetch_add(new, Relaxed) + new
     }
 }
 

@@ -60,10 +60,10 @@ pub fn start(config: &DataplaneConfig) -> Result<Started, PortError> {
         .iter()
         .map(|port| {
             let queues = port.rx_queues.unwrap_or(workers).max(port.tx_queues.unwrap_or(workers));
-            Device::of(port, queues)
+            Device::new(port, queues)
         })
         .collect();
-    let need = Need::of(config, &devices)?;
+    let need = Need::from_config(config, &devices)?;
     let huge = eal::huge(config, need.megabytes())?;
     let arguments = eal::arguments(config, huge, need.megabytes());
     let runtime = build(&cores, &arguments)?;

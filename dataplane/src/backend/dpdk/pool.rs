@@ -31,7 +31,7 @@ pub(super) struct Need {
 
 impl Need {
     /// By the configuration: descriptors of all queues, and for each worker its vectors and cache.
-    pub fn of(config: &DataplaneConfig, devices: &[Device]) -> Result<Self, PortError> {
+    pub fn from_config(config: &DataplaneConfig, devices: &[Device]) -> Result<Self, PortError> {
         let workers = u32::from(config.workers);
         let queues = |asked: Option<u16>| u32::from(asked.unwrap_or(u16::from(config.workers)));
         let descriptors: u32 = config
@@ -130,8 +130,8 @@ mod tests {
     use crate::backend::dpdk::tests::config;
 
     fn need(config: &DataplaneConfig) -> Result<Need, PortError> {
-        let devices: Vec<Device> = config.ports.iter().map(|port| Device::of(port, 1)).collect();
-        Need::of(config, &devices)
+        let devices: Vec<Device> = config.ports.iter().map(|port| Device::new(port, 1)).collect();
+        Need::from_config(config, &devices)
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Port {
         let driver = unsafe { text(device.driver_name) };
         // SAFETY: reads a number of the port.
         let socket = unsafe { ffi::rte_eth_dev_socket_id(dev) };
-        let drops = kernel.as_deref().and_then(|device| match Drops::of(device) {
+        let drops = kernel.as_deref().and_then(|device| match Drops::new(device) {
             Ok(drops) => Some(drops),
             Err(error) => {
                 tracing::warn!("{}: what {device} drops is not counted: {error}", config.name);
