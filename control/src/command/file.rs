@@ -3,7 +3,7 @@
 use super::{
     Configuration, Position,
     error::{ConfigError, Failure, FileError, Problem},
-    mask::{Place, star},
+    mask::{LineContext, star},
     shell::{edit, split_form},
     tree::{LINE_LIMIT, tokens},
 };
@@ -100,7 +100,7 @@ fn run_line<C: Configuration>(
     }
     let language = C::language();
     let chain = position.chain();
-    let masked = || star(line, language.secret_from(&Place { chain: &chain, form, line, words }, &[]));
+    let masked = || star(line, language.secret_from(&LineContext { chain: &chain, form, line, words }, &[]));
     let (mode, found) =
         language.parse(&chain, form, line, words).map_err(|failure| (Problem::Failure(failure), masked()))?;
     edit(configuration, position, mode, &found, form)

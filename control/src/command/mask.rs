@@ -1,6 +1,6 @@
 //! A line as it may be repeated to a screen, a log or a history: its secrets are starred.
 //!
-//! The grammar says where they are. Of a line that is a command, everything from the place of a secret on is starred;
+//! The grammar says where they are. Of a line that is a command, everything from the position of a secret on is starred;
 //! of one that is none, also what follows a word that is like a keyword before a secret.
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// A line, and where it is given.
-pub(super) struct Place<'p, 'l> {
+pub(super) struct LineContext<'p, 'l> {
     /// Modes that it is tried in.
     pub(super) chain: &'p [&'static Mode],
     pub(super) form: Form,
@@ -19,7 +19,7 @@ pub(super) struct Place<'p, 'l> {
     pub(super) words: &'p [Token<'l>],
 }
 
-/// Stars every word from the offset `from` on. Every byte keeps its place, so that offsets still point.
+/// Stars every word from the offset `from` on. Every byte keeps its position, so that offsets still point.
 pub(super) fn star(line: &str, from: Option<usize>) -> String {
     let (clear, secret) = line.split_at(from.unwrap_or(line.len()));
     let mut out = String::with_capacity(line.len());
@@ -51,24 +51,24 @@ pub(super) fn behind_lead(line: &str, leads: &[&str]) -> Option<usize> {
 
 impl<R> Tree<R> {
     /// Where the first word stands that is, or would be, a secret; `leads` are further keywords before secrets.
-    pub(super) fn secret_from(&self, place: &Place<'_, '_>, leads: &[&str]) -> Option<usize> {
-        let exact = place.chain.iter().filter_map(|mode| self.secret_in(mode, place)).min();
-        if self.parse(place.chain, place.form, place.line, place.words).is_ok() {
+    pub(super) fn secret_from(&self, context: &LineContext<'_, '_>, leads: &[&str]) -> Option<usize> {
+        let exact = context.chain.iter().filter_map(|mode| self.secret_in(mode, context)).min();
+        if self.parse(context.chain, context.form, context.line, context.words).is_ok() {
             return exact;
         }
-        let like = behind_lead(place.line, &[&self.leads, leads].concat());
+        let like = behind_lead(context.line, &[&self.leads, leads].concat());
         exact.into_iter().chain(like).min()
     }
 
     /// Follows every reading of the line in one mode, also those that an ambiguous word leaves open.
-    fn secret_in(&self, mode: &Mode, place: &Place<'_, '_>) -> Option<usize> {
-        let mut threads = self.start(mode, place.form);
-        for &token in place.words {
+    fn secret_in(&self, mode: &Mode, context: &LineContext<'_, '_>) -> Option<usize> {
+        let mut threads = self.start(mode, context.form);
+        for &token in context.words {
             let going = threads.iter().filter(|thread| !thread.is_done());
             if going.clone().any(|thread| thread.state().takes_secret()) {
                 return Some(token.at);
             }
-            let rest = place.line[token.at..].trim_end();
+            let rest = context.line[token.at..].trim_end();
             threads = going.flat_map(|thread| Self::readings(thread, token, rest)).collect();
         }
         None

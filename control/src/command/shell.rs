@@ -7,7 +7,7 @@ use super::{
     builtin::{self, Builtin},
     error::{ConfigError, ErrorId, ExecError, Failure, columns},
     help::{self, Choice, split_partial},
-    mask::{Place, behind_lead, star},
+    mask::{LineContext, behind_lead, star},
     mode::{EXEC, Mode, Position, USER_EXEC},
     pipe::{self, Pipe},
     spec::{Edit, Exec, ExecSpec, Form},
@@ -296,24 +296,24 @@ fn add_own(out: &mut Vec<Choice>, own: &[(&str, &str)], partial: &str) {
 }
 
 /// Why a line was not done.
-enum Stop {
+enum LineError {
     Failure(Failure),
     Refused(String),
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for LineError {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
     }
 }
 
-impl From<ConfigError> for Stop {
+impl From<ConfigError> for LineError {
     fn from(error: ConfigError) -> Self {
         Self::Refused(error.to_string())
     }
 }
 
-impl From<ExecError> for Stop {
+impl From<ExecError> for LineError {
     fn from(error: ExecError) -> Self {
         Self::Refused(error.to_string())
     }
@@ -347,12 +347,12 @@ impl<X: Runtime + ?Sized> Shell<X> {
             (None, _) => self.exec(line, &words, runtime),
         };
         done.unwrap_or_else(|stop| match stop {
-            Stop::Failure(failure) => {
+            LineError::Failure(failure) => {
                 let prompt = self.prompt(runtime.configuration().hostname());
                 let text = failure.on_terminal(columns(&prompt, prompt.len()), line, &self.masked(line));
                 Reply { text, error: Some(failure.id()), ..Reply::default() }.into()
             }
-            Stop::Refused(text) => {
+            LineError::Refused(text) => {
                 Reply { text: text + "\n", error: Some(ErrorId::E5), ..Reply::default() }.into()
             }
         })
@@ -370,16 +370,16 @@ impl<X: Runtime + ?Sized> Shell<X> {
         let from = match (&self.position, split_do(&words)) {
             (Some(position), None) => {
                 let (form, rest) = split_form(&words);
-                let place = Place { chain: &position.chain(), form, line, words: rest };
-                language.secret_from(&place, &own.leads)
+                let context = LineContext { chain: &position.chain(), form, line, words: rest };
+                language.secret_from(&context, &own.leads)
             }
             (_, rest) => {
                 let words = rest.filter(|_| self.position.is_some()).unwrap_or(&words);
                 let (command, _) = if is_show(words) { pipe::split(line) } else { (line, None) };
                 let words: Vec<_> = words.iter().copied().filter(|word| word.at < command.len()).collect();
                 let (form, rest) = exec_form(&words);
-                let place = Place { chain: &[self.exec_mode()], form, line: command, words: rest };
-                own.secret_from(&place, &language.leads)
+                let context = LineContext { chain: &[self.exec_mode()], form, line: command, words: rest };
+                own.secret_from(&context, &language.leads)
             }
         };
         star(line, from)
@@ -391,7 +391,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
         words: &[Token<'_>],
         mut position: Position,
         runtime: &mut X,
-    ) -> Result<Reply, Stop> {
+    ) -> Result<Reply, LineError> {
         let (form, rest) = split_form(words);
         if rest.is_empty() {
             return Err(Failure::Incomplete { expected: Vec::new() }.into());
@@ -420,7 +420,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
         Ok(Reply { text, left_configuration, ..Reply::default() })
     }
 
-    fn exec(&mut self, line: &str, words: &[Token<'_>], runtime: &mut X) -> Result<Answer, Stop> {
+    fn exec(&mut self, line: &str, words: &[Token<'_>], runtime: &mut X) -> Result<Answer, LineError> {
         let (command, bar) = if is_show(words) { pipe::split(line) } else { (line, None) };
         let end = command.len();
         let words: Vec<Token<'_>> = words.iter().copied().filter(|word| word.at < end).collect();
@@ -446,7 +446,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
         found: &Match<'_, Run<X>>,
         pipe: Option<Pipe>,
         runtime: &mut X,
-    ) -> Result<Answer, Stop> {
+    ) -> Result<Answer, LineError> {
         let mut reply = Reply::default();
         match builtin {
             Builtin::Configure => {

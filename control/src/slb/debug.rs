@@ -54,7 +54,7 @@ pub struct SessionLine<'a> {
 
 /// How the log stamps its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock<'a> {
+pub struct Timestamp<'a> {
     /// `Apr 21 15:26:03` or `Apr 21 15:26:03.513`.
     pub stamp: &'a str,
     /// The clock is known to be right; else `*` precedes the stamp.
@@ -63,7 +63,7 @@ pub struct Clock<'a> {
 
 impl SessionLine<'_> {
     /// The lines, each with its stamp, in the order of IOS.
-    pub fn lines(&self, clock: Clock<'_>) -> Vec<String> {
+    pub fn lines(&self, clock: Timestamp<'_>) -> Vec<String> {
         let mark = if clock.synchronised { "" } else { "*" };
         self.bodies().into_iter().map(|body| format!("{mark}{}: {body}", clock.stamp)).collect()
     }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_new_session_prints_the_four_lines_of_the_guide() {
-        let lines = SAMPLE.lines(Clock { stamp: "Apr 21 15:26:03", synchronised: false });
+        let lines = SAMPLE.lines(Timestamp { stamp: "Apr 21 15:26:03", synchronised: false });
         let expected = "\
 *Apr 21 15:26:03: SLB_SESSION_IPMOBILE: client = 15.1.1.51, NAI: mwts-mip-np-user1@ispxyz.com, length: 28
 *Apr 21 15:26:03: SLB_SESSION_IPMOBILE: event= IPMOBILE_REQ_REQUEST, state= IPMOBILE_INIT -> IPMOBILE_ESTAB
@@ -157,13 +157,13 @@ mod tests {
 *Jul  1 05:25:25.513: SLB_SESSION_IPMOBILE: event= IPMOBILE_TIMEOUT, state= IPMOBILE_ESTAB -> IPMOBILE_INIT
 *Jul  1 05:25:25.513: SLB_SESSION: v_ip= 15.1.1.10:434 ( 7), real= 99.99.11.12, NAT= S
 *Jul  1 05:25:25.513: SLB_SESSION: client= 15.1.1.51:434 session_key= A984DF0A00000000";
-        let clock = Clock { stamp: "Jul  1 05:25:25.513", synchronised: false };
+        let clock = Timestamp { stamp: "Jul  1 05:25:25.513", synchronised: false };
         assert_eq!(line.lines(clock).join("\n"), expected);
     }
 
     #[test]
     fn other_changes_and_modes_have_their_own_lines() {
-        let clock = Clock { stamp: "Apr 21 15:26:03", synchronised: true };
+        let clock = Timestamp { stamp: "Apr 21 15:26:03", synchronised: true };
         let lines = |change| SessionLine { change, nat_server: false, v_index: 123, ..SAMPLE }.lines(clock);
         let place = "Apr 21 15:26:03: SLB_SESSION: v_ip= 15.1.1.10:434 (123), real= 10.1.1.51, NAT= none";
         for (change, count, first) in [

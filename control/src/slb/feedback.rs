@@ -9,7 +9,7 @@ use common::{
 
 use super::{
     Slb, capacity,
-    config::{FarmConfig, Protocol as Transport, SlbConfig},
+    config::{FarmConfig, SlbConfig, Transport},
     state::{RealEntry, RealKey},
 };
 use crate::{
@@ -108,7 +108,7 @@ impl Slb {
     }
 
     /// Heeds a weight, from the next packet on. More than 0 brings a failed real back.
-    pub(super) fn weigh(&mut self, heard: &Weight, now: Nanos) {
+    pub(super) fn apply_weight(&mut self, heard: &Weight, now: Nanos) {
         let Some(entry) = self.state.real_mut(heard.server) else { return };
         let weight = heard.weight.map(u32::from);
         let changed = weight != entry.live.dfp_weight();

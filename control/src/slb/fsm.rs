@@ -9,19 +9,19 @@ use common::{
     time::{Nanos, Tick},
 };
 
-/// What control remembers of a real between two looks.
+/// What control remembers of a real between two polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealWatch {
     state: RealState,
     failed_at: Option<Tick>,
 }
 
-/// What a look at a real found.
+/// What a poll of a real found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Noticed {
-    /// The state is another than at the last look: to be logged.
+    /// The state is another than at the last poll: to be logged.
     pub state: Option<RealState>,
-    /// It failed since the last look (perhaps once more, after a test): `failaction purge` runs.
+    /// It failed since the last poll (perhaps once more, after a test): `failaction purge` runs.
     pub failed: bool,
 }
 
@@ -32,8 +32,8 @@ impl Default for RealWatch {
 }
 
 impl RealWatch {
-    /// Looks at a real: its printed state, and when it failed, while it is FAILED.
-    pub fn look(&mut self, state: RealState, failed_at: Option<Tick>) -> Noticed {
+    /// Takes the state of a real: its printed state, and when it failed, while it is FAILED.
+    pub fn observe(&mut self, state: RealState, failed_at: Option<Tick>) -> Noticed {
         let before = std::mem::replace(self, Self { state, failed_at });
         Noticed {
             state: (before.state != state).then_some(state),
@@ -58,7 +58,7 @@ pub enum VserverStatus {
 
 impl VserverStatus {
     /// The state of a virtual server.
-    pub fn of(in_service: bool) -> Self {
+    pub fn from_in_service(in_service: bool) -> Self {
         if in_service { Self::Operational } else { Self::OutOfService }
     }
 
@@ -80,11 +80,11 @@ mod tests {
         let mut watch = RealWatch::default();
         let (first, second) = (Some(Tick(100)), Some(Tick(200)));
         let noticed = |state, failed| Noticed { state, failed };
-        assert_eq!(watch.look(RealState::Operational, None), noticed(Some(RealState::Operational), false));
-        assert_eq!(watch.look(RealState::Failed, first), noticed(Some(RealState::Failed), true));
-        assert_eq!(watch.look(RealState::Failed, first), Noticed::default());
-        assert_eq!(watch.look(RealState::Failed, second), noticed(None, true), "a test failed unseen");
-        assert_eq!(watch.look(RealState::ReadyToTest, None), noticed(Some(RealState::ReadyToTest), false));
+        assert_eq!(watch.observe(RealState::Operational, None), noticed(Some(RealState::Operational), false));
+        assert_eq!(watch.observe(RealState::Failed, first), noticed(Some(RealState::Failed), true));
+        assert_eq!(watch.observe(RealState::Failed, first), Noticed::default());
+        assert_eq!(watch.observe(RealState::Failed, second), noticed(None, true), "a test failed unseen");
+        assert_eq!(watch.observe(RealState::ReadyToTest, None), noticed(Some(RealState::ReadyToTest), false));
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn virtual_servers_have_two_states() {
-        assert_eq!(VserverStatus::of(false).name(), "OUTOFSERVICE");
-        assert_eq!(VserverStatus::of(true).name(), "OPERATIONAL");
+        assert_eq!(VserverStatus::from_in_service(false).name(), "OUTOFSERVICE");
+        assert_eq!(VserverStatus::from_in_service(true).name(), "OPERATIONAL");
     }
 }

@@ -114,7 +114,7 @@ impl Protocol for Slb {
             Input::Debug => self.change(cx),
             Input::Published { generation } => self.published(generation, cx),
             Input::Events(events) => Self::print_events(events, cx),
-            Input::Fact(Fact::Weight(weight)) => self.weigh(weight, cx.now()),
+            Input::Fact(Fact::Weight(weight)) => self.apply_weight(weight, cx.now()),
             Input::Timer => self.poll(cx),
             Input::Stop => {
                 self.stopping = true;
@@ -140,7 +140,7 @@ impl Protocol for Slb {
         let balancer = &cx.shared.tables.slb;
         vec![
             table_check("sessions", balancer.occupancy(), balancer.capacity().into()),
-            Check { name: "load".into(), healthy: true, reason: self.overload.words() },
+            Check { name: "load".into(), healthy: true, reason: self.overload.health_line() },
         ]
     }
 
@@ -151,7 +151,7 @@ impl Protocol for Slb {
 
 impl Slb {
     fn configured(&mut self, old: &SlbConfig, cx: &mut Cx<'_, Self>) {
-        match self.state.place(cx.config) {
+        match self.state.assign(cx.config) {
             Ok(gone) => {
                 self.gone.extend(gone.reals.into_iter().map(PurgeOf::Real));
                 self.gone.extend(gone.vservers.into_iter().map(PurgeOf::Vserver));

@@ -1,30 +1,30 @@
 //! Whether the dataplane is asked for more than it can do, and what share of new sessions it must refuse then.
 //!
-//! Two signs count. Packets are lost for want of room: a receive ring overflowed, the buffers ran dry, a transmit ring
-//! stayed full. Or nearly every poll of a port has brought a full burst for a while: devices that do not count what they
-//! lose show overload only so. Up fast, down slowly: the share settles near what the load asks for.
+//! There are two indications. Packets are lost for want of room: a receive ring overflowed, the buffers ran dry, a
+//! transmit ring stayed full. Or nearly every poll of a port has brought a full burst for a while: devices that do not
+//! count what they lose show overload only so. Up fast, down slowly: the share settles near what the load asks for.
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use common::{slb::Shedding, stats::WorkerStats, time::Nanos};
 
-/// Time between two looks; an idle worker publishes its polls twice meanwhile, a busy one at every burst.
-pub const LOOK: Duration = Duration::from_millis(200);
+/// Time between two samples; an idle worker publishes its polls twice meanwhile, a busy one at every burst.
+pub const INTERVAL: Duration = Duration::from_millis(200);
 
-/// A look with overload refuses so many 256ths more.
+/// A sample with overload refuses so many 256ths more.
 const UP: u16 = 32;
-/// A look without refuses so many fewer: from everything to nothing in about 6 seconds.
+/// A sample without refuses so many fewer: from everything to nothing in about 6 seconds.
 const DOWN: u16 = 8;
-/// Looks in a row at which a worker must be saturated; a shorter rush fits into the rings.
-const PATIENCE: u32 = 3;
+/// Samples in a row at which a worker must be saturated; a shorter rush fits into the rings.
+const SATURATED_SAMPLES: u32 = 3;
 /// One lost of so many received is overload.
-const BEARABLE: u64 = 1000;
-/// Fewer lost in a look are an accident: half a burst.
-const FEW: u64 = 32;
-/// Fewer received in a look (5000 a second) are no load that any worker could be asked too much by.
-const QUIET: u64 = 1000;
+const LOSS_RATIO: u64 = 1000;
+/// Fewer lost between two samples are an accident: half a burst.
+const MIN_LOST: u64 = 32;
+/// Fewer received between two samples (5000 a second) are no load that any worker could be asked too much by.
+const MIN_RECEIVED: u64 = 1000;
 
-/// Totals of the whole dataplane at a look.
+/// Totals of the whole dataplane at a sample.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Totals {
     received: u64,
@@ -47,7 +47,7 @@ struct Worker {
 pub struct Overload {
     due: Nanos,
     last: Option<Totals>,
-    /// Looks in a row at which a worker was saturated.
+    /// Samples in a row at which a worker was saturated.
     saturated: u32,
     share: Shedding,
     reason: &'static str,
@@ -63,9 +63,9 @@ pub enum Change {
 }
 
 impl Overload {
-    /// Looks if it is time: `lost` is what each port has lost for want of room in all, asked for only then. One without
-    /// link is `None`: what cannot leave there is no overload.
-    pub fn look(
+    /// Takes a sample if it is time: `lost` is what each port has lost for want of room in all, asked for only then. One
+    /// without link is `None`: what cannot leave there is no overload.
+    pub fn sample(
         &mut self,
         now: Nanos,
         stats: &[Arc<WorkerStats>],
@@ -74,7 +74,7 @@ impl Overload {
         if now < self.due {
             return None;
         }
-        self.due = now.after(LOOK);
+        self.due = now.after(INTERVAL);
         let workers = stats.iter().map(|stats| Worker {
             received: stats.received.load(Relaxed),
             polls: stats.bursts.load(Relaxed) + stats.empty_polls.load(Relaxed),
@@ -107,10 +107,10 @@ impl Overload {
         let ports = before.lost.iter().zip(&now.lost);
         let lost: u64 = ports.filter_map(|(before, now)| Some((*now)?.saturating_sub((*before)?))).sum();
         let received = now.received.saturating_sub(before.received);
-        if received >= QUIET && lost > FEW.max(received / BEARABLE) {
+        if received >= MIN_RECEIVED && lost > MIN_LOST.max(received / LOSS_RATIO) {
             return Some("packets are lost for want of room");
         }
-        (self.saturated >= PATIENCE).then_some("a worker gets nothing but full bursts from a port")
+        (self.saturated >= SATURATED_SAMPLES).then_some("a worker gets nothing but full bursts from a port")
     }
 
     /// What share of new sessions is to be refused.
@@ -119,7 +119,7 @@ impl Overload {
     }
 
     /// The line of `show health`.
-    pub fn words(&self) -> String {
+    pub fn health_line(&self) -> String {
         match self.share {
             Shedding::NONE => "every new session is begun".to_owned(),
             share => format!("alarm: {} % of new sessions are refused: {}", share.percent(), self.reason),
@@ -133,7 +133,7 @@ fn is_saturated(before: &Worker, now: &Worker) -> bool {
     // A worker polls its ports in turn.
     let polls = now.polls.saturating_sub(before.polls) / (now.full.len() as u64).max(1);
     let mut ports = before.full.iter().zip(&now.full);
-    now.received.saturating_sub(before.received) >= QUIET
+    now.received.saturating_sub(before.received) >= MIN_RECEIVED
         && ports.any(|(before, now)| now.saturating_sub(*before) * 16 >= polls * 15)
 }
 
@@ -143,27 +143,27 @@ mod tests {
 
     use super::*;
 
-    struct Rig {
+    struct Harness {
         overload: Overload,
         stats: Vec<Arc<WorkerStats>>,
         now: Nanos,
         lost: [Option<u64>; 2],
     }
 
-    impl Rig {
+    impl Harness {
         fn new() -> Self {
-            let mut rig = Self {
+            let mut harness = Self {
                 overload: Overload::default(),
                 stats: vec![Arc::new(WorkerStats::new(2)), Arc::new(WorkerStats::new(2))],
                 now: Nanos(0),
                 lost: [Some(0), Some(0)],
             };
-            assert_eq!(rig.pass((0, [[0, 0]; 2]), 0), None);
-            rig
+            assert_eq!(harness.pass((0, [[0, 0]; 2]), 0), None);
+            harness
         }
 
         /// 200 ms in which worker 1 polls each port so often, and gets these bursts and packets a burst from each.
-        fn pass(&mut self, (rounds, ports): Look, lost: u64) -> Option<Change> {
+        fn pass(&mut self, (rounds, ports): Traffic, lost: u64) -> Option<Change> {
             let stats = &self.stats[1];
             stats.empty_polls.fetch_add(2 * rounds, Relaxed);
             for (cell, [bursts, each]) in stats.ports.iter().zip(ports) {
@@ -174,9 +174,9 @@ mod tests {
                 cell.full_bursts.fetch_add(full, Relaxed);
             }
             self.lost[0] = self.lost[0].map(|before| before + lost);
-            self.now = self.now.after(LOOK);
+            self.now = self.now.after(INTERVAL);
             let total = self.lost;
-            self.overload.look(self.now, &self.stats, || total.to_vec())
+            self.overload.sample(self.now, &self.stats, || total.to_vec())
         }
 
         fn percent(&self) -> u16 {
@@ -185,66 +185,66 @@ mod tests {
     }
 
     /// Rounds, then bursts and packets a burst by port.
-    type Look = (u64, [[u64; 2]; 2]);
+    type Traffic = (u64, [[u64; 2]; 2]);
 
     /// 40 000 packets.
-    const EASY: Look = (100_000, [[1000, 20], [1000, 20]]);
+    const EASY: Traffic = (100_000, [[1000, 20], [1000, 20]]);
     /// Full bursts on one port, the other idle.
-    const FULL: Look = (50_000, [[50_000, 64], [0, 0]]);
+    const FULL: Traffic = (50_000, [[50_000, 64], [0, 0]]);
     const SATURATED: &str = "a worker gets nothing but full bursts from a port";
 
     #[test]
     fn lost_packets_raise_the_share_at_once_and_calm_lowers_it_slowly() {
-        let mut rig = Rig::new();
-        assert_eq!(rig.pass(EASY, 0), None);
-        assert_eq!(rig.pass(EASY, 41), Some(Change::Begins("packets are lost for want of room")));
-        assert_eq!(rig.percent(), 13);
+        let mut harness = Harness::new();
+        assert_eq!(harness.pass(EASY, 0), None);
+        assert_eq!(harness.pass(EASY, 41), Some(Change::Begins("packets are lost for want of room")));
+        assert_eq!(harness.percent(), 13);
         assert_eq!(
-            rig.overload.words(),
+            harness.overload.health_line(),
             "alarm: 13 % of new sessions are refused: packets are lost for want of room"
         );
         for _ in 0..10 {
-            assert_eq!(rig.pass(EASY, 1000), None);
+            assert_eq!(harness.pass(EASY, 1000), None);
         }
-        assert_eq!(rig.overload.share(), Shedding::ALL);
+        assert_eq!(harness.overload.share(), Shedding::ALL);
         for _ in 0..31 {
-            assert_eq!(rig.pass(EASY, 0), None);
+            assert_eq!(harness.pass(EASY, 0), None);
         }
-        assert!(rig.percent() > 0);
-        assert_eq!(rig.pass(EASY, 0), Some(Change::Ends));
-        assert_eq!(rig.overload.words(), "every new session is begun");
+        assert!(harness.percent() > 0);
+        assert_eq!(harness.pass(EASY, 0), Some(Change::Ends));
+        assert_eq!(harness.overload.health_line(), "every new session is begun");
     }
 
     #[test]
     fn one_in_a_thousand_is_bearable_and_what_a_port_without_link_loses_does_not_count() {
-        let mut rig = Rig::new();
-        assert_eq!(rig.pass(EASY, 40), None);
-        rig.lost[1] = None;
-        assert_eq!(rig.pass(EASY, 0), None);
+        let mut harness = Harness::new();
+        assert_eq!(harness.pass(EASY, 40), None);
+        harness.lost[1] = None;
+        assert_eq!(harness.pass(EASY, 0), None);
         // Its link is back.
-        rig.lost[1] = Some(1_000_000);
-        assert_eq!(rig.pass(EASY, 0), None);
-        assert_eq!(rig.pass(EASY, 41), Some(Change::Begins("packets are lost for want of room")));
+        harness.lost[1] = Some(1_000_000);
+        assert_eq!(harness.pass(EASY, 0), None);
+        assert_eq!(harness.pass(EASY, 41), Some(Change::Begins("packets are lost for want of room")));
     }
 
     #[test]
     fn a_few_lost_or_lost_while_hardly_anything_comes_is_none() {
-        let mut rig = Rig::new();
+        let mut harness = Harness::new();
         for _ in 0..10 {
             // 1500 received, 2 % lost.
-            assert_eq!(rig.pass((100_000, [[1500, 1], [0, 0]]), 32), None);
+            assert_eq!(harness.pass((100_000, [[1500, 1], [0, 0]]), 32), None);
             // 300 received: a peer that takes nothing makes no overload.
-            assert_eq!(rig.pass((100_000, [[300, 1], [0, 0]]), 300), None);
+            assert_eq!(harness.pass((100_000, [[300, 1], [0, 0]]), 300), None);
         }
-        assert_eq!(rig.overload.share(), Shedding::NONE);
-        assert!(rig.pass((100_000, [[1500, 1], [0, 0]]), 33).is_some());
+        assert_eq!(harness.overload.share(), Shedding::NONE);
+        assert!(harness.pass((100_000, [[1500, 1], [0, 0]]), 33).is_some());
     }
 
-    /// Three looks alike are overload, two are not.
-    fn assert_saturated(look: Look) {
-        let mut rig = Rig::new();
-        assert_eq!((rig.pass(look, 0), rig.pass(look, 0)), (None, None));
-        assert_eq!(rig.pass(look, 0), Some(Change::Begins(SATURATED)), "{look:?}");
+    /// Three samples alike are overload, two are not.
+    fn assert_saturated(traffic: Traffic) {
+        let mut harness = Harness::new();
+        assert_eq!((harness.pass(traffic, 0), harness.pass(traffic, 0)), (None, None));
+        assert_eq!(harness.pass(traffic, 0), Some(Change::Begins(SATURATED)), "{traffic:?}");
     }
 
     #[test]
@@ -264,42 +264,45 @@ mod tests {
 
     #[test]
     fn both_ports_half_the_time_are_none() {
-        let mut rig = Rig::new();
+        let mut harness = Harness::new();
         for _ in 0..10 {
-            assert_eq!(rig.pass((40_000, [[20_000, 64], [20_000, 64]]), 0), None);
+            assert_eq!(harness.pass((40_000, [[20_000, 64], [20_000, 64]]), 0), None);
             // Busy all the time, but no poll leaves anything behind.
-            assert_eq!(rig.pass((40_000, [[40_000, 59], [40_000, 59]]), 0), None);
+            assert_eq!(harness.pass((40_000, [[40_000, 59], [40_000, 59]]), 0), None);
         }
-        assert_eq!(rig.overload.share(), Shedding::NONE);
+        assert_eq!(harness.overload.share(), Shedding::NONE);
     }
 
     #[test]
     fn a_worker_that_hardly_runs_and_hardly_gets_anything_is_none() {
-        let mut rig = Rig::new();
+        let mut harness = Harness::new();
         for _ in 0..10 {
             // Its CPU is somebody else's most of the time: a few polls, all full.
-            assert_eq!(rig.pass((15, [[15, 64], [15, 1]]), 0), None);
+            assert_eq!(harness.pass((15, [[15, 64], [15, 1]]), 0), None);
         }
-        assert_eq!(rig.overload.share(), Shedding::NONE);
+        assert_eq!(harness.overload.share(), Shedding::NONE);
     }
 
     #[test]
     fn a_short_rush_and_a_source_of_full_bursts_with_pauses_are_none() {
-        let mut rig = Rig::new();
+        let mut harness = Harness::new();
         for _ in 0..5 {
-            assert_eq!((rig.pass(FULL, 0), rig.pass(FULL, 0), rig.pass(EASY, 0)), (None, None, None));
+            assert_eq!(
+                (harness.pass(FULL, 0), harness.pass(FULL, 0), harness.pass(EASY, 0)),
+                (None, None, None)
+            );
         }
         for _ in 0..10 {
             // A tenth of the time idle, in empty polls that are a fortieth of a burst's time.
-            assert_eq!(rig.pass((45_000 + 200_000, [[45_000, 64], [0, 0]]), 0), None);
+            assert_eq!(harness.pass((45_000 + 200_000, [[45_000, 64], [0, 0]]), 0), None);
         }
-        assert_eq!(rig.overload.share(), Shedding::NONE);
+        assert_eq!(harness.overload.share(), Shedding::NONE);
     }
 
     #[test]
-    fn between_looks_nothing_is_asked() {
-        let mut rig = Rig::new();
-        let now = rig.now.after(LOOK / 2);
-        assert_eq!(rig.overload.look(now, &rig.stats, || panic!("asked")), None);
+    fn between_samples_nothing_is_asked() {
+        let mut harness = Harness::new();
+        let now = harness.now.after(INTERVAL / 2);
+        assert_eq!(harness.overload.sample(now, &harness.stats, || panic!("asked")), None);
     }
 }

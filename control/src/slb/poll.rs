@@ -56,7 +56,7 @@ impl Slb {
     /// Logs each change of a real's state.
     pub(super) fn watch_reals(&mut self) {
         for (key, entry) in self.state.reals.iter_mut() {
-            let noticed = entry.watch.look(entry.live.state(), entry.live.failed_at());
+            let noticed = entry.watch.observe(entry.live.state(), entry.live.failed_at());
             let what = match noticed.state {
                 Some(state) => format!("has changed state to {state}"),
                 None if noticed.failed => "has failed its test".to_owned(),
@@ -101,7 +101,7 @@ impl Slb {
         let snapshot = cx.shared.snapshot();
         let ports = snapshot.net.ports.iter().enumerate();
         let lost = || ports.map(|(at, port)| port.link_up.then(|| lost_by(at))).collect();
-        let change = self.overload.look(cx.now(), stats, lost);
+        let change = self.overload.sample(cx.now(), stats, lost);
         cx.shared.tables.slb.shed(self.overload.share());
         match change {
             Some(Change::Begins(reason)) => {

@@ -6,7 +6,7 @@ use common::{event::SessionEvent, snapshot::Snapshot};
 
 use super::{
     Slb,
-    debug::{Clock, SessionLine},
+    debug::{SessionLine, Timestamp},
 };
 use crate::protocol::Cx;
 
@@ -29,7 +29,7 @@ impl Slb {
             nai: &event.nai,
         };
         let stamp = cx.shared.stamp();
-        for text in line.lines(Clock { stamp: &stamp, synchronised: false }) {
+        for text in line.lines(Timestamp { stamp: &stamp, synchronised: false }) {
             cx.shared.log.push(&text);
         }
     }

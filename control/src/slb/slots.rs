@@ -1,12 +1,12 @@
-//! Stable places for named things: an index that stays while the thing is configured, and a generation that tells a
-//! reused place from the one before.
+//! Stable slots for named things: an index that stays while the thing is configured, and a generation that tells a
+//! reused slot from the one before.
 
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
 };
 
-/// Places for things of type `T` named by `K`.
+/// Slots for things of type `T` named by `K`.
 #[derive(Clone, Debug)]
 pub struct Slots<K, T> {
     by_key: HashMap<K, usize>,
@@ -21,9 +21,9 @@ struct Slot<K, T> {
     held: Option<(K, T)>,
 }
 
-/// No place is left.
+/// No slot is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("all {0} places are taken")]
+#[error("all {0} slots are taken")]
 pub struct Full(pub usize);
 
 impl<K: Clone + Eq + Hash, T> Slots<K, T> {
@@ -32,15 +32,15 @@ impl<K: Clone + Eq + Hash, T> Slots<K, T> {
         Self { by_key: HashMap::new(), slots: Vec::new(), free: VecDeque::new(), limit }
     }
 
-    /// The place of `key`; if it has none, the one free for longest, or a new one, filled by `make`.
+    /// The slot of `key`; if it has none, the one free for longest, or a new one, filled by `make`.
     ///
-    /// A generation is 1 to 255 and rises each time the place is given away, so that a default value (index 0,
+    /// A generation is 1 to 255 and rises each time the slot is given away, so that a default value (index 0,
     /// generation 0) never names anything.
     pub fn insert(&mut self, key: &K, make: impl FnOnce(usize, u8) -> T) -> Result<usize, Full> {
         if let Some(index) = self.by_key.get(key) {
             return Ok(*index);
         }
-        // A fresh place is taken before a used one: the longer a place rests, the safer its reuse.
+        // A fresh slot is taken before a used one: the longer a slot rests, the safer its reuse.
         let index = if self.slots.len() < self.limit {
             self.slots.push(Slot { generation: 0, held: None });
             self.slots.len() - 1
@@ -54,7 +54,7 @@ impl<K: Clone + Eq + Hash, T> Slots<K, T> {
         Ok(index)
     }
 
-    /// Frees every place whose key `keep` rejects; returns what was there.
+    /// Frees every slot whose key `keep` rejects; returns what was there.
     pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) -> Vec<(usize, K, T)> {
         let mut gone = Vec::new();
         for (index, slot) in self.slots.iter_mut().enumerate() {
@@ -67,7 +67,7 @@ impl<K: Clone + Eq + Hash, T> Slots<K, T> {
         gone
     }
 
-    /// The thing of that name with its place.
+    /// The thing of that name with its slot.
     pub fn get(&self, key: &K) -> Option<(usize, &T)> {
         let index = *self.by_key.get(key)?;
         Some((index, &self.slots[index].held.as_ref()?.1))
@@ -79,22 +79,22 @@ impl<K: Clone + Eq + Hash, T> Slots<K, T> {
         Some((index, &mut self.slots[index].held.as_mut()?.1))
     }
 
-    /// What is at a place.
+    /// What is in a slot.
     pub fn at(&self, index: usize) -> Option<(&K, &T)> {
         self.slots.get(index)?.held.as_ref().map(|(key, value)| (key, value))
     }
 
-    /// What is at a place, to change.
+    /// What is in a slot, to change.
     pub fn at_mut(&mut self, index: usize) -> Option<&mut T> {
         self.slots.get_mut(index)?.held.as_mut().map(|(_, value)| value)
     }
 
-    /// Everything, in the order of places.
+    /// Everything, in the order of slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut T)> {
         self.slots.iter_mut().filter_map(|slot| slot.held.as_mut()).map(|(key, value)| (&*key, value))
     }
 
-    /// Everything, in the order of places.
+    /// Everything, in the order of slots.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &K, &T)> {
         self.slots
             .iter()
@@ -102,12 +102,12 @@ impl<K: Clone + Eq + Hash, T> Slots<K, T> {
             .filter_map(|(index, slot)| slot.held.as_ref().map(|(key, value)| (index, key, value)))
     }
 
-    /// One more than the highest place ever taken.
+    /// One more than the highest slot ever taken.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// True if no place was ever taken.
+    /// True if no slot was ever taken.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -118,11 +118,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_stable_and_a_reused_one_has_another_generation() {
+    fn slots_are_stable_and_a_reused_one_has_another_generation() {
         let mut slots = Slots::new(2);
         assert_eq!(slots.insert(&"a", |i, g| (i, g)), Ok(0));
         assert_eq!(slots.insert(&"b", |i, g| (i, g)), Ok(1));
-        assert_eq!(slots.insert(&"a", |_, _| unreachable!("it has a place")), Ok(0));
+        assert_eq!(slots.insert(&"a", |_, _| unreachable!("it has a slot")), Ok(0));
         assert_eq!(slots.insert(&"c", |i, g| (i, g)), Err(Full(2)));
         let gone = slots.retain(|key| *key != "a");
         assert_eq!(gone, [(0, "a", (0, 1))]);

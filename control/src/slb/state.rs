@@ -1,4 +1,4 @@
-//! What outlives a change of configuration: the place of each farm, real and virtual server, and the live state that
+//! What outlives a change of configuration: the slot of each farm, real and virtual server, and the live state that
 //! workers share through every snapshot.
 
 use std::{collections::HashSet, net::Ipv4Addr, sync::Arc, time::Duration};
@@ -34,7 +34,7 @@ impl RealKey {
     }
 }
 
-/// A real's place.
+/// A real in its slot.
 #[derive(Debug)]
 pub struct RealEntry {
     /// Index and generation.
@@ -49,7 +49,7 @@ pub struct RealEntry {
     pub revived: Option<Nanos>,
 }
 
-/// A farm's place.
+/// A farm in its slot.
 #[derive(Debug)]
 pub struct FarmEntry {
     /// Index.
@@ -64,7 +64,7 @@ pub struct FarmEntry {
     pub departed: Vec<(RealId, u16)>,
 }
 
-/// A virtual server's place.
+/// A virtual server in its slot.
 #[derive(Debug)]
 pub struct VserverEntry {
     /// Index.
@@ -75,7 +75,7 @@ pub struct VserverEntry {
     pub live: Arc<VserverLive>,
 }
 
-/// All places.
+/// All slots.
 #[derive(Debug)]
 pub struct SlbState {
     workers: u8,
@@ -87,9 +87,9 @@ pub struct SlbState {
     pub vservers: Slots<ObjectName, VserverEntry>,
 }
 
-/// What lost its place.
+/// What lost its slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gone {
+pub struct Removed {
     /// Reals, whose sessions end.
     pub reals: Vec<RealId>,
     /// Virtual servers, likewise.
@@ -100,7 +100,7 @@ pub struct Gone {
 const DEPARTED: usize = 64;
 
 impl SlbState {
-    /// No places yet; counters have a cell for each of `workers` workers.
+    /// No slots are taken yet; counters have a cell for each of `workers` workers.
     pub fn new(workers: u8) -> Self {
         Self {
             workers,
@@ -110,11 +110,11 @@ impl SlbState {
         }
     }
 
-    /// Gives places to what is new in `config` and takes them from what is gone. `config` has passed
+    /// Gives slots to what is new in `config` and takes them from what is gone. `config` has passed
     /// [`super::check::check`], so there is room.
-    pub fn place(&mut self, config: &SlbConfig) -> Result<Gone, Full> {
+    pub fn assign(&mut self, config: &SlbConfig) -> Result<Removed, Full> {
         let reals: HashSet<RealKey> = config.farms.iter().flat_map(keys).collect();
-        let gone = Gone {
+        let removed = Removed {
             reals: self
                 .reals
                 .retain(|key| reals.contains(key))
@@ -131,7 +131,7 @@ impl SlbState {
         let workers = self.workers;
         self.farms.retain(|name| config.farm(name).is_some());
         for farm in &config.farms {
-            self.place_farm(farm)?;
+            self.assign_farm(farm)?;
         }
         for vserver in &config.vservers {
             self.vservers.insert(&vserver.name, |index, _| VserverEntry {
@@ -140,7 +140,7 @@ impl SlbState {
                 live: Arc::new(VserverLive::new(workers)),
             })?;
         }
-        Ok(gone)
+        Ok(removed)
     }
 
     /// The real that `id` names, unless its slot was given to another.
@@ -148,7 +148,7 @@ impl SlbState {
         self.reals.at_mut(usize::from(id.index)).filter(|entry| entry.id == id)
     }
 
-    fn place_farm(&mut self, farm: &FarmConfig) -> Result<(), Full> {
+    fn assign_farm(&mut self, farm: &FarmConfig) -> Result<(), Full> {
         let mut members = Vec::with_capacity(farm.reals.len());
         for (key, real) in keys(farm).zip(&farm.reals) {
             self.reals.insert(&key, |index, generation| RealEntry {
@@ -235,31 +235,31 @@ mod tests {
     }
 
     #[test]
-    fn places_stay_over_changes_and_the_same_address_in_two_farms_is_two_reals() {
+    fn slots_stay_over_changes_and_the_same_address_in_two_farms_is_two_reals() {
         let mut state = SlbState::new(1);
-        state.place(&config(&[("A", &[1, 2, 3]), ("B", &[1])])).unwrap();
+        state.assign(&config(&[("A", &[1, 2, 3]), ("B", &[1])])).unwrap();
         let before = farm(&state, "A").members.clone();
         assert_eq!(farm(&state, "A").generation, 1);
         assert_ne!(before[0], farm(&state, "B").members[0]);
-        let gone = state.place(&config(&[("B", &[1]), ("A", &[1, 3, 4])])).unwrap();
+        let removed = state.assign(&config(&[("B", &[1]), ("A", &[1, 3, 4])])).unwrap();
         let after = farm(&state, "A");
         assert_eq!((after.members[0], after.members[1]), (before[0], before[2]));
-        assert_eq!((after.generation, &gone.reals), (2, &vec![before[1]]));
+        assert_eq!((after.generation, &removed.reals), (2, &vec![before[1]]));
         assert_eq!(farm(&state, "B").generation, 1, "unchanged");
-        state.place(&config(&[("B", &[1]), ("A", &[1, 2, 3, 4])])).unwrap();
+        state.assign(&config(&[("B", &[1]), ("A", &[1, 2, 3, 4])])).unwrap();
         assert_ne!(farm(&state, "A").members[1], before[1], "back, but another real to every session");
     }
 
     #[test]
     fn the_turn_of_one_that_left_passes_to_its_neighbour() {
         let mut state = SlbState::new(1);
-        state.place(&config(&[("A", &[1, 2, 3])])).unwrap();
+        state.assign(&config(&[("A", &[1, 2, 3])])).unwrap();
         let [_, two, three] = farm(&state, "A").members[..] else { panic!("three members") };
-        state.place(&config(&[("A", &[1, 3])])).unwrap();
+        state.assign(&config(&[("A", &[1, 3])])).unwrap();
         assert_eq!(farm(&state, "A").departed, [(two, 1)]);
-        state.place(&config(&[("A", &[1])])).unwrap();
+        state.assign(&config(&[("A", &[1])])).unwrap();
         assert_eq!(farm(&state, "A").departed, [(two, 0), (three, 0)], "round, and carried along");
-        state.place(&config(&[("A", &[])])).unwrap();
+        state.assign(&config(&[("A", &[])])).unwrap();
         assert_eq!(farm(&state, "A").members.len(), 0);
         assert!(farm(&state, "A").departed.iter().all(|(_, at)| *at == 0));
     }

@@ -41,9 +41,9 @@ impl Slb {
         let candidates = std::iter::once(vserver.farm).chain(vserver.backup);
         Some(TraceView {
             nai: escape(nai),
-            nai_hash: NaiHash::of(nai),
+            nai_hash: NaiHash::from_key(nai),
             vserver: vserver.name.clone(),
-            vserver_state: VserverStatus::of(in_service && !self.stopping).name(),
+            vserver_state: VserverStatus::from_in_service(in_service && !self.stopping).name(),
             session: session.and_then(|session| session_view(&snapshot, &session, now)),
             real_state,
             next: next.map(|real| real.address),

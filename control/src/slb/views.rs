@@ -13,7 +13,7 @@ use ipnet::Ipv4Net;
 
 use super::{
     Slb,
-    config::{FarmConfig, ObjectName, PredictorConfig, Protocol, RealConfig, Reassign, VserverConfig},
+    config::{FarmConfig, ObjectName, PredictorConfig, RealConfig, Reassign, Transport, VserverConfig},
     fsm::{VserverStatus, retry_remaining},
     show::{FarmView, NaiHash, RealView, SessionView, StatsView, VserverView, sort_sessions},
     state::RealKey,
@@ -113,12 +113,12 @@ impl Slb {
         Some(VserverView {
             vserver: vserver.name.to_string(),
             protocol: address.map_or("", |address| match address.protocol {
-                Protocol::Udp => "UDP",
-                Protocol::Tcp => "TCP",
+                Transport::Udp => "UDP",
+                Transport::Tcp => "TCP",
             }),
             address: address
                 .map_or_else(String::new, |address| format!("{}:{}", address.network, address.port)),
-            state: VserverStatus::of(vserver.inservice && !self.stopping).name(),
+            state: VserverStatus::from_in_service(vserver.inservice && !self.stopping).name(),
             conns: entry.live.conns(),
             v_index: entry.v_index,
             service: if address.is_some() { "IPMOBILE" } else { "NONE" },

@@ -1,4 +1,4 @@
-//! What no single line of the machine part can see.
+//! What no single line of the system part can see.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use crate::command::{ConfigError, InterfaceName};
 /// Most ports (`RTE_MAX_ETHPORTS`).
 const MAX_PORTS: usize = 32;
 
-/// Every reason for which the machine part as a whole is refused.
-pub fn check(machine: &SystemConfig) -> Vec<ConfigError> {
+/// Every reason for which the system part as a whole is refused.
+pub fn check(system: &SystemConfig) -> Vec<ConfigError> {
     let mut errors = Vec::new();
-    devices(machine, &mut errors);
-    subinterfaces(machine, &mut errors);
-    addresses(machine, &mut errors);
+    devices(system, &mut errors);
+    subinterfaces(system, &mut errors);
+    addresses(system, &mut errors);
     errors
 }
 
@@ -27,9 +27,9 @@ fn identities(device: &str) -> impl Iterator<Item = String> {
     std::iter::once(name).chain(kernel)
 }
 
-fn devices(machine: &SystemConfig, errors: &mut Vec<ConfigError>) {
+fn devices(system: &SystemConfig, errors: &mut Vec<ConfigError>) {
     let mut used: BTreeMap<String, &InterfaceName> = BTreeMap::new();
-    for (_, interface, device) in machine.ports() {
+    for (_, interface, device) in system.ports() {
         let other = identities(device).find_map(|identity| used.get(&identity).copied());
         if let Some(other) = other {
             errors
@@ -39,18 +39,18 @@ fn devices(machine: &SystemConfig, errors: &mut Vec<ConfigError>) {
             used.entry(identity).or_insert(&interface.name);
         }
     }
-    if machine.ports().count() > MAX_PORTS {
+    if system.ports().count() > MAX_PORTS {
         errors.push(ConfigError::new(format!("more than {MAX_PORTS} devices")));
     }
 }
 
-fn subinterfaces(machine: &SystemConfig, errors: &mut Vec<ConfigError>) {
+fn subinterfaces(system: &SystemConfig, errors: &mut Vec<ConfigError>) {
     let mut used: BTreeMap<(InterfaceName, u16), &InterfaceName> = BTreeMap::new();
-    for interface in &machine.interfaces {
+    for interface in &system.interfaces {
         let (Some(parent), Some(vlan)) = (interface.name.parent(), interface.vlan) else {
             continue;
         };
-        if machine.interface(&parent).is_none_or(|parent| parent.device.is_none()) {
+        if system.interface(&parent).is_none_or(|parent| parent.device.is_none()) {
             errors.push(ConfigError::new(format!("{}: {parent} has no device", interface.name)));
         }
         if let Some(other) = used.insert((parent, vlan), &interface.name) {
@@ -59,9 +59,9 @@ fn subinterfaces(machine: &SystemConfig, errors: &mut Vec<ConfigError>) {
     }
 }
 
-fn addresses(machine: &SystemConfig, errors: &mut Vec<ConfigError>) {
+fn addresses(system: &SystemConfig, errors: &mut Vec<ConfigError>) {
     let mut used = BTreeMap::new();
-    for interface in &machine.interfaces {
+    for interface in &system.interfaces {
         for address in interface.addresses() {
             if let Some(other) = used.insert(address.addr(), &interface.name) {
                 let text = format!("{}: address {} is in use by {other}", interface.name, address.addr());

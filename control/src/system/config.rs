@@ -28,7 +28,7 @@ pub struct SystemConfig {
     /// `dataplane`
     pub dataplane: DataplaneSettings,
     /// `interface`, in the order of their creation.
-    pub interfaces: Vec<Interface>,
+    pub interfaces: Vec<InterfaceConfig>,
     /// `ip route`, in the order of their creation.
     pub routes: Vec<StaticRoute>,
     /// `arp`, in the order of their creation.
@@ -109,7 +109,7 @@ impl Default for DataplaneSettings {
 
 /// `interface NAME`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
+pub struct InterfaceConfig {
     /// Full name.
     pub name: InterfaceName,
     /// `device`: PCI address or DPDK device string.
@@ -147,7 +147,7 @@ pub const DEFAULT_MTU: u16 = 1500;
 /// Descriptors of a queue that was given none.
 pub const DEFAULT_DESCRIPTORS: u16 = 1024;
 
-impl Interface {
+impl InterfaceConfig {
     /// An interface with default settings: shut down, unless it is a loopback.
     pub fn new(name: InterfaceName) -> Self {
         Self {
@@ -218,17 +218,17 @@ pub struct StaticNeighbour {
 
 impl SystemConfig {
     /// The interface of that name.
-    pub fn interface(&self, name: &InterfaceName) -> Option<&Interface> {
+    pub fn interface(&self, name: &InterfaceName) -> Option<&InterfaceConfig> {
         self.interfaces.iter().find(|interface| interface.name == *name)
     }
 
     /// Addresses with their subnets of all interfaces, shut down or not.
     pub fn subnets(&self) -> Vec<Ipv4Net> {
-        self.interfaces.iter().flat_map(Interface::addresses).collect()
+        self.interfaces.iter().flat_map(InterfaceConfig::addresses).collect()
     }
 
     /// Interfaces with a device; the position is the [`PortId`].
-    pub fn ports(&self) -> impl Iterator<Item = (PortId, &Interface, &str)> {
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &InterfaceConfig, &str)> {
         self.interfaces
             .iter()
             .filter_map(|interface| Some((interface, interface.device.as_deref()?)))
@@ -237,7 +237,7 @@ impl SystemConfig {
     }
 
     /// The port that carries an interface: its own, or its parent's.
-    pub fn port_of(&self, interface: &Interface) -> Option<PortId> {
+    pub fn port_of(&self, interface: &InterfaceConfig) -> Option<PortId> {
         let parent = interface.name.parent();
         let carrier = parent.as_ref().unwrap_or(&interface.name);
         self.ports().find(|(_, port, _)| port.name == *carrier).map(|(id, _, _)| id)
@@ -263,7 +263,7 @@ impl SystemConfig {
     }
 }
 
-fn port(id: PortId, interface: &Interface, device: &str) -> PortConfig {
+fn port(id: PortId, interface: &InterfaceConfig, device: &str) -> PortConfig {
     PortConfig {
         id,
         name: interface.name.to_string(),

@@ -41,24 +41,24 @@ impl Layout {
     }
 
     /// What the kernel shall hold. `ports` by [`PortId`]; an interface whose port is missing there has no shadow yet.
-    pub fn desired(&mut self, machine: &SystemConfig, ports: &[PortState]) -> DesiredHost {
-        let interfaces: Vec<_> = machine
+    pub fn desired(&mut self, system: &SystemConfig, ports: &[PortState]) -> DesiredHost {
+        let interfaces: Vec<_> = system
             .interfaces
             .iter()
             .filter(|interface| !interface.is_loopback())
             .filter_map(|interface| {
-                let port = machine.port_of(interface)?;
+                let port = system.port_of(interface)?;
                 let id = self.id_for(&interface.name.to_string());
-                Some(desired_interface(machine, interface, id, port, ports.get(port.index())?))
+                Some(desired_interface(system, interface, id, port, ports.get(port.index())?))
             })
             .collect();
-        let loopbacks = machine
+        let loopbacks = system
             .interfaces
             .iter()
             .filter(|interface| interface.is_loopback() && !interface.shutdown)
             .flat_map(|interface| interface.addresses().map(|net| net.addr()).collect::<Vec<_>>())
             .collect();
-        let routes = machine.routes.iter().map(|route| DesiredRoute {
+        let routes = system.routes.iter().map(|route| DesiredRoute {
             prefix: route.prefix,
             target: match &route.next_hop {
                 StaticNextHop::Address(gateway) => RouteTarget::Gateway(*gateway),
@@ -69,7 +69,7 @@ impl Layout {
             distance: route.distance,
         });
         let routes = routes.collect();
-        let neighbours = machine
+        let neighbours = system
             .neighbours
             .iter()
             .map(|neighbour| DesiredNeighbour { address: neighbour.address, mac: neighbour.mac })
@@ -145,13 +145,13 @@ impl Layout {
 }
 
 fn desired_interface(
-    machine: &SystemConfig,
-    interface: &config::Interface,
+    system: &SystemConfig,
+    interface: &config::InterfaceConfig,
     id: InterfaceId,
     port: PortId,
     is: &PortState,
 ) -> DesiredInterface {
-    let carrier = machine.ports().find(|(of, ..)| *of == port).map(|(_, carrier, _)| carrier);
+    let carrier = system.ports().find(|(of, ..)| *of == port).map(|(_, carrier, _)| carrier);
     DesiredInterface {
         id,
         name: interface.name.to_string(),
@@ -192,7 +192,7 @@ ip route 30.0.0.0 255.0.0.0 Null0 9
 arp 10.1.1.2 0200.5e00.0002
 ";
 
-    fn machine(text: &str) -> SystemConfig {
+    fn system(text: &str) -> SystemConfig {
         crate::command::load::<crate::protocols::Configuration>("test", text).unwrap().configuration.system
     }
 
@@ -204,7 +204,7 @@ arp 10.1.1.2 0200.5e00.0002
     fn the_configuration_becomes_what_the_kernel_shall_hold_with_ids_that_stay() {
         let mut layout = Layout::default();
         let ports = [port(0), port(1)];
-        let desired = layout.desired(&machine(TEXT), &ports);
+        let desired = layout.desired(&system(TEXT), &ports);
         let seen: Vec<_> = desired
             .interfaces
             .iter()
@@ -226,7 +226,7 @@ arp 10.1.1.2 0200.5e00.0002
 
         let fewer =
             TEXT.split("interface Ethernet1\n").next().unwrap().replace("Ethernet0.15", "Ethernet0.16");
-        let desired = layout.desired(&machine(&fewer), &ports[..1]);
+        let desired = layout.desired(&system(&fewer), &ports[..1]);
         let ids: Vec<_> = desired.interfaces.iter().map(|i| i.id.0).collect();
         assert_eq!(ids, [0, 4], "the id of Ethernet0.15 is not given away");
     }
@@ -235,7 +235,7 @@ arp 10.1.1.2 0200.5e00.0002
     fn workers_read_what_the_kernel_has() {
         let mut layout = Layout::default();
         let ports = [port(0), port(1)];
-        let desired = layout.desired(&machine(TEXT), &ports);
+        let desired = layout.desired(&system(TEXT), &ports);
         let mut state = HostState::default();
         let link = ShadowLink {
             device: "Et0".to_owned(),

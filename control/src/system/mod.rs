@@ -18,7 +18,8 @@ use std::{sync::Arc, time::Duration};
 use common::{net::Network, snapshot::Snapshot, time::Nanos};
 
 pub use self::config::{
-    DataplaneSettings, Interface, Logging, StaticNeighbour, StaticNextHop, StaticRoute, SystemConfig, Workers,
+    DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop, StaticRoute, SystemConfig,
+    Workers,
 };
 use self::{layout::Layout, sampler::Sampler};
 use crate::{
@@ -115,7 +116,7 @@ impl Protocol for System {
     fn handle(&mut self, input: Input<'_, Self>, cx: &mut Cx<'_, Self>) {
         match input {
             Input::Configured(_) => {
-                let settings = |interface: &Interface| PortSettings {
+                let settings = |interface: &InterfaceConfig| PortSettings {
                     up: !interface.shutdown,
                     mtu: interface.mtu,
                     mac: interface.mac,

@@ -1,4 +1,4 @@
-//! The machine part of `show running-config`: only what differs from the defaults.
+//! The system part of `show running-config`: only what differs from the defaults.
 
 use std::fmt::{self, Write};
 
@@ -6,8 +6,8 @@ use common::config::{Hugepages, Poll, RssFields};
 use ipnet::Ipv4Net;
 
 use super::config::{
-    DEFAULT_DESCRIPTORS, DEFAULT_MTU, DataplaneSettings, Interface, Logging, StaticNextHop, SystemConfig,
-    Workers,
+    DEFAULT_DESCRIPTORS, DEFAULT_MTU, DataplaneSettings, InterfaceConfig, Logging, StaticNextHop,
+    SystemConfig, Workers,
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
@@ -15,36 +15,36 @@ use crate::{
 };
 
 /// Writes the part's text.
-pub fn print(machine: &SystemConfig, out: &mut ConfigWriter) {
+pub fn print(system: &SystemConfig, out: &mut ConfigWriter) {
     // Writing to a string cannot fail.
-    let _ = write(machine, out);
+    let _ = write(system, out);
 }
 
-fn write(machine: &SystemConfig, out: &mut ConfigWriter) -> fmt::Result {
+fn write(system: &SystemConfig, out: &mut ConfigWriter) -> fmt::Result {
     out.lines(rank::GLOBAL);
-    if machine.hostname != Settings::DEFAULT_HOSTNAME {
-        writeln!(out, "hostname {}", machine.hostname)?;
+    if system.hostname != Settings::DEFAULT_HOSTNAME {
+        writeln!(out, "hostname {}", system.hostname)?;
     }
     out.lines(rank::SERVICES);
-    if machine.debug_milliseconds {
+    if system.debug_milliseconds {
         writeln!(out, "service timestamps debug datetime msec")?;
     }
-    if machine.password_encryption {
+    if system.password_encryption {
         writeln!(out, "service password-encryption")?;
     }
     out.lines(rank::LOGGING);
     let standard = Logging::default();
-    if machine.logging.level != standard.level {
-        let word = LoggingLevel::WORDS.iter().find(|(_, level)| *level == machine.logging.level);
+    if system.logging.level != standard.level {
+        let word = LoggingLevel::WORDS.iter().find(|(_, level)| *level == system.logging.level);
         writeln!(out, "logging level {}", word.map_or("informational", |(word, _)| word))?;
     }
-    if machine.logging.buffered != standard.buffered {
-        writeln!(out, "logging buffered {}", machine.logging.buffered)?;
+    if system.logging.buffered != standard.buffered {
+        writeln!(out, "logging buffered {}", system.logging.buffered)?;
     }
-    write_dataplane(&machine.dataplane, out)?;
-    machine.interfaces.iter().try_for_each(|interface| write_interface(interface, out))?;
+    write_dataplane(&system.dataplane, out)?;
+    system.interfaces.iter().try_for_each(|interface| write_interface(interface, out))?;
     out.lines(rank::ROUTES);
-    for route in &machine.routes {
+    for route in &system.routes {
         write!(out, "ip route {} {} ", route.prefix.addr(), route.prefix.netmask())?;
         match &route.next_hop {
             StaticNextHop::Address(address) => write!(out, "{address}")?,
@@ -57,10 +57,10 @@ fn write(machine: &SystemConfig, out: &mut ConfigWriter) -> fmt::Result {
         writeln!(out)?;
     }
     out.lines(rank::ARP);
-    for neighbour in &machine.neighbours {
+    for neighbour in &system.neighbours {
         writeln!(out, "arp {} {}", neighbour.address, neighbour.mac)?;
     }
-    write_management(&machine.management, out)
+    write_management(&system.management, out)
 }
 
 fn write_dataplane(settings: &DataplaneSettings, out: &mut ConfigWriter) -> fmt::Result {
@@ -96,7 +96,7 @@ fn write_dataplane(settings: &DataplaneSettings, out: &mut ConfigWriter) -> fmt:
     Ok(())
 }
 
-fn write_interface(interface: &Interface, out: &mut ConfigWriter) -> fmt::Result {
+fn write_interface(interface: &InterfaceConfig, out: &mut ConfigWriter) -> fmt::Result {
     out.block(rank::INTERFACES);
     writeln!(out, "interface {}", interface.name)?;
     if let Some(text) = &interface.description {
@@ -142,7 +142,7 @@ fn write_interface(interface: &Interface, out: &mut ConfigWriter) -> fmt::Result
         key.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
         writeln!(out)?;
     }
-    if interface.shutdown != Interface::shut_by_default(interface.name.kind()) {
+    if interface.shutdown != InterfaceConfig::shut_by_default(interface.name.kind()) {
         writeln!(out, " {}shutdown", if interface.shutdown { "" } else { "no " })?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use common::{config::Hugepages, id::PortId};
 use super::{SystemConfig, check::restart_needed};
 use crate::{command::load, protocols::Configuration};
 
-fn machine(text: &str) -> SystemConfig {
+fn system(text: &str) -> SystemConfig {
     match load::<Configuration>("test", text) {
         Ok(loaded) => loaded.configuration.system,
         Err(errors) => panic!("{}", errors[0]),
@@ -35,8 +35,8 @@ interface GigabitEthernet6/2
 
 #[test]
 fn ports_are_the_interfaces_with_a_device_in_order() {
-    let machine = machine(TEXT);
-    let config = machine.dataplane_config();
+    let system = system(TEXT);
+    let config = system.dataplane_config();
     assert_eq!((config.workers, config.cores.as_slice(), config.sessions), (3, &[2, 3, 6][..], 2048));
     assert_eq!(config.hugepages, Hugepages::Off);
     let ports: Vec<_> =
@@ -49,9 +49,9 @@ fn ports_are_the_interfaces_with_a_device_in_order() {
         ]
     );
     assert_eq!(config.ports[0].kernel_device(), Some("veth0"));
-    let carriers: Vec<_> = machine.interfaces.iter().map(|i| machine.port_of(i)).collect();
+    let carriers: Vec<_> = system.interfaces.iter().map(|i| system.port_of(i)).collect();
     assert_eq!(carriers, [None, Some(PortId(0)), Some(PortId(0)), None, Some(PortId(1))]);
-    assert_eq!(machine.subnets().len(), 3);
+    assert_eq!(system.subnets().len(), 3);
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn addresses_and_vlans_are_used_once() {
 
 #[test]
 fn a_reload_says_what_needs_a_restart() {
-    let old = machine(TEXT);
+    let old = system(TEXT);
     let changed = |from: &str, to: &str| {
         assert!(TEXT.contains(from));
-        restart_needed(&old, &machine(&TEXT.replace(from, to)))
+        restart_needed(&old, &system(&TEXT.replace(from, to)))
     };
     assert_eq!(changed("cores 6,2-3", "workers 2"), ["workers"]);
     assert_eq!(changed("sessions 2048", "sessions 4096"), ["session capacity"]);

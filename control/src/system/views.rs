@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use common::{id::InterfaceId, port::PoolInfo, slb::Balancer, snapshot::Snapshot, verdict::Verdict};
 
 use super::{
-    Interface, System,
+    InterfaceConfig, System,
     show::{
         arp::ArpView,
         dataplane::{DataplaneView, VerdictView, WorkerView},
-        interface::{InterfaceView, PortView},
+        interface::{DeviceView, InterfaceView},
         memory::{MemoryView, PoolView, TableView},
         route::{RouteView, Source},
     },
@@ -24,7 +24,7 @@ impl System {
         wanted.map(|interface| self.interface_view(interface, cx)).collect()
     }
 
-    fn interface_view(&self, interface: &Interface, cx: &Cx<'_, Self>) -> InterfaceView {
+    fn interface_view(&self, interface: &InterfaceConfig, cx: &Cx<'_, Self>) -> InterfaceView {
         let snapshot = cx.shared.snapshot();
         let id = self.layout.id(&interface.name.to_string());
         let shown = id.and_then(|id| snapshot.net.interfaces.get(id.index()));
@@ -36,7 +36,7 @@ impl System {
             let ports = cx.shared.ports.as_ref()?;
             let id = cx.config.port_of(interface)?;
             let info = ports.ports().into_iter().find(|info| info.id == id)?;
-            Some(PortView {
+            Some(DeviceView {
                 device: device.clone(),
                 info,
                 link: ports.link(id),
@@ -87,7 +87,7 @@ impl System {
         in_use
             .map(|route| RouteView {
                 prefix: route.prefix,
-                source: Source::of(route.protocol, route.gateway.is_some(), PROTOCOL),
+                source: Source::from_kernel(route.protocol, route.gateway.is_some(), PROTOCOL),
                 distance: route.metric,
                 gateway: route.gateway,
                 interface: match route.interface.and_then(|id| interface_name(&snapshot, id)) {

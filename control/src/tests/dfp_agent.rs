@@ -138,7 +138,7 @@ fn agents_that_swap_their_ports_close_both_first() {
     let agent = HomeAgent { bindings: 0, max_bindings: 10_000, calls: None, max_weight: 25 };
     hear(&mut harness.core, &Fact::HomeAgent(Some(agent)));
     assert_eq!(ordered(&mut harness), ["listen 500", "listen 600"]);
-    harness.apply_file("swapped.conf", &format!("{}{}", super::MACHINE, agents(600, 500))).unwrap();
+    harness.apply_file("swapped.conf", &format!("{}{}", super::SYSTEM_LINES, agents(600, 500))).unwrap();
     assert_eq!(ordered(&mut harness), ["unlisten 500", "unlisten 600", "listen 600", "listen 500"]);
 }
 

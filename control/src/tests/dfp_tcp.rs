@@ -20,7 +20,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{MACHINE, PORTS, kernel, network};
+use super::{SYSTEM_LINES, PORTS, kernel, network};
 use crate::{
     command::{self, Secret, Shell},
     core::{Core, CoreLink},
@@ -99,7 +99,7 @@ impl Live {
         listen_on(&mut core, address());
         core.ports_changed(&PORTS);
         core.host_changed(&kernel(&network()));
-        let loaded = command::load::<Configuration>("test.conf", &format!("{MACHINE}{text}"));
+        let loaded = command::load::<Configuration>("test.conf", &format!("{SYSTEM_LINES}{text}"));
         core.apply_loaded(loaded.unwrap_or_else(|errors| panic!("{errors:?}"))).unwrap();
         let core = Arc::new(Mutex::new(core));
         let mut start = Start { core: &core, clock: &clock, tasks: Vec::new() };

@@ -1,6 +1,6 @@
 //! Configurations, refusals and `show` through the language.
 
-use super::{Harness, MACHINE};
+use super::{Harness, SYSTEM_LINES};
 use crate::{
     command::{Configuration as _, load},
     protocols::Configuration,
@@ -363,7 +363,7 @@ fn a_bad_file_changes_nothing() {
     let mut harness = Harness::new(DISPATCHED_STATIC);
     let before = harness.core.running().running_config();
     let generation = harness.snapshot().generation;
-    let bad = format!("{MACHINE}ip slb vserver OTHER\n inservice\n");
+    let bad = format!("{SYSTEM_LINES}ip slb vserver OTHER\n inservice\n");
     let errors = harness.apply_file("bad.conf", &bad).unwrap_err();
     assert!(errors[0].contains("virtual server OTHER has no virtual address"), "{errors:?}");
     assert!(harness.apply_file("bad.conf", "ip slb vserver A B\n").is_err());

@@ -120,7 +120,7 @@ pub(super) fn neighbour(last: u8) -> NextHop {
     NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(10, 1, 1, last) }
 }
 
-pub(super) const MACHINE: &str =
+pub(super) const SYSTEM_LINES: &str =
     "interface Ethernet0\n device net_null0\n ip address 10.1.1.1 255.255.255.0\n no shutdown\n!\n";
 
 impl Harness {
@@ -143,7 +143,7 @@ impl Harness {
         core.host_changed(&kernel(&network()));
         let shell = Core::shell(Arc::new(Core::commands()), true);
         let mut harness = Self { core, worker: workers.remove(0), shell, now };
-        if let Err(errors) = harness.apply_file("test.conf", &format!("{MACHINE}{slb}")) {
+        if let Err(errors) = harness.apply_file("test.conf", &format!("{SYSTEM_LINES}{slb}")) {
             panic!("{}", errors.join("\n"));
         }
         harness

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Harness, MACHINE};
+use super::{Harness, SYSTEM_LINES};
 use crate::{
     command::{Configuration as _, load},
     protocols::Configuration,
@@ -123,7 +123,7 @@ proptest! {
             prop_assert!(!harness.run(line).starts_with('%'), "{}", line);
         }
         let printed = harness.core.running().running_config();
-        prop_assert!(printed.starts_with(MACHINE.split_once('!').unwrap().0), "{}", printed);
+        prop_assert!(printed.starts_with(SYSTEM_LINES.split_once('!').unwrap().0), "{}", printed);
         let again = load::<Configuration>("again.conf", &printed).unwrap().configuration;
         prop_assert_eq!(again.running_config(), printed);
     }

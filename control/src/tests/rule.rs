@@ -391,11 +391,11 @@ fn write_memory_keeps_the_file_before_it() {
 #[test]
 fn what_only_a_restart_can_change_is_refused_and_nothing_else_of_it_happens() {
     let mut harness = Harness::new(&sample("", ""));
-    let file = format!("dataplane\n workers 2\n{}{}", super::MACHINE, sample("  weight 7\n", ""));
+    let file = format!("dataplane\n workers 2\n{}{}", super::SYSTEM_LINES, sample("  weight 7\n", ""));
     let errors = harness.apply_file("next.conf", &file).unwrap_err();
     assert!(errors[0].contains("restart needed"), "{errors:?}");
     assert_eq!(harness.core.running().slb.farms[0].reals[0].weight, 1);
-    let file = format!("{}{}", super::MACHINE, sample("  weight 7\n", ""));
+    let file = format!("{}{}", super::SYSTEM_LINES, sample("  weight 7\n", ""));
     harness.apply_file("next.conf", &file).unwrap();
     assert_eq!(harness.core.running().slb.farms[0].reals[0].weight, 7);
 }

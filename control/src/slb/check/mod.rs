@@ -7,7 +7,9 @@ use ipnet::Ipv4Net;
 
 use crate::{
     command::ConfigError,
-    slb::config::{ObjectName, PredictorConfig, Protocol, Service, SlbConfig, VirtualAddress, VserverConfig},
+    slb::config::{
+        ObjectName, PredictorConfig, ServiceKind, SlbConfig, Transport, VirtualConfig, VserverConfig,
+    },
 };
 
 /// Shortest prefix of a `virtual` address range: each address is answered for by itself.
@@ -130,8 +132,8 @@ fn check_vserver(slb: &SlbConfig, vserver: &VserverConfig, interfaces: &[Ipv4Net
     if vserver.farm.is_none() || vserver.farms().any(|farm| slb.farm(farm).is_none()) {
         return Err(Refusal::NoFarm(vserver.name.clone()));
     }
-    let Service::IpMobile = address.service;
-    if address.protocol != Protocol::Udp {
+    let ServiceKind::IpMobile = address.service;
+    if address.protocol != Transport::Udp {
         return Err(Refusal::NotUdp);
     }
     for farm in vserver.farms().filter_map(|name| slb.farm(name)) {
@@ -200,7 +202,7 @@ pub fn changed_in_service(old: &VserverConfig, new: &VserverConfig) -> bool {
 }
 
 /// What `virtual` alone can be refused for.
-pub fn check_virtual(address: &VirtualAddress) -> Result<(), Refusal> {
+pub fn check_virtual(address: &VirtualConfig) -> Result<(), Refusal> {
     if address.network.prefix_len() < SHORTEST_VIRTUAL_PREFIX { Err(Refusal::RangeTooLarge) } else { Ok(()) }
 }
 

@@ -1,12 +1,12 @@
 use super::*;
-use crate::slb::config::{FarmChoice, Reassign, Replicate, Sticky, SynGuard, VirtualAddress};
+use crate::slb::config::{FarmChoice, Reassign, Replicate, Sticky, SynGuard, VirtualConfig};
 
 fn name(text: &str) -> ObjectName {
     text.parse().unwrap()
 }
 
-fn virtual_address(network: &str, protocol: Protocol) -> VirtualAddress {
-    VirtualAddress { network: network.parse().unwrap(), protocol, port: 434, service: Service::IpMobile }
+fn virtual_address(network: &str, protocol: Transport) -> VirtualConfig {
+    VirtualConfig { network: network.parse().unwrap(), protocol, port: 434, service: ServiceKind::IpMobile }
 }
 
 /// The guide's dispatched example with an interface on the same subnet.
@@ -17,7 +17,7 @@ fn sample() -> (SlbConfig, Vec<Ipv4Net>) {
         farm.real_entry(Ipv4Addr::new(10, 1, 1, last), None).inservice = true;
     }
     let vserver = slb.vserver_entry(&name("MIPSLB"));
-    vserver.address = Some(virtual_address("10.1.1.10/32", Protocol::Udp));
+    vserver.address = Some(virtual_address("10.1.1.10/32", Transport::Udp));
     vserver.farm = Some(FarmChoice { primary: name("HAFARM"), backup: None });
     vserver.inservice = true;
     (slb, vec!["10.1.1.1/24".parse().unwrap()])
@@ -66,7 +66,7 @@ fn each_refusal_at_inservice_has_its_text() {
         "% SLB: virtual address 10.1.1.10:434 is in use by MIPSLB"
     );
     assert_eq!(
-        refused(|slb| vserver(slb).address = Some(virtual_address("10.1.1.10/32", Protocol::Tcp))),
+        refused(|slb| vserver(slb).address = Some(virtual_address("10.1.1.10/32", Transport::Tcp))),
         "% SLB: service ipmobile requires udp"
     );
     assert_eq!(
@@ -93,11 +93,11 @@ fn each_refusal_at_inservice_has_its_text() {
         "% SLB: replicate is not supported with service ipmobile"
     );
     assert_eq!(
-        refused(|slb| vserver(slb).address = Some(virtual_address("10.1.1.1/32", Protocol::Udp))),
+        refused(|slb| vserver(slb).address = Some(virtual_address("10.1.1.1/32", Transport::Udp))),
         "% SLB: virtual address 10.1.1.1 is an interface address"
     );
     assert_eq!(
-        refused(|slb| vserver(slb).address = Some(virtual_address("10.1.1.52/32", Protocol::Udp))),
+        refused(|slb| vserver(slb).address = Some(virtual_address("10.1.1.52/32", Transport::Udp))),
         "% SLB: real 10.1.1.52 is a virtual address"
     );
 }
@@ -158,6 +158,6 @@ fn virtual_and_serverfarm_are_fixed_while_in_service() {
         SlbLine(Refusal::MustBeOut(old.name.clone())).to_string(),
         "% SLB: virtual server MIPSLB must be out of service"
     );
-    let wide = virtual_address("10.1.0.0/16", Protocol::Udp);
+    let wide = virtual_address("10.1.0.0/16", Transport::Udp);
     assert_eq!(check_virtual(&wide), Err(Refusal::RangeTooLarge));
 }

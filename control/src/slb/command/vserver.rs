@@ -11,7 +11,7 @@ use crate::{
     command::Position,
     slb::{
         check::{changed_in_service, check_virtual},
-        config::{FarmChoice, Protocol, Replicate, Service, Sticky, SynGuard, VirtualAddress},
+        config::{FarmChoice, Replicate, ServiceKind, Sticky, SynGuard, Transport, VirtualConfig},
     },
 };
 
@@ -197,7 +197,7 @@ fn virtual_address(slb: &mut SlbConfig, position: &mut Position, args: &Args, fo
     change_address_or_farm(edited(slb, position)?, |vserver| vserver.address = address)
 }
 
-fn read_virtual(args: &Args) -> Result<VirtualAddress, ConfigError> {
+fn read_virtual(args: &Args) -> Result<VirtualConfig, ConfigError> {
     const OTHERS: &[(&str, &str)] = &[
         ("dns", "service dns"),
         ("ftp", "service ftp"),
@@ -218,11 +218,11 @@ fn read_virtual(args: &Args) -> Result<VirtualAddress, ConfigError> {
     let network = Ipv4Net::with_netmask(need(args.ip("address"))?, mask)
         .map_err(|_| refused("the mask is not contiguous"))?
         .trunc();
-    let address = VirtualAddress {
+    let address = VirtualConfig {
         network,
-        protocol: if args.has("tcp") { Protocol::Tcp } else { Protocol::Udp },
+        protocol: if args.has("tcp") { Transport::Tcp } else { Transport::Udp },
         port: args.int("port").unwrap_or(0),
-        service: Service::IpMobile,
+        service: ServiceKind::IpMobile,
     };
     check_virtual(&address)?;
     Ok(address)

@@ -13,7 +13,7 @@ pub use farm::{FarmConfig, PredictorConfig};
 pub use name::{ObjectName, ParseNameError};
 pub use real::{FailDetect, RealConfig, Reassign};
 pub use vserver::{
-    FarmChoice, Protocol, Replicate, Service, Sticky, SynGuard, VirtualAddress, VserverConfig,
+    FarmChoice, Replicate, ServiceKind, Sticky, SynGuard, Transport, VirtualConfig, VserverConfig,
 };
 
 /// All of `ip slb`.

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    FailDetect, FarmConfig, PredictorConfig, Protocol, RealConfig, Reassign, Service, SlbConfig, SynGuard,
-    VirtualAddress, VserverConfig,
+    FailDetect, FarmConfig, PredictorConfig, RealConfig, Reassign, ServiceKind, SlbConfig, SynGuard,
+    Transport, VirtualConfig, VserverConfig,
 };
 use crate::command::{ConfigWriter, rank};
 
@@ -139,22 +139,22 @@ fn write_vserver(out: &mut ConfigWriter, vserver: &VserverConfig) -> fmt::Result
 }
 
 /// The arguments of `virtual`.
-impl fmt::Display for VirtualAddress {
+impl fmt::Display for VirtualConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.network.addr())?;
         if self.network.prefix_len() != 32 {
             write!(f, " {}", self.network.netmask())?;
         }
         f.write_str(match self.protocol {
-            Protocol::Udp => " udp ",
-            Protocol::Tcp => " tcp ",
+            Transport::Udp => " udp ",
+            Transport::Tcp => " tcp ",
         })?;
         match self.port {
             0 => f.write_str("any")?,
             port => write!(f, "{port}")?,
         }
         match self.service {
-            Service::IpMobile => f.write_str(" service ipmobile"),
+            ServiceKind::IpMobile => f.write_str(" service ipmobile"),
         }
     }
 }

@@ -30,11 +30,11 @@ fn everything_prints_in_its_order() {
     real.faildetect.numconns = 9;
     farm.real_entry(Ipv4Addr::new(10, 1, 1, 51), Some(4434)).retry = 6;
     let vserver = slb.vserver_entry(&name("MipsLb"));
-    vserver.address = Some(VirtualAddress {
+    vserver.address = Some(VirtualConfig {
         network: "10.1.1.0/28".parse().unwrap(),
-        protocol: Protocol::Udp,
+        protocol: Transport::Udp,
         port: 0,
-        service: Service::IpMobile,
+        service: ServiceKind::IpMobile,
     });
     vserver.farm = Some(FarmChoice { primary: name("HAFARM"), backup: Some(name("spare")) });
     vserver.clients = vec![

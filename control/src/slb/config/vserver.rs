@@ -13,7 +13,7 @@ pub struct VserverConfig {
     /// Name.
     pub name: ObjectName,
     /// `virtual`.
-    pub address: Option<VirtualAddress>,
+    pub address: Option<VirtualConfig>,
     /// `serverfarm`.
     pub farm: Option<FarmChoice>,
     /// `client IP MASK [exclude]`, in the order of entry; empty: everybody.
@@ -34,20 +34,20 @@ pub struct VserverConfig {
 
 /// `virtual IP [MASK] PROTOCOL PORT service SERVICE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VirtualAddress {
+pub struct VirtualConfig {
     /// Address, or a subnet of addresses.
     pub network: Ipv4Net,
     /// Transport.
-    pub protocol: Protocol,
+    pub protocol: Transport,
     /// Port; 0: any.
     pub port: u16,
     /// What is balanced.
-    pub service: Service,
+    pub service: ServiceKind,
 }
 
 /// Transport protocols that `virtual` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum Transport {
     /// UDP.
     Udp,
     /// TCP.
@@ -56,7 +56,7 @@ pub enum Protocol {
 
 /// What a virtual server balances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
+pub enum ServiceKind {
     /// Mobile IP registration requests.
     IpMobile,
 }

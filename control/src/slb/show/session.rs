@@ -51,7 +51,7 @@ pub struct NaiHash(pub u32);
 
 impl NaiHash {
     /// The hash of a key: a NAI's bytes, or the four of a home address.
-    pub fn of(key: &[u8]) -> Self {
+    pub fn from_key(key: &[u8]) -> Self {
         Self(common::slb::display_hash(key))
     }
 }

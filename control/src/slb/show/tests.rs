@@ -221,7 +221,7 @@ MIPSLB, state = OPERATIONAL, v_index = 7
 #[test]
 fn the_displayed_hash_is_fnv_1a() {
     // Vectors of the FNV reference code.
-    assert_eq!(NaiHash::of(b""), NaiHash(0x811c_9dc5));
-    assert_eq!(NaiHash::of(b"foobar"), NaiHash(0xbf9c_f968));
-    assert_eq!(NaiHash::of(b"a").to_string(), "E40C292C00000000");
+    assert_eq!(NaiHash::from_key(b""), NaiHash(0x811c_9dc5));
+    assert_eq!(NaiHash::from_key(b"foobar"), NaiHash(0xbf9c_f968));
+    assert_eq!(NaiHash::from_key(b"a").to_string(), "E40C292C00000000");
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     command::InterfaceName,
     system::{
-        Interface, SystemConfig,
+        InterfaceConfig, SystemConfig,
         config::{DEFAULT_DESCRIPTORS, DEFAULT_MTU},
     },
 };
@@ -169,7 +169,7 @@ pub(super) const SPECS: &[ConfigSpec<SystemConfig>] = &[
                 interface.shutdown = match form {
                     Form::Set => true,
                     Form::No => false,
-                    Form::Default => Interface::shut_by_default(interface.name.kind()),
+                    Form::Default => InterfaceConfig::shut_by_default(interface.name.kind()),
                 }
             })
         },
@@ -186,7 +186,7 @@ fn enter(c: &mut SystemConfig, position: &mut Position, args: &Args, form: Form)
         if c.interfaces.len() >= MOST {
             return Err(ConfigError::new(format!("more than {MOST} interfaces")));
         }
-        c.interfaces.push(Interface::new(name.clone()));
+        c.interfaces.push(InterfaceConfig::new(name.clone()));
     }
     let mode = if name.sub().is_some() { &SUBINTERFACE } else { &INTERFACE };
     position.enter(mode, name.to_string());
@@ -194,20 +194,24 @@ fn enter(c: &mut SystemConfig, position: &mut Position, args: &Args, form: Form)
 }
 
 /// The interface that the session edits.
-fn current<'c>(c: &'c mut SystemConfig, position: &Position) -> Result<&'c mut Interface, ConfigError> {
+fn current<'c>(c: &'c mut SystemConfig, position: &Position) -> Result<&'c mut InterfaceConfig, ConfigError> {
     let key = position.key(&INTERFACE).or_else(|| position.key(&SUBINTERFACE));
     let name: Option<InterfaceName> = key.and_then(|key| key.parse().ok());
     let found = c.interfaces.iter_mut().find(|interface| Some(&interface.name) == name.as_ref());
     found.ok_or_else(|| ConfigError::new("The interface no longer exists"))
 }
 
-fn set(c: &mut SystemConfig, position: &Position, change: impl FnOnce(&mut Interface)) -> EditResult {
+fn set(c: &mut SystemConfig, position: &Position, change: impl FnOnce(&mut InterfaceConfig)) -> EditResult {
     change(current(c, position)?);
     Ok(Vec::new())
 }
 
 /// As [`set`], of what only a port has.
-fn set_port(c: &mut SystemConfig, position: &Position, change: impl FnOnce(&mut Interface)) -> EditResult {
+fn set_port(
+    c: &mut SystemConfig,
+    position: &Position,
+    change: impl FnOnce(&mut InterfaceConfig),
+) -> EditResult {
     let interface = current(c, position)?;
     if interface.is_loopback() {
         return Err(ConfigError::new(format!("{} has no device", interface.name)));

@@ -31,12 +31,12 @@ pub struct InterfaceView {
     /// Kernel name of the shadow.
     pub shadow: Option<String>,
     /// The port, if the interface is one.
-    pub port: Option<PortView>,
+    pub port: Option<DeviceView>,
 }
 
 /// A port's device.
 #[derive(Clone, Debug, Serialize)]
-pub struct PortView {
+pub struct DeviceView {
     /// Device string.
     pub device: String,
     /// What it turned out to be.
@@ -107,8 +107,8 @@ fn one(out: &mut String, interface: &InterfaceView) -> std::fmt::Result {
     interface.port.as_ref().map_or(Ok(()), |port| counters(out, port))
 }
 
-fn counters(out: &mut String, port: &PortView) -> std::fmt::Result {
-    let PortView { info, counters, rates, .. } = port;
+fn counters(out: &mut String, port: &DeviceView) -> std::fmt::Result {
+    let DeviceView { info, counters, rates, .. } = port;
     writeln!(
         out,
         "  Queues: {} receive of {} descriptors, {} transmit of {} descriptors, RSS {}",

@@ -38,7 +38,7 @@ pub enum Source {
 
 impl Source {
     /// By the kernel's protocol number (rtnetlink(7), `/etc/iproute2/rt_protos`); `ours` is our own number.
-    pub fn of(protocol: u8, gateway: bool, ours: u8) -> Self {
+    pub fn from_kernel(protocol: u8, gateway: bool, ours: u8) -> Self {
         match protocol {
             p if p == ours => Self::Static,
             2 if !gateway => Self::Connected,

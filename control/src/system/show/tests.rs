@@ -26,7 +26,7 @@ fn interfaces() {
         socket: None,
         rss: 0,
     };
-    let port = interface::PortView {
+    let port = interface::DeviceView {
         device: "net_af_packet0,iface=veth0".into(),
         info,
         link: Link { up: true, speed_mbps: 10_000, full_duplex: true },

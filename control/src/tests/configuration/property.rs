@@ -13,8 +13,8 @@ use super::*;
 use crate::{
     protocol::{LoggingLevel, Management},
     system::{
-        DataplaneSettings, Interface, Logging, StaticNeighbour, StaticNextHop, StaticRoute, SystemConfig,
-        Workers,
+        DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop, StaticRoute,
+        SystemConfig, Workers,
     },
 };
 
@@ -47,7 +47,7 @@ fn dataplane() -> impl Strategy<Value = DataplaneSettings> {
 }
 
 /// Interface `at`, so that names, devices, VLANs and addresses differ from one to the next.
-fn interface(at: u16) -> impl Strategy<Value = Interface> {
+fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
     let octet = (at + 1) as u8;
     let kinds =
         ["Ethernet", "FastEthernet", "GigabitEthernet6/", "TenGigabitEthernet1/2/", "Vlan1", "Loopback"];
@@ -71,7 +71,7 @@ fn interface(at: u16) -> impl Strategy<Value = Interface> {
     );
     (settings, queues).prop_map(
         move |((kind, device, description, prefix, more, mac, mtu, shutdown), queues)| {
-            let mut i = Interface::new(format!("{kind}{at}").parse().unwrap());
+            let mut i = InterfaceConfig::new(format!("{kind}{at}").parse().unwrap());
             i.description = description;
             i.mtu = mtu;
             i.shutdown = shutdown;
@@ -92,13 +92,13 @@ fn interface(at: u16) -> impl Strategy<Value = Interface> {
 }
 
 /// Some interfaces, and a subinterface of each that has a device.
-fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
+fn interfaces() -> impl Strategy<Value = Vec<InterfaceConfig>> {
     (0u16..6, any::<bool>()).prop_flat_map(|(count, subs)| {
         let all: Vec<_> = (0..count).map(interface).collect();
         all.prop_map(move |mut all| {
             for at in 0..all.len() {
                 if subs && all[at].device.is_some() && !all[at].name.to_string().starts_with("Vlan") {
-                    let mut sub = Interface::new(format!("{}.7", all[at].name).parse().unwrap());
+                    let mut sub = InterfaceConfig::new(format!("{}.7", all[at].name).parse().unwrap());
                     sub.vlan = Some(at as u16 + 1);
                     all.push(sub);
                 }
@@ -119,7 +119,7 @@ fn route() -> impl Strategy<Value = (Ipv4Net, StaticNextHop, u8)> {
     (prefix, hop, 1u8..=255)
 }
 
-fn machine() -> impl Strategy<Value = SystemConfig> {
+fn system() -> impl Strategy<Value = SystemConfig> {
     let logging = (select(LoggingLevel::WORDS.to_vec()), 16u32..=65536);
     let management = (
         option::of("/[a-z0-9/._-]{1,40}"),
@@ -132,7 +132,7 @@ fn machine() -> impl Strategy<Value = SystemConfig> {
     let neighbours = vec((1u8..=254, mac()), 0..4);
     (global, dataplane(), interfaces(), vec(route(), 0..5), neighbours).prop_map(
         |((hostname, encryption, msec, logging, management), dataplane, interfaces, routes, neighbours)| {
-            let mut machine = SystemConfig {
+            let mut system = SystemConfig {
                 hostname,
                 password_encryption: encryption,
                 debug_milliseconds: msec,
@@ -142,32 +142,32 @@ fn machine() -> impl Strategy<Value = SystemConfig> {
                 ..SystemConfig::default()
             };
             for (prefix, next_hop, distance) in routes {
-                if !machine.routes.iter().any(|r| r.prefix == prefix && r.next_hop == next_hop) {
-                    machine.routes.push(StaticRoute { prefix, next_hop, distance });
+                if !system.routes.iter().any(|r| r.prefix == prefix && r.next_hop == next_hop) {
+                    system.routes.push(StaticRoute { prefix, next_hop, distance });
                 }
             }
             for (host, mac) in neighbours {
                 let address = Ipv4Addr::new(10, 9, 9, host);
-                if !machine.neighbours.iter().any(|n| n.address == address) {
-                    machine.neighbours.push(StaticNeighbour { address, mac });
+                if !system.neighbours.iter().any(|n| n.address == address) {
+                    system.neighbours.push(StaticNeighbour { address, mac });
                 }
             }
             let standard = Management::default();
-            machine.management = Management {
+            system.management = Management {
                 socket: management.0.map_or(standard.socket, Into::into),
                 group: management.1,
                 mode: management.2,
                 http: management.3.map(|(ip, port)| std::net::SocketAddrV4::new(ip.into(), port)),
             };
-            machine
+            system
         },
     )
 }
 
 proptest! {
     #[test]
-    fn what_prints_loads_and_prints_the_same(machine in machine()) {
-        let configuration = Configuration { system: machine, ..Configuration::default() };
+    fn what_prints_loads_and_prints_the_same(system in system()) {
+        let configuration = Configuration { system: system, ..Configuration::default() };
         let printed = configuration.running_config();
         let loaded = match load::<Configuration>("printed", &printed) {
             Ok(loaded) => loaded,
