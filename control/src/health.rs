@@ -111,7 +111,7 @@ mod tests {
             stats[0].heartbeat.fetch_add(1, Relaxed);
             supervisor.poll(&stats, 0, at(second));
         }
-        let view = Health::of(supervisor.checks(at(4)));
+        let view = Health::from_checks(supervisor.checks(at(4)));
         assert!(!view.healthy);
         assert!(view.checks[0].healthy && !view.checks[1].healthy);
         assert_eq!(view.checks[1].reason, "no heartbeat for 4 s");
@@ -119,7 +119,7 @@ mod tests {
         assert!(health_text(&view).contains("worker 1         bad   no heartbeat for 4 s"));
         stats[1].heartbeat.fetch_add(1, Relaxed);
         supervisor.poll(&stats, 0, at(5));
-        assert!(Health::of(supervisor.checks(at(5))).healthy);
+        assert!(Health::from_checks(supervisor.checks(at(5))).healthy);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl<W: 'static> Language<W> {
     ///
     /// # Errors
     /// A pattern that makes no sense.
-    pub fn of(specs: impl IntoIterator<Item = Spec<Edit<W>>>) -> Result<Self, String> {
+    pub fn from_specs(specs: impl IntoIterator<Item = Spec<Edit<W>>>) -> Result<Self, String> {
         Tree::new(own().into_iter().chain(specs))
     }
 }

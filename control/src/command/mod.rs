@@ -77,7 +77,7 @@ pub use tree::{LINE_LIMIT, Match, Tree};
 pub use value::{Args, Kind, Missing, NAME_LENGTH, PORT_NAMES, Value, need, print_cpus};
 pub use writer::{ConfigWriter, rank};
 
-/// The compiled configuration commands of everything that `W` holds; made by [`Language::of`].
+/// The compiled configuration commands of everything that `W` holds; made by [`Language::from_specs`].
 pub type Language<W> = Tree<Edit<W>>;
 
 /// What the language edits: the configuration of all subsystems, as plain data.

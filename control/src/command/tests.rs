@@ -62,7 +62,7 @@ impl Configuration for Whole {
     fn language() -> &'static Language<Self> {
         static LANGUAGE: OnceLock<Language<Whole>> = OnceLock::new();
         let specs = COMMANDS.iter().map(|spec| spec.within(|whole: &mut Self| &mut whole.vault));
-        LANGUAGE.get_or_init(|| Language::of(specs).unwrap())
+        LANGUAGE.get_or_init(|| Language::from_specs(specs).unwrap())
     }
 
     fn check(&self) -> Result<Vec<String>, Vec<ConfigError>> {

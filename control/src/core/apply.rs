@@ -6,11 +6,11 @@ use super::{
     Core,
     file::write_file,
     record::Told,
-    steps::{Common, Surroundings},
+    steps::{Broadcast, Surroundings},
 };
 use crate::{
     command::{Args, ConfigError, Configuration as _, EditResult, ExecError, Form, Loaded, Mode, Runtime},
-    protocol::{Configured as _, Input, Member, Protocol, Protocols, Slot, Visit},
+    protocol::{Configured as _, Input, Instance, Member, Protocol, Protocols, Visitor},
 };
 
 /// Tells each subsystem that the configuration was another one.
@@ -19,15 +19,15 @@ struct Configure<'a, L: Protocols> {
     old: &'a L::Configuration,
 }
 
-impl<L: Protocols> Visit<L> for Configure<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Configure<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let Self { at, old } = self;
         let (old, new) = (L::config(old), L::config(at.running));
         if old != new {
-            slot.handle(Input::Configured(old), new, at.shared, at.out);
+            instance.handle(Input::Configured(old), new, at.shared, at.out);
         }
     }
 }
@@ -40,14 +40,14 @@ struct Repeat<'a, L: Protocols> {
     form: Form,
 }
 
-impl<L: Protocols> Visit<L> for Repeat<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Repeat<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let Self { at, mode, args, form } = self;
         let input = Input::Repeated { mode, args, form: *form };
-        slot.handle(input, L::config(at.running), at.shared, at.out);
+        instance.handle(input, L::config(at.running), at.shared, at.out);
     }
 }
 
@@ -68,7 +68,7 @@ impl<L: Protocols> Runtime for Core<L> {
         self.step(told, |core| {
             let (list, at) = core.parts();
             list.each(&mut Repeat { at, mode, args, form });
-            core.settle();
+            core.run_to_completion();
         });
     }
 
@@ -103,7 +103,7 @@ impl<L: Protocols> Core<L> {
             let old = std::mem::replace(&mut core.running, Arc::clone(&next));
             let (list, at) = core.parts();
             list.each(&mut Configure { at, old: &old });
-            core.settle();
+            core.run_to_completion();
         });
         Ok(Vec::new())
     }
@@ -121,7 +121,7 @@ impl<L: Protocols> Core<L> {
     /// Turns a `debug` switch.
     pub(super) fn turn(&mut self, switch: &crate::protocol::Switch, on: bool) {
         if self.shared.switches.turn(switch, on) {
-            self.deliver(Common::Debug);
+            self.deliver(Broadcast::Debug);
         }
     }
 }

@@ -38,7 +38,7 @@ use crate::{
     host::ShadowTotals,
     manage::{log::LogBook, operator::Health},
     protocol::{
-        Cx, Effect, Holds, Member, Outbox, Protocol, Protocols, Settings, Shared, Switches, Visit, Witness,
+        Cx, Effect, Holds, Member, Outbox, Protocol, Protocols, Settings, Shared, Switches, Visitor, Witness,
     },
     publish::Publisher,
 };
@@ -153,9 +153,9 @@ impl<L: Protocols> Core<L> {
     }
 
     /// Does something with each subsystem, in the order of the list.
-    pub fn visit(&mut self, visitor: &mut impl Visit<L>) {
+    pub fn visit(&mut self, visitor: &mut impl Visitor<L>) {
         self.list.each(visitor);
-        self.settle();
+        self.run_to_completion();
     }
 
     /// What all subsystems may look at.
@@ -173,7 +173,7 @@ impl<L: Protocols> Core<L> {
     where
         L: Member<P>,
     {
-        self.list.slot().state()
+        self.list.instance().state()
     }
 
     /// What must be done outside since the last call, in this order.
@@ -186,7 +186,7 @@ impl<L: Protocols> Core<L> {
     where
         L: Member<P>,
     {
-        self.list.slot().take_orders()
+        self.list.instance().take_orders()
     }
 }
 
@@ -196,8 +196,8 @@ impl<L: Protocols> Holds<L> for Core<L> {
         L: Member<P>,
     {
         let config = L::config(&self.running);
-        let result = self.list.slot().with(config, &self.shared, &mut self.out, work);
-        self.settle();
+        let result = self.list.instance().with(config, &self.shared, &mut self.out, work);
+        self.run_to_completion();
         result
     }
 }
@@ -209,6 +209,6 @@ impl<L: Protocols> Core<L> {
         let mut checks = self.shared.supervisor.checks(self.shared.now);
         checks.extend(self.checks());
         checks.extend(self.shared.checks.iter().cloned());
-        Health::of(checks)
+        Health::from_checks(checks)
     }
 }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use common::snapshot::Snapshot;
 
 use super::{Core, steps::Surroundings};
-use crate::protocol::{Action, Input, Member, Protocol, Protocols, Slot, Visit};
+use crate::protocol::{Action, Input, Instance, Member, Protocol, Protocols, Visitor};
 
 /// Whether any part has changed.
 #[derive(Default)]
 struct Changed(bool);
 
-impl<L: Protocols> Visit<L> for Changed {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Changed {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
-        self.0 |= slot.is_changed();
+        self.0 |= instance.is_changed();
     }
 }
 
@@ -30,19 +30,19 @@ struct Build<'a, L: Protocols> {
     published: Vec<bool>,
 }
 
-impl<L: Protocols> Visit<L> for Build<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Build<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let Self { at, old, next, published } = self;
         let config = L::config(at.running);
         if !Arc::ptr_eq(&next.net, &old.net) {
-            slot.handle(Input::Network(&next.net), config, at.shared, at.out);
+            instance.handle(Input::Network(&next.net), config, at.shared, at.out);
         }
-        published.push(slot.is_changed());
-        if slot.is_changed() {
-            slot.publish(next, config, at.shared, at.out);
+        published.push(instance.is_changed());
+        if instance.is_changed() {
+            instance.publish(next, config, at.shared, at.out);
         }
     }
 }
@@ -54,15 +54,15 @@ struct Tell<'a, L: Protocols> {
     published: std::vec::IntoIter<bool>,
 }
 
-impl<L: Protocols> Visit<L> for Tell<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Tell<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let Self { at, generation, published } = self;
         if published.next() == Some(true) {
             let input = Input::Published { generation: *generation };
-            slot.handle(input, L::config(at.running), at.shared, at.out);
+            instance.handle(input, L::config(at.running), at.shared, at.out);
         }
     }
 }
@@ -70,8 +70,8 @@ impl<L: Protocols> Visit<L> for Tell<'_, L> {
 /// The names of those whose part was published.
 struct Names<'a>(std::slice::Iter<'a, bool>, Vec<&'static str>);
 
-impl<L: Protocols> Visit<L> for Names<'_> {
-    fn visit<P: Protocol>(&mut self, _: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Names<'_> {
+    fn visit<P: Protocol>(&mut self, _: &mut Instance<P>)
     where
         L: Member<P>,
     {

@@ -24,7 +24,7 @@ use crate::{
     command::{self, Commands, EXEC, Runtime as _, Shell},
     host::HostState,
     manage::log::LogBook,
-    protocol::{Input, Member, Protocol, Protocols, Slot, Visit},
+    protocol::{Input, Instance, Member, Protocol, Protocols, Visitor},
 };
 
 /// Lines of the log that a replay keeps.
@@ -310,7 +310,7 @@ impl<L: Protocols, R: BufRead> Replay<L, R> {
                     Hand { body: Some(_), .. } => Some(format!("no subsystem is {to}")),
                     Hand { .. } => None,
                 };
-                core.settle();
+                core.run_to_completion();
                 if let Some(error) = error {
                     return Err(self.wrong(&error));
                 }
@@ -329,8 +329,8 @@ struct Hand<'a, L: Protocols> {
     error: Option<String>,
 }
 
-impl<L: Protocols> Visit<L> for Hand<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Hand<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
@@ -341,7 +341,7 @@ impl<L: Protocols> Visit<L> for Hand<'_, L> {
         let Some(body) = body.take() else { return };
         match P::Message::deserialize(body) {
             Ok(message) => {
-                slot.handle(Input::Message(message), L::config(at.running), at.shared, at.out);
+                instance.handle(Input::Message(message), L::config(at.running), at.shared, at.out);
             }
             Err(reason) => *error = Some(format!("a message that {to} does not know: {reason}")),
         }

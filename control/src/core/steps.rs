@@ -13,7 +13,7 @@ use crate::{
     bus::Fact,
     host::{HostState, PortState},
     manage::operator::Check,
-    protocol::{Effect, Input, Member, Outbox, Protocol, Protocols, Report, Shared, Slot, Visit},
+    protocol::{Effect, Input, Instance, Member, Outbox, Protocol, Protocols, Report, Shared, Visitor},
 };
 
 /// How often workers are looked at: what they tell, whether they move, whether an old snapshot can be freed.
@@ -24,7 +24,7 @@ const EVENTS: usize = 4096;
 
 /// An input that every subsystem gets.
 #[derive(Clone, Copy)]
-pub(super) enum Common<'a> {
+pub(super) enum Broadcast<'a> {
     Ports(&'a [PortState]),
     Host(&'a HostState),
     Events(&'a [Event]),
@@ -33,7 +33,7 @@ pub(super) enum Common<'a> {
     Stop,
 }
 
-impl<'a> Common<'a> {
+impl<'a> Broadcast<'a> {
     fn input<P: Protocol>(self) -> Input<'a, P> {
         match self {
             Self::Ports(ports) => Input::Ports(ports),
@@ -53,63 +53,63 @@ pub(super) struct Surroundings<'a, L: Protocols> {
     pub out: &'a mut Outbox,
 }
 
-struct Deliver<'a, L: Protocols>(Surroundings<'a, L>, Common<'a>);
+struct Deliver<'a, L: Protocols>(Surroundings<'a, L>, Broadcast<'a>);
 
-impl<L: Protocols> Visit<L> for Deliver<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Deliver<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let Self(at, input) = self;
-        slot.handle(input.input(), L::config(at.running), at.shared, at.out);
+        instance.handle(input.input(), L::config(at.running), at.shared, at.out);
     }
 }
 
 /// Subsystems whose deadline has come.
 struct Expire<'a, L: Protocols>(Surroundings<'a, L>);
 
-impl<L: Protocols> Visit<L> for Expire<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Expire<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let at = &mut self.0;
-        if slot.state().deadline().is_some_and(|due| due <= at.shared.now) {
-            slot.handle(Input::Timer, L::config(at.running), at.shared, at.out);
+        if instance.state().deadline().is_some_and(|due| due <= at.shared.now) {
+            instance.handle(Input::Timer, L::config(at.running), at.shared, at.out);
         }
     }
 }
 
 struct Earliest(Nanos);
 
-impl<L: Protocols> Visit<L> for Earliest {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Earliest {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
-        self.0 = slot.state().deadline().map_or(self.0, |due| due.min(self.0));
+        self.0 = instance.state().deadline().map_or(self.0, |due| due.min(self.0));
     }
 }
 
 struct Ask<'a, L: Protocols, T>(Surroundings<'a, L>, T);
 
-impl<L: Protocols> Visit<L> for Ask<'_, L, Vec<Check>> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Ask<'_, L, Vec<Check>> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let Self(at, checks) = self;
-        checks.extend(slot.checks(L::config(at.running), at.shared, at.out));
+        checks.extend(instance.checks(L::config(at.running), at.shared, at.out));
     }
 }
 
-impl<L: Protocols> Visit<L> for Ask<'_, L, Report> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Ask<'_, L, Report> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
         let Self(at, report) = self;
-        slot.report(report, L::config(at.running), at.shared, at.out);
+        instance.report(report, L::config(at.running), at.shared, at.out);
     }
 }
 
@@ -137,7 +137,7 @@ impl<L: Protocols> Core<L> {
         }
         let (list, at) = self.parts();
         list.each(&mut Expire(at));
-        self.settle();
+        self.run_to_completion();
     }
 
     /// When [`Core::advance`] is to be called next.
@@ -160,27 +160,29 @@ impl<L: Protocols> Core<L> {
         let told = self.told(|| Told::Message(P::NAME, serde_json::to_value(&message).unwrap_or_default()));
         self.step(told, |core| {
             let Self { list, running, shared, out, .. } = core;
-            list.slot().handle(Input::Message(message), L::config(running), shared, out);
-            core.settle();
+            list.instance().handle(Input::Message(message), L::config(running), shared, out);
+            core.run_to_completion();
         });
     }
 
     /// What the ports are, by port.
     pub fn ports_changed(&mut self, ports: &[PortState]) {
-        self.step(self.told(|| Told::Ports(ports.to_vec())), |core| core.deliver(Common::Ports(ports)));
+        self.step(self.told(|| Told::Ports(ports.to_vec())), |core| core.deliver(Broadcast::Ports(ports)));
     }
 
     /// What the kernel holds.
     pub fn host_changed(&mut self, host: &HostState) {
-        self.step(self.told(|| Told::Host(Box::new(host.clone()))), |core| core.deliver(Common::Host(host)));
+        self.step(self.told(|| Told::Host(Box::new(host.clone()))), |core| {
+            core.deliver(Broadcast::Host(host));
+        });
     }
 
     /// The process is about to end: every subsystem gives up what attracts traffic, the last of the list first.
     pub fn stop(&mut self) {
         let stop = |core: &mut Self| {
             let (list, at) = core.parts();
-            list.each_reversed(&mut Deliver(at, Common::Stop));
-            core.settle();
+            list.each_reversed(&mut Deliver(at, Broadcast::Stop));
+            core.run_to_completion();
         };
         self.step(self.told(|| Told::Stop), stop);
     }
@@ -212,19 +214,19 @@ impl<L: Protocols> Core<L> {
     }
 
     /// Hands an input to everybody, in the order of the list.
-    pub(super) fn deliver(&mut self, input: Common<'_>) {
+    pub(super) fn deliver(&mut self, input: Broadcast<'_>) {
         let (list, at) = self.parts();
         list.each(&mut Deliver(at, input));
-        self.settle();
+        self.run_to_completion();
     }
 
     /// Hands on what subsystems tell each other, then publishes what changed, until nothing is left of either.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn run_to_completion(&mut self) {
         loop {
             self.shared.bus.tell(self.out.facts.drain(..));
             if let Some(fact) = self.shared.bus.pop() {
                 let (list, at) = self.parts();
-                list.each(&mut Deliver(at, Common::Fact(&fact)));
+                list.each(&mut Deliver(at, Broadcast::Fact(&fact)));
             } else if !self.publish() {
                 return;
             }
@@ -250,7 +252,7 @@ impl<L: Protocols> Core<L> {
         self.out.effects.extend(wanted.into_iter().map(Effect::Resolve));
         if !others.is_empty() {
             let (list, at) = self.parts();
-            list.each(&mut Deliver(at, Common::Events(&others)));
+            list.each(&mut Deliver(at, Broadcast::Events(&others)));
         }
     }
 }

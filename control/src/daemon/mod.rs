@@ -29,7 +29,7 @@ use crate::{
     manage::{
         http::Http,
         log::LogBook,
-        operator::{Shared, lock},
+        operator::{SharedOperator, lock},
         server::{Socket, SocketError},
     },
     protocol::{Configured as _, LoggingLevel, Protocols},
@@ -115,7 +115,7 @@ pub async fn guard(ports: &[PortConfig]) -> Result<Vec<Guard>, GuardError> {
 /// A running control process.
 #[derive(Debug)]
 pub struct Daemon<L: Protocols> {
-    core: Shared<Operated<L>>,
+    core: SharedOperator<Operated<L>>,
     host: Host,
     wake: Arc<Notify>,
     stop: CancellationToken,
@@ -177,6 +177,7 @@ impl<L: Protocols> Daemon<L> {
             clock: Arc::clone(&parts.clock),
             set_level: parts.set_level,
             level: None,
+            log_lines: None,
             alive: parts.alive,
             management,
             tasks: Tasks::default(),
@@ -187,7 +188,7 @@ impl<L: Protocols> Daemon<L> {
             .apply(parts.configuration)
             .map_err(|error| StartError::Refused(error.to_string()))?;
         steps.perform();
-        steps.settle().await?;
+        steps.wait_for_kernel().await?;
         steps.tasks.start(&core, &parts.clock, &wake);
         steps.tasks.spawn("shells", socket.serve(Arc::clone(&core), parts.log));
         if let Some(http) = http {
@@ -199,7 +200,7 @@ impl<L: Protocols> Daemon<L> {
     }
 
     /// The core, as shells and HTTP have it.
-    pub fn core(&self) -> &Shared<Operated<L>> {
+    pub fn core(&self) -> &SharedOperator<Operated<L>> {
         &self.core
     }
 

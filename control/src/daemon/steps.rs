@@ -13,18 +13,18 @@ use tokio_util::sync::CancellationToken;
 use super::{Clock, Operated, StartError, outside::Outside, tasks::Tasks};
 use crate::{
     host::{Guard, Host, HostState, PortState},
-    manage::operator::{Check, Shared, lock},
+    manage::operator::{Check, SharedOperator, lock},
     protocol::{Effect, LoggingLevel, Management, PortSettings, Protocols},
 };
 
 /// How often ports and tasks are polled.
 const POLL: Duration = Duration::from_secs(1);
 /// Longest wait for the kernel's first word on what it was given at start.
-const SETTLE: Duration = Duration::from_millis(500);
+const KERNEL_WAIT: Duration = Duration::from_millis(500);
 
 /// What the loop holds.
 pub(super) struct Steps<L: Protocols> {
-    pub core: Shared<Operated<L>>,
+    pub core: SharedOperator<Operated<L>>,
     /// Something has happened that may have moved a deadline, or left effects.
     pub wake: Arc<Notify>,
     pub host: Host,
@@ -38,6 +38,8 @@ pub(super) struct Steps<L: Protocols> {
     pub clock: Clock,
     pub set_level: Box<dyn Fn(LoggingLevel) + Send>,
     pub level: Option<LoggingLevel>,
+    /// Capacity that the log was given last.
+    pub log_lines: Option<usize>,
     pub alive: Box<dyn Fn() + Send>,
     pub management: Management,
     pub tasks: Tasks,
@@ -72,7 +74,7 @@ impl<L: Protocols> Steps<L> {
     }
 
     /// Waits for the kernel to take what it was given at start, so that the first snapshot that workers see is whole.
-    pub async fn settle(&mut self) -> Result<(), StartError> {
+    pub async fn wait_for_kernel(&mut self) -> Result<(), StartError> {
         if let Err(error) = self.outside.done().await {
             return Err(Arc::into_inner(error).map_or_else(
                 || StartError::Refused("the kernel refuses what the configuration wants of it".into()),
@@ -80,7 +82,7 @@ impl<L: Protocols> Steps<L> {
             ));
         }
         let mut state = self.host.state();
-        let _ = tokio::time::timeout(SETTLE, state.wait_for(|state| state.generation > 0)).await;
+        let _ = tokio::time::timeout(KERNEL_WAIT, state.wait_for(|state| state.generation > 0)).await;
         let host = state.borrow().clone();
         self.host_changed(&host);
         self.perform();
@@ -107,7 +109,7 @@ impl<L: Protocols> Steps<L> {
                 match effect {
                     Effect::Send(interface, frame) => self.host.inject(interface, frame),
                     Effect::Resolve(NextHop { interface, address }) => self.host.resolve(interface, address),
-                    Effect::NextHops(next_hops) => self.host.want(next_hops),
+                    Effect::NextHops(next_hops) => self.host.keep_resolved(next_hops),
                     Effect::Ports(settings) => {
                         self.set_ports(&settings);
                         self.poll_ports();
@@ -125,7 +127,9 @@ impl<L: Protocols> Steps<L> {
         if self.level.replace(level) != Some(level) {
             (self.set_level)(level);
         }
-        core.shared().log.set_capacity(lines);
+        if self.log_lines.replace(lines) != Some(lines) {
+            core.shared().log.set_capacity(lines);
+        }
         if core.shared().settings.management != self.management {
             self.management = core.shared().settings.management.clone();
             tracing::warn!("management: socket and http take effect at the next start");

@@ -9,8 +9,8 @@ use tokio::{
 
 use super::{Clock, Operated};
 use crate::{
-    manage::operator::{Check, Shared, lock},
-    protocol::{Io, Member, Messenger, Protocol, Protocols, Slot, Visit},
+    manage::operator::{Check, SharedOperator, lock},
+    protocol::{Instance, Io, Member, Messenger, Protocol, Protocols, Visitor},
 };
 
 /// Longest time that the subsystems' tasks have to take leave of their peers.
@@ -26,14 +26,14 @@ pub(super) struct Tasks {
 
 /// Starts the tasks of each subsystem.
 struct Start<'a, L: Protocols> {
-    core: &'a Shared<Operated<L>>,
+    core: &'a SharedOperator<Operated<L>>,
     clock: &'a Clock,
     wake: &'a Arc<Notify>,
     started: Vec<(&'static str, JoinHandle<()>)>,
 }
 
-impl<L: Protocols> Visit<L> for Start<'_, L> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Start<'_, L> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
@@ -45,19 +45,19 @@ impl<L: Protocols> Visit<L> for Start<'_, L> {
         });
         let io = Io { orders, messenger, clock: Arc::clone(self.clock) };
         self.started.push((P::NAME, tokio::spawn(P::start(io))));
-        slot.attach(sender);
+        instance.attach(sender);
     }
 }
 
 /// Leaves the tasks of each subsystem without orders, so that they end.
 struct Detach;
 
-impl<L: Protocols> Visit<L> for Detach {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Detach {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
     {
-        slot.detach();
+        instance.detach();
     }
 }
 
@@ -69,7 +69,7 @@ impl Tasks {
     /// Starts the subsystems' own tasks.
     pub(super) fn start<L: Protocols>(
         &mut self,
-        core: &Shared<Operated<L>>,
+        core: &SharedOperator<Operated<L>>,
         clock: &Clock,
         wake: &Arc<Notify>,
     ) {
@@ -79,7 +79,7 @@ impl Tasks {
     }
 
     /// Ends the subsystems' tasks: they say goodbye to their peers, for at most [`END`].
-    pub(super) async fn end<L: Protocols>(&mut self, core: &Shared<Operated<L>>) {
+    pub(super) async fn end<L: Protocols>(&mut self, core: &SharedOperator<Operated<L>>) {
         lock(core).core_mut().visit(&mut Detach);
         let ends = self.protocols.iter_mut().map(|(_, task)| task);
         let _ = tokio::time::timeout(END, futures::future::join_all(ends)).await;

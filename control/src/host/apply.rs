@@ -26,8 +26,9 @@ use rtnetlink::{
 };
 
 use super::{
+    decode::{Address, Gateway, KernelRoute},
     desired::{DesiredHost, DesiredInterface, DesiredNeighbour, DesiredRoute, RouteTarget},
-    state::{Address, Gateway, KernelRoute, Tables},
+    state::KernelTables,
     view::ArpState,
 };
 
@@ -59,9 +60,9 @@ pub enum Step {
     /// Adds an address; the label for `lo`.
     AddAddress(u32, Ipv4Net, Option<&'static str>),
     /// Removes a route of ours.
-    DeleteRoute(Placed),
+    DeleteRoute(RouteKey),
     /// Adds a route of ours.
-    AddRoute(Placed),
+    AddRoute(RouteKey),
     /// Removes a permanent neighbour.
     DeleteNeighbour(u32, Ipv4Addr),
     /// Adds or replaces a permanent neighbour.
@@ -70,7 +71,7 @@ pub enum Step {
 
 /// A static route in the kernel's terms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Placed {
+pub struct RouteKey {
     /// Destination.
     pub prefix: Ipv4Net,
     /// Distance.
@@ -100,7 +101,7 @@ impl std::fmt::Display for Pending {
 /// `indexes`: the shadows that exist. `ours`: permanent neighbours that we set before.
 pub(crate) fn plan(
     desired: &DesiredHost,
-    tables: &Tables,
+    tables: &KernelTables,
     indexes: &BTreeMap<InterfaceId, u32>,
     ours: &BTreeSet<(u32, Ipv4Addr)>,
 ) -> (Vec<Step>, Vec<Pending>) {
@@ -117,7 +118,7 @@ pub(crate) fn plan(
     (steps, pending)
 }
 
-fn plan_interface(interface: &DesiredInterface, index: u32, tables: &Tables, steps: &mut Vec<Step>) {
+fn plan_interface(interface: &DesiredInterface, index: u32, tables: &KernelTables, steps: &mut Vec<Step>) {
     let link = tables.links.get(&index).cloned().unwrap_or_default();
     let differs = |wanted: bool, is: bool| (wanted != is).then_some(wanted);
     let (mac, mtu, up, carrier) = (
@@ -151,7 +152,7 @@ fn misplaced(wanted: &[Ipv4Net], known: &[Address]) -> Vec<Ipv4Net> {
         .collect()
 }
 
-fn plan_loopbacks(desired: &DesiredHost, tables: &Tables, steps: &mut Vec<Step>) {
+fn plan_loopbacks(desired: &DesiredHost, tables: &KernelTables, steps: &mut Vec<Step>) {
     let Some(lo) = tables.index_of("lo") else { return };
     let known = tables.addresses.get(&lo).map_or(&[][..], Vec::as_slice);
     let wanted: Vec<Ipv4Net> = desired.loopbacks.iter().map(|address| Ipv4Net::from(*address)).collect();
@@ -166,14 +167,14 @@ fn plan_loopbacks(desired: &DesiredHost, tables: &Tables, steps: &mut Vec<Step>)
 
 fn plan_routes(
     desired: &DesiredHost,
-    tables: &Tables,
+    tables: &KernelTables,
     indexes: &BTreeMap<InterfaceId, u32>,
     steps: &mut Vec<Step>,
     pending: &mut Vec<Pending>,
 ) {
     let mut wanted = BTreeSet::new();
     for route in &desired.routes {
-        match place(route, desired, indexes) {
+        match desired_route_key(route, desired, indexes) {
             Ok(placed) => {
                 wanted.insert(placed);
             }
@@ -182,7 +183,7 @@ fn plan_routes(
     }
     let mut present = BTreeSet::new();
     for (prefix, route) in tables.own_routes() {
-        let is = placed(prefix, route);
+        let is = route_key(prefix, route);
         match wanted.iter().find(|w| matches(w, &is)) {
             Some(w) => {
                 present.insert(w.clone());
@@ -193,16 +194,16 @@ fn plan_routes(
     steps.extend(wanted.difference(&present).cloned().map(Step::AddRoute));
 }
 
-fn matches(wanted: &Placed, is: &Placed) -> bool {
+fn matches(wanted: &RouteKey, is: &RouteKey) -> bool {
     let device = wanted.gateway.is_some() || wanted.index == is.index;
     (wanted.prefix, wanted.metric, wanted.gateway) == (is.prefix, is.metric, is.gateway) && device
 }
 
-fn place(
+fn desired_route_key(
     route: &DesiredRoute,
     desired: &DesiredHost,
     indexes: &BTreeMap<InterfaceId, u32>,
-) -> Result<Placed, String> {
+) -> Result<RouteKey, String> {
     let (gateway, index) = match route.target {
         RouteTarget::Gateway(gateway) => (Some(gateway), None),
         RouteTarget::Null => (None, None),
@@ -212,17 +213,17 @@ fn place(
             (None, Some(*index.ok_or("the interface is shut down or has no device")?))
         }
     };
-    Ok(Placed { prefix: route.prefix.trunc(), metric: u32::from(route.distance), gateway, index })
+    Ok(RouteKey { prefix: route.prefix.trunc(), metric: u32::from(route.distance), gateway, index })
 }
 
-fn placed(prefix: Ipv4Net, route: &KernelRoute) -> Placed {
+fn route_key(prefix: Ipv4Net, route: &KernelRoute) -> RouteKey {
     let hop = route.hops.first();
     let gateway = match hop.map(|hop| hop.gateway) {
         Some(Gateway::V4(gateway)) => Some(gateway),
         _ => None,
     };
     // The kernel shows a blackhole without a device, whatever was asked for.
-    Placed { prefix, metric: route.metric, gateway, index: hop.map(|hop| hop.index) }
+    RouteKey { prefix, metric: route.metric, gateway, index: hop.map(|hop| hop.index) }
 }
 
 impl std::fmt::Display for DesiredRoute {
@@ -238,7 +239,7 @@ impl std::fmt::Display for DesiredRoute {
 
 fn plan_neighbours(
     desired: &DesiredHost,
-    tables: &Tables,
+    tables: &KernelTables,
     indexes: &BTreeMap<InterfaceId, u32>,
     ours: &BTreeSet<(u32, Ipv4Addr)>,
     steps: &mut Vec<Step>,
@@ -352,7 +353,7 @@ impl Step {
     }
 }
 
-impl Placed {
+impl RouteKey {
     fn message(&self) -> RouteMessage {
         let mut builder = RouteMessageBuilder::<Ipv4Addr>::new()
             .destination_prefix(self.prefix.network(), self.prefix.prefix_len())
@@ -367,7 +368,7 @@ impl Placed {
     }
 }
 
-impl std::fmt::Display for Placed {
+impl std::fmt::Display for RouteKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ip route {} {}", self.prefix.network(), self.prefix.netmask())?;
         match (self.gateway, self.index) {

@@ -11,6 +11,7 @@
 //! | [`shadow`] | makes TAP devices | host task |
 //! | [`shadow_io`] | moves frames between rings and shadows | thread `homeward-shadow` |
 //! | `netlink` | sockets, dumps, notifications | host task |
+//! | `decode` | what netlink messages say | pure |
 //! | `state`, [`view`] | tables of the kernel, the view for the publisher | pure |
 //! | [`desired`], [`apply`] | kernel equal to the configuration | pure; sent by the host task |
 //! | [`resolve`] | next hops resolved before they are needed | pure; asked by the host task |
@@ -24,6 +25,7 @@
 
 pub mod address_check;
 pub mod apply;
+mod decode;
 pub mod desired;
 pub mod guard;
 pub mod name;
@@ -129,8 +131,8 @@ impl Host {
     }
 
     /// Keeps exactly these next hops resolved.
-    pub fn want(&self, hops: BTreeSet<NextHop>) {
-        let _ = self.send(Command::Want(hops));
+    pub fn keep_resolved(&self, hops: BTreeSet<NextHop>) {
+        let _ = self.send(Command::KeepResolved(hops));
     }
 
     /// A worker needs this next hop ([`common::event::Event::Resolve`]).

@@ -1,5 +1,5 @@
 //! The netlink connection: requests with the kernel's answer, dumps, and the stream of notifications that keeps
-//! [`Tables`](super::state) equal to the kernel.
+//! [`KernelTables`](super::state) equal to the kernel.
 //!
 //! Two sockets: one only listens, so that a flood of notifications cannot lose the answer to a request. When the
 //! listening socket overruns (`ENOBUFS`), everything is read anew. The kernel also drops routes silently when a

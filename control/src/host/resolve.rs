@@ -31,7 +31,7 @@ pub const DEMANDS: usize = 4096;
 
 /// Something to ask of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum Request {
     /// Resolve this one and keep it resolved.
     Manage(NextHop),
     /// Resolve or confirm this one once.
@@ -90,7 +90,7 @@ impl Resolver {
     }
 
     /// Replaces the set of wanted next hops.
-    pub fn want(&mut self, hops: &BTreeSet<NextHop>) {
+    pub fn set_wanted(&mut self, hops: &BTreeSet<NextHop>) {
         let gone: Vec<_> = self.wanted.keys().filter(|hop| !hops.contains(hop)).copied().collect();
         for hop in gone {
             if self.wanted.remove(&hop).is_some_and(|wanted| wanted.managed) {
@@ -120,8 +120,8 @@ impl Resolver {
     }
 
     /// What to ask now. `state` is the kernel's entry of a next hop.
-    pub fn plan(&mut self, now: Instant, state: impl Fn(NextHop) -> Option<ArpState>) -> Vec<Ask> {
-        let mut asks: Vec<_> = self.released.drain(..).map(Ask::Release).collect();
+    pub fn plan(&mut self, now: Instant, state: impl Fn(NextHop) -> Option<ArpState>) -> Vec<Request> {
+        let mut asks: Vec<_> = self.released.drain(..).map(Request::Release).collect();
         let due =
             |asked: Option<Instant>| asked.is_none_or(|asked| now.saturating_duration_since(asked) >= RETRY);
         for (hop, wanted) in &mut self.wanted {
@@ -135,14 +135,14 @@ impl Resolver {
             wanted.managed &= is.is_some();
             let ask = match is {
                 Some(ArpState::Permanent) => continue,
-                _ if self.kernel_manages && !wanted.managed => Ask::Manage(*hop),
-                None | Some(ArpState::Failed) => Ask::Probe(*hop),
-                Some(ArpState::Stale) if !self.kernel_manages => Ask::Probe(*hop),
+                _ if self.kernel_manages && !wanted.managed => Request::Manage(*hop),
+                None | Some(ArpState::Failed) => Request::Probe(*hop),
+                Some(ArpState::Stale) if !self.kernel_manages => Request::Probe(*hop),
                 Some(_) => continue,
             };
             if due(wanted.asked) {
                 wanted.asked = Some(now);
-                wanted.managed |= matches!(ask, Ask::Manage(_));
+                wanted.managed |= matches!(ask, Request::Manage(_));
                 asks.push(ask);
             }
         }
@@ -153,7 +153,7 @@ impl Resolver {
             let over = failed || wanted.contains_key(hop);
             if !over && (asked.is_none() || (is == Some(ArpState::Stale) && due(*asked))) {
                 *asked = Some(now);
-                asks.push(Ask::Probe(*hop));
+                asks.push(Request::Probe(*hop));
             }
             !over
         });
@@ -198,21 +198,21 @@ mod tests {
     fn wanted_hops_are_managed_and_failures_retried_every_second() {
         let t = Instant::now();
         let mut resolver = Resolver::new(t);
-        resolver.want(&BTreeSet::from([hop(1)]));
-        assert_eq!(resolver.plan(t, |_| None), [Ask::Manage(hop(1))]);
+        resolver.set_wanted(&BTreeSet::from([hop(1)]));
+        assert_eq!(resolver.plan(t, |_| None), [Request::Manage(hop(1))]);
         assert_eq!(resolver.plan(at(t, 10), |_| Some(ArpState::Incomplete)), []);
         assert_eq!(resolver.plan(at(t, 900), |_| Some(ArpState::Failed)), []);
-        assert_eq!(resolver.plan(at(t, 1000), |_| Some(ArpState::Failed)), [Ask::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 1000), |_| Some(ArpState::Failed)), [Request::Probe(hop(1))]);
         assert_eq!(resolver.plan(at(t, 1500), |_| Some(ArpState::Failed)), []);
-        assert_eq!(resolver.plan(at(t, 2000), |_| Some(ArpState::Failed)), [Ask::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 2000), |_| Some(ArpState::Failed)), [Request::Probe(hop(1))]);
         assert_eq!(resolver.unresolved(at(t, 2500))[0].for_ms, 2500);
         assert_eq!(resolver.plan(at(t, 3000), |_| Some(ArpState::Reachable)), []);
         assert_eq!(resolver.plan(at(t, 9000), |_| Some(ArpState::Stale)), [], "the kernel's care");
         assert!(resolver.unresolved(at(t, 9000)).is_empty());
         // The link went down: the entry is gone.
-        assert_eq!(resolver.plan(at(t, 9001), |_| None), [Ask::Manage(hop(1))]);
-        resolver.want(&BTreeSet::new());
-        assert_eq!(resolver.plan(at(t, 9002), |_| Some(ArpState::Reachable)), [Ask::Release(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 9001), |_| None), [Request::Manage(hop(1))]);
+        resolver.set_wanted(&BTreeSet::new());
+        assert_eq!(resolver.plan(at(t, 9002), |_| Some(ArpState::Reachable)), [Request::Release(hop(1))]);
         assert_eq!(resolver.plan(at(t, 9003), |_| None), []);
     }
 
@@ -221,12 +221,12 @@ mod tests {
         let t = Instant::now();
         let mut resolver = Resolver::new(t);
         resolver.without_managed();
-        resolver.want(&BTreeSet::from([hop(1), hop(2)]));
+        resolver.set_wanted(&BTreeSet::from([hop(1), hop(2)]));
         let state =
             |asked: NextHop| Some(if asked == hop(2) { ArpState::Permanent } else { ArpState::Stale });
-        assert_eq!(resolver.plan(t, state), [Ask::Probe(hop(1))]);
+        assert_eq!(resolver.plan(t, state), [Request::Probe(hop(1))]);
         assert_eq!(resolver.plan(at(t, 500), state), []);
-        assert_eq!(resolver.plan(at(t, 1000), state), [Ask::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 1000), state), [Request::Probe(hop(1))]);
     }
 
     #[test]
@@ -242,11 +242,11 @@ mod tests {
         assert_eq!(resolver.plan(t, |_| None).len(), DEMANDS_A_SECOND as usize);
         assert!(resolver.demand(hop(200), at(t, 1000)));
         let state = |asked: NextHop| Some(if asked == hop(7) { ArpState::Stale } else { ArpState::Failed });
-        assert_eq!(resolver.plan(at(t, 1000), state), [Ask::Probe(hop(7)), Ask::Probe(hop(200))]);
+        assert_eq!(resolver.plan(at(t, 1000), state), [Request::Probe(hop(7)), Request::Probe(hop(200))]);
         assert_eq!(resolver.plan(at(t, 1500), state), []);
         assert_eq!(
             resolver.plan(at(t, 2000), state),
-            [Ask::Probe(hop(7))],
+            [Request::Probe(hop(7))],
             "only the living one is followed"
         );
         assert_eq!(resolver.demands.len(), 1);

@@ -158,7 +158,7 @@ impl ShadowIo {
             punts,
             injects,
             taps: Vec::new(),
-            places: HashMap::new(),
+            tap_by_interface: HashMap::new(),
             counters: Arc::clone(&counters),
             buffer: vec![0; TAG + MAX_FRAME + 1],
             frame: Vec::with_capacity(MAX_FRAME),
@@ -208,7 +208,7 @@ struct Mover {
     punts: Vec<FrameReceiver>,
     injects: Vec<FrameSender>,
     taps: Vec<Tap>,
-    places: HashMap<InterfaceId, usize>,
+    tap_by_interface: HashMap<InterfaceId, usize>,
     counters: Arc<ShadowCounters>,
     /// A frame from the kernel, behind room for a tag.
     buffer: Vec<u8>,
@@ -221,14 +221,14 @@ impl Mover {
         let mut last = Instant::now();
         while !stop.load(Ordering::Acquire) {
             let mut moved = false;
-            match self.obey() {
+            match self.handle() {
                 Ok(any) => moved |= any,
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return,
             }
             moved |= self.punted();
-            for place in 0..self.taps.len() {
-                moved |= self.drain(place);
+            for tap_index in 0..self.taps.len() {
+                moved |= self.drain(tap_index);
             }
             if moved {
                 last = Instant::now();
@@ -251,12 +251,12 @@ impl Mover {
     }
 
     /// Carries out at most `BATCH` orders; true if there was one.
-    fn obey(&mut self) -> Result<bool, TryRecvError> {
+    fn handle(&mut self) -> Result<bool, TryRecvError> {
         for done in 0..BATCH {
             match self.orders.try_recv() {
                 Ok(Order::Serve(taps, done)) => {
-                    self.places =
-                        taps.iter().enumerate().map(|(place, tap)| (tap.interface, place)).collect();
+                    self.tap_by_interface =
+                        taps.iter().enumerate().map(|(tap_index, tap)| (tap.interface, tap_index)).collect();
                     self.taps = taps;
                     let _ = done.send(());
                 }
@@ -269,13 +269,13 @@ impl Mover {
     }
 
     fn inject(&mut self, interface: InterfaceId, frame: &[u8]) {
-        let Some(place) = self.places.get(&interface) else {
+        let Some(tap_index) = self.tap_by_interface.get(&interface) else {
             return count(&self.counters.unknown_interface);
         };
         if frame.len() < MACS + 2 || frame.len() > MAX_FRAME - TAG {
             return count(&self.counters.malformed);
         }
-        let vlan = self.taps[*place].vlan;
+        let vlan = self.taps[*tap_index].vlan;
         self.buffer[TAG..TAG + frame.len()].copy_from_slice(frame);
         let start = push_tag(&mut self.buffer, vlan);
         let sent = send(&mut self.injects, interface, &self.buffer[start..TAG + frame.len()]);
@@ -289,11 +289,11 @@ impl Mover {
             for _ in 0..BATCH {
                 let Some(interface) = ring.receive(&mut self.frame) else { break };
                 moved = true;
-                let Some(place) = self.places.get(&interface) else {
+                let Some(tap_index) = self.tap_by_interface.get(&interface) else {
                     count(&self.counters.unknown_interface);
                     continue;
                 };
-                let tap = &self.taps[*place];
+                let tap = &self.taps[*tap_index];
                 if self.frame.len() < MACS + 2 {
                     count(&self.counters.malformed);
                     continue;
@@ -307,8 +307,8 @@ impl Mover {
     }
 
     /// Kernel -> inject ring.
-    fn drain(&mut self, place: usize) -> bool {
-        let tap = &self.taps[place];
+    fn drain(&mut self, tap_index: usize) -> bool {
+        let tap = &self.taps[tap_index];
         let mut moved = false;
         for _ in 0..BATCH {
             let Ok(length) = tap.device.recv(&mut self.buffer[TAG..]) else { break };

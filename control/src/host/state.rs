@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr},
+    net::Ipv4Addr,
     sync::Arc,
 };
 
@@ -16,21 +16,20 @@ use common::{
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    address::{AddressAttribute, AddressHeaderFlags, AddressMessage},
+    address::AddressMessage,
     link::{LinkAttribute, LinkFlags, LinkMessage},
-    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage},
-    route::{
-        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHopFlags, RouteType,
-    },
+    neighbour::NeighbourMessage,
+    route::{RouteMessage, RouteType},
 };
 
 use super::{
     apply::PROTOCOL,
+    decode::{Address, Gateway, KernelRoute, read_address, read_neighbour, read_route},
     view::{ArpEntry, ArpState, HostState, KernelAddress, RouteEntry, ShadowLink},
 };
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Link {
+pub(crate) struct KernelLink {
     pub(crate) name: String,
     pub(crate) up: bool,
     /// As the device says; `running` follows up to a second later, with the routes.
@@ -38,49 +37,6 @@ pub(crate) struct Link {
     pub(crate) running: bool,
     pub(crate) mtu: u32,
     pub(crate) mac: MacAddr,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) net: Ipv4Net,
-    pub(crate) secondary: bool,
-    pub(crate) label: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hop {
-    pub(crate) gateway: Gateway,
-    pub(crate) index: u32,
-    usable: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gateway {
-    None,
-    V4(Ipv4Addr),
-    /// IPv6 next hop (RFC 5549): the kernel's own matter.
-    Other,
-}
-
-/// A route as the kernel told it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KernelRoute {
-    pub(crate) metric: u32,
-    pub(crate) protocol: u8,
-    pub(crate) kind: RouteType,
-    pub(crate) hops: Vec<Hop>,
-}
-
-impl KernelRoute {
-    fn same_place(&self, other: &Self) -> bool {
-        let place = |route: &Self| -> Vec<(u32, Gateway)> {
-            route.hops.iter().map(|hop| (hop.index, hop.gateway)).collect()
-        };
-        self.metric == other.metric
-            && self.kind == other.kind
-            && self.protocol == other.protocol
-            && place(self) == place(other)
-    }
 }
 
 /// What a message changed.
@@ -96,8 +52,8 @@ const NOTHING: Changed = Changed { any: false, routes_doubtful: false };
 
 /// The kernel's tables, IPv4 only.
 #[derive(Debug, Default)]
-pub(crate) struct Tables {
-    pub(crate) links: BTreeMap<u32, Link>,
+pub(crate) struct KernelTables {
+    pub(crate) links: BTreeMap<u32, KernelLink>,
     pub(crate) addresses: BTreeMap<u32, Vec<Address>>,
     pub(crate) routes: BTreeMap<Ipv4Net, Vec<KernelRoute>>,
     pub(crate) neighbours: BTreeMap<(u32, Ipv4Addr), (ArpState, Option<MacAddr>)>,
@@ -109,12 +65,12 @@ pub(crate) struct Tables {
     before: Option<BTreeMap<Ipv4Net, Vec<KernelRoute>>>,
     shared_routes: Routes,
     shared_table: PrefixMap<Arc<[RouteEntry]>>,
-    shadows_then: BTreeMap<u32, InterfaceId>,
+    previous_shadows: BTreeMap<u32, InterfaceId>,
     /// Names of links, of which the table tells too.
-    names_then: BTreeMap<u32, String>,
+    previous_names: BTreeMap<u32, String>,
 }
 
-impl Tables {
+impl KernelTables {
     /// Takes one notification or dump entry. `replace`: the header says that a route replaces another.
     pub(crate) fn apply(&mut self, message: &RouteNetlinkMessage, replace: bool) -> Changed {
         match message {
@@ -208,7 +164,7 @@ impl Tables {
     fn new_route(&mut self, message: &RouteMessage, replace: bool) -> Changed {
         let Some((prefix, route)) = read_route(message) else { return NOTHING };
         let list = self.routes.entry(prefix).or_default();
-        if let Some(known) = list.iter_mut().find(|known| known.same_place(&route)) {
+        if let Some(known) = list.iter_mut().find(|known| known.same_route(&route)) {
             *known = route;
         } else if let Some(known) = list.iter_mut().find(|known| replace && known.metric == route.metric) {
             *known = route;
@@ -223,7 +179,7 @@ impl Tables {
     fn del_route(&mut self, message: &RouteMessage) -> Changed {
         let Some((prefix, route)) = read_route(message) else { return NOTHING };
         if let Some(list) = self.routes.get_mut(&prefix) {
-            list.retain(|known| !known.same_place(&route));
+            list.retain(|known| !known.same_route(&route));
             if list.is_empty() {
                 self.routes.remove(&prefix);
             }
@@ -252,7 +208,7 @@ impl Tables {
 
     fn new_neighbour(&mut self, message: &NeighbourMessage) -> Changed {
         let Some((key, mac)) = read_neighbour(message) else { return NOTHING };
-        match ArpState::of(message.header.state) {
+        match ArpState::from_kernel(message.header.state) {
             Some(state) => {
                 let value = (state, mac.filter(|_| state.usable()));
                 let any = self.neighbours.insert(key, value) != Some(value);
@@ -272,7 +228,7 @@ impl Tables {
 
     /// The view for the publisher, `shadows` being our devices by kernel index and `last` the view before.
     pub(crate) fn view(&mut self, shadows: &BTreeMap<u32, InterfaceId>, last: &HostState) -> HostState {
-        self.follow_routes(shadows);
+        self.update_routes(shadows);
         let mut neighbours = Neighbours::with_hasher(*last.neighbours.hasher());
         let mut arp = Vec::new();
         for ((index, address), (state, mac)) in &self.neighbours {
@@ -333,16 +289,16 @@ impl Tables {
     }
 
     /// Brings the shared routes up to date: only what changed, unless shadows or names of links are others.
-    fn follow_routes(&mut self, shadows: &BTreeMap<u32, InterfaceId>) {
+    fn update_routes(&mut self, shadows: &BTreeMap<u32, InterfaceId>) {
         let mut changed = std::mem::take(&mut self.changed);
         let before = self.before.take();
         let renamed = self
             .links
             .iter()
-            .any(|(index, link)| self.names_then.get(index).is_some_and(|name| *name != link.name));
-        self.names_then = self.links.iter().map(|(index, link)| (*index, link.name.clone())).collect();
-        if renamed || *shadows != self.shadows_then {
-            self.shadows_then.clone_from(shadows);
+            .any(|(index, link)| self.previous_names.get(index).is_some_and(|name| *name != link.name));
+        self.previous_names = self.links.iter().map(|(index, link)| (*index, link.name.clone())).collect();
+        if renamed || *shadows != self.previous_shadows {
+            self.previous_shadows.clone_from(shadows);
             changed.extend(self.routes.keys().chain(before.iter().flat_map(BTreeMap::keys)));
         } else if let Some(before) = before {
             let differs = |(prefix, list)| (self.routes.get(prefix) != Some(list)).then_some(*prefix);
@@ -350,25 +306,25 @@ impl Tables {
             changed.extend(self.routes.keys().filter(|prefix| !before.contains_key(prefix)));
         }
         for prefix in changed {
-            self.follow_prefix(prefix, shadows);
+            self.update_prefix(prefix, shadows);
         }
     }
 
-    fn follow_prefix(&mut self, prefix: Ipv4Net, shadows: &BTreeMap<u32, InterfaceId>) {
+    fn update_prefix(&mut self, prefix: Ipv4Net, shadows: &BTreeMap<u32, InterfaceId>) {
         let list = self.routes.get(&prefix).map_or(&[][..], Vec::as_slice);
-        let mut leads = None;
+        let mut best_route = None;
         let entries: Arc<[_]> = list
             .iter()
             .map(|route| {
                 let decided = decide(route, shadows);
-                let best = leads.is_none() && decided.is_some();
-                leads = leads.or(decided);
+                let best = best_route.is_none() && decided.is_some();
+                best_route = best_route.or(decided);
                 self.entry(prefix, route, shadows, best, decided == Some(Route::Null))
             })
             .collect();
-        match leads {
-            Some(leads) if self.shared_routes.get(prefix) == Some(&leads) => {}
-            Some(leads) => drop(self.shared_routes.insert(prefix, leads)),
+        match best_route {
+            Some(best_route) if self.shared_routes.get(prefix) == Some(&best_route) => {}
+            Some(best_route) => drop(self.shared_routes.insert(prefix, best_route)),
             None => drop(self.shared_routes.remove(prefix)),
         }
         if entries.is_empty() {
@@ -409,7 +365,7 @@ impl Tables {
     }
 }
 
-/// Where a route leads a packet; `None` if it does not apply (its link is down, or it says "look further").
+/// Where a route best_route a packet; `None` if it does not apply (its link is down, or it says "look further").
 /// Of several next hops the first usable one through a shadow is taken.
 fn decide(route: &KernelRoute, shadows: &BTreeMap<u32, InterfaceId>) -> Option<Route> {
     match route.kind {
@@ -430,93 +386,12 @@ fn decide(route: &KernelRoute, shadows: &BTreeMap<u32, InterfaceId>) -> Option<R
     ours.or_else(|| usable().next().map(|_| Route::Punt))
 }
 
-fn read_address(message: &AddressMessage) -> Option<Address> {
-    let mut local = None;
-    let mut peer = None;
-    let mut label = None;
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(IpAddr::V4(address)) => local = Some(*address),
-            AddressAttribute::Address(IpAddr::V4(address)) => peer = Some(*address),
-            AddressAttribute::Label(text) => label = Some(text.clone()),
-            _ => {}
-        }
-    }
-    let net = Ipv4Net::new(local.or(peer)?, message.header.prefix_len).ok()?;
-    Some(Address { net, secondary: message.header.flags.contains(AddressHeaderFlags::Secondary), label })
-}
-
-fn read_route(message: &RouteMessage) -> Option<(Ipv4Net, KernelRoute)> {
-    let header = &message.header;
-    let mut table = u32::from(header.table);
-    let mut destination = Ipv4Addr::UNSPECIFIED;
-    let mut metric = 0;
-    let dead = header.flags.intersects(RouteFlags::Dead | RouteFlags::Linkdown);
-    let mut single = Hop { gateway: Gateway::None, index: 0, usable: !dead };
-    let mut hops = Vec::new();
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Table(value) => table = *value,
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = *address,
-            RouteAttribute::Priority(value) => metric = *value,
-            RouteAttribute::Oif(index) => single.index = *index,
-            RouteAttribute::MultiPath(list) => {
-                hops.extend(list.iter().map(|hop| Hop {
-                    gateway: gateway(&hop.attributes),
-                    index: hop.interface_index,
-                    usable: !hop.flags.intersects(RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown),
-                }));
-            }
-            _ => {}
-        }
-    }
-    if header.address_family != AddressFamily::Inet
-        || table != u32::from(RouteHeader::RT_TABLE_MAIN)
-        || header.tos != 0
-        || header.flags.contains(RouteFlags::Cloned)
-    {
-        return None;
-    }
-    single.gateway = gateway(&message.attributes);
-    if hops.is_empty() && single.index != 0 {
-        hops.push(single);
-    }
-    let prefix = Ipv4Net::new(destination, header.destination_prefix_length).ok()?.trunc();
-    Some((prefix, KernelRoute { metric, protocol: header.protocol.into(), kind: header.kind, hops }))
-}
-
-fn gateway(attributes: &[RouteAttribute]) -> Gateway {
-    attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(Gateway::V4(*address)),
-            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => Some(Gateway::Other),
-            _ => None,
-        })
-        .unwrap_or(Gateway::None)
-}
-
-fn read_neighbour(message: &NeighbourMessage) -> Option<((u32, Ipv4Addr), Option<MacAddr>)> {
-    let mut address = None;
-    let mut mac = None;
-    for attribute in &message.attributes {
-        match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(value)) => address = Some(*value),
-            NeighbourAttribute::LinkLayerAddress(bytes) => {
-                mac = bytes.as_slice().try_into().ok().map(MacAddr);
-            }
-            _ => {}
-        }
-    }
-    if message.header.family != AddressFamily::Inet {
-        return None;
-    }
-    Some(((message.header.ifindex, address?), mac))
-}
-
 #[cfg(test)]
 mod tests {
-    use rtnetlink::RouteMessageBuilder;
+    use rtnetlink::{
+        RouteMessageBuilder,
+        packet_route::{neighbour::NeighbourAttribute, route::RouteHeader},
+    };
 
     use super::*;
 
@@ -553,7 +428,7 @@ mod tests {
 
     #[test]
     fn each_event_changes_its_own_part_of_the_view_and_shares_the_others() {
-        let mut tables = Tables::default();
+        let mut tables = KernelTables::default();
         for third in 0..100 {
             tables.apply(&route([20, 0, third, 0], 1), false);
         }
@@ -581,7 +456,7 @@ mod tests {
 
     #[test]
     fn routes_that_were_read_anew_and_are_the_same_change_nothing() {
-        let mut tables = Tables::default();
+        let mut tables = KernelTables::default();
         for third in 0..3 {
             tables.apply(&route([20, 0, third, 0], 1), false);
         }
@@ -594,7 +469,7 @@ mod tests {
         let same = tables.view(&shadows(), &first);
         assert!(same.routes.ptr_eq(&first.routes) && same.table.ptr_eq(&first.table));
         assert_eq!(same.generation, first.generation);
-        // One is gone, one is new, one leads elsewhere.
+        // One is gone, one is new, one best_route elsewhere.
         tables.clear_routes();
         tables.apply(&route([20, 0, 1, 0], 2), false);
         tables.apply(&route([20, 0, 2, 0], 1), false);

@@ -30,10 +30,10 @@ use super::{
     desired::{DesiredHost, DesiredInterface},
     name::device_name,
     netlink::{self, Listener, Notice, Requests},
-    resolve::{Ask, Resolver, Unresolved},
+    resolve::{Request, Resolver, Unresolved},
     shadow::Shadow,
     shadow_io::{ShadowIo, Tap},
-    state::Tables,
+    state::KernelTables,
     view::{ArpState, HostState},
 };
 
@@ -56,7 +56,7 @@ pub enum Command {
     /// Make the kernel equal to this; answered with what waits.
     Apply(Box<DesiredHost>, oneshot::Sender<Result<Vec<Pending>, HostError>>),
     /// Keep exactly these next hops resolved.
-    Want(BTreeSet<NextHop>),
+    KeepResolved(BTreeSet<NextHop>),
     /// A worker needs this one.
     Resolve(NextHop),
     /// Which wanted next hops do not answer.
@@ -76,7 +76,7 @@ struct Kept {
 pub(super) struct Task {
     requests: Requests,
     listener: Listener,
-    tables: Tables,
+    tables: KernelTables,
     /// By full name.
     shadows: BTreeMap<String, Kept>,
     io: ShadowIo,
@@ -110,7 +110,7 @@ impl Task {
         let mut task = Self {
             requests,
             listener,
-            tables: Tables::default(),
+            tables: KernelTables::default(),
             shadows: BTreeMap::new(),
             io,
             desired: DesiredHost::default(),
@@ -125,7 +125,7 @@ impl Task {
             routes_doubtful: false,
             resync: true,
         };
-        task.settle().await?;
+        task.reconcile().await?;
         Ok(task)
     }
 
@@ -142,7 +142,7 @@ impl Task {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Shutdown(done)) => break Some(done),
-                    Some(command) => self.obey(command).await,
+                    Some(command) => self.handle(command).await,
                     None => break None,
                 },
                 notice = self.listener.next() => {
@@ -153,13 +153,13 @@ impl Task {
                     self.take_all(notice);
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
-                    if let Err(error) = self.settle().await {
+                    if let Err(error) = self.reconcile().await {
                         warn!("{error}; trying again");
                         self.resync = true;
                         self.due = Some(Instant::now() + RETRY_PENDING);
                     }
                 }
-                _ = tick.tick() => self.ticked().await,
+                _ = tick.tick() => self.on_tick().await,
             }
         };
         self.remove_all().await;
@@ -168,19 +168,19 @@ impl Task {
         }
     }
 
-    async fn obey(&mut self, command: Command) {
+    async fn handle(&mut self, command: Command) {
         match command {
             Command::Apply(desired, reply) => {
                 let result = self.apply(*desired).await;
                 let _ = reply.send(result);
             }
-            Command::Want(hops) => {
-                self.resolver.want(&hops);
+            Command::KeepResolved(hops) => {
+                self.resolver.set_wanted(&hops);
                 self.ask().await;
             }
             Command::Resolve(hop) => {
                 if self.resolver.demand(hop, Instant::now()) {
-                    self.soon();
+                    self.schedule();
                 }
             }
             Command::Unresolved(reply) => {
@@ -188,27 +188,27 @@ impl Task {
             }
             Command::Resync => {
                 self.resync = true;
-                self.soon();
+                self.schedule();
             }
             // Handled by the loop.
             Command::Shutdown(_) => {}
         }
     }
 
-    async fn ticked(&mut self) {
+    async fn on_tick(&mut self) {
         let now = Instant::now();
         if now >= self.resync_at {
             self.resync = true;
-            self.soon();
+            self.schedule();
         }
         if !self.pending.is_empty() && now >= self.pending_at {
             self.reconcile = true;
-            self.soon();
+            self.schedule();
         }
         self.ask().await;
     }
 
-    fn soon(&mut self) {
+    fn schedule(&mut self) {
         self.due.get_or_insert_with(|| Instant::now() + COALESCE);
     }
 
@@ -224,7 +224,7 @@ impl Task {
         let Notice::Message { message, replace } = notice else {
             info!("netlink notifications were lost; reading everything anew");
             self.resync = true;
-            return self.soon();
+            return self.schedule();
         };
         let changed = self.tables.apply(message, *replace);
         self.routes_doubtful |= changed.routes_doubtful;
@@ -239,12 +239,12 @@ impl Task {
                     | RouteNetlinkMessage::DelNeighbour(_)
             );
         if changed.any {
-            self.soon();
+            self.schedule();
         }
     }
 
     /// Brings tables, kernel and watchers to one state.
-    async fn settle(&mut self) -> Result<(), HostError> {
+    async fn reconcile(&mut self) -> Result<(), HostError> {
         self.due = None;
         if std::mem::take(&mut self.resync) {
             self.resync_at = Instant::now() + RESYNC;
@@ -347,7 +347,7 @@ impl Task {
         self.desired = desired;
         self.reconcile = true;
         self.routes_doubtful = true;
-        self.settle().await?;
+        self.reconcile().await?;
         Ok(self.pending.clone())
     }
 
@@ -375,11 +375,11 @@ impl Task {
             tables.neighbours.get(&(*index, hop.address)).map(|(state, _)| *state)
         };
         for ask in self.resolver.plan(Instant::now(), state) {
-            let (Ask::Manage(hop) | Ask::Probe(hop) | Ask::Release(hop)) = ask;
+            let (Request::Manage(hop) | Request::Probe(hop) | Request::Release(hop)) = ask;
             let Some(index) = indexes.get(&hop.interface) else { continue };
             let mut message = apply::neighbour_message(*index, hop.address);
             message.header.state = NeighbourState::None;
-            if let Ask::Manage(_) = ask {
+            if let Request::Manage(_) = ask {
                 message.header.flags = NeighbourFlags::ExtLearned;
                 message.attributes.push(NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed));
             } else {
@@ -403,7 +403,7 @@ impl Task {
         self.io.serve(Vec::new()).await;
         self.routes_doubtful = true;
         self.reconcile = true;
-        if let Err(error) = self.settle().await {
+        if let Err(error) = self.reconcile().await {
             warn!("{error}: addresses on lo and routes of protocol {} may remain", apply::PROTOCOL);
         }
     }

@@ -138,7 +138,7 @@ pub enum ArpState {
 }
 
 impl ArpState {
-    pub(super) fn of(state: NeighbourState) -> Option<Self> {
+    pub(super) fn from_kernel(state: NeighbourState) -> Option<Self> {
         Some(match state {
             NeighbourState::Incomplete => Self::Incomplete,
             NeighbourState::Reachable => Self::Reachable,

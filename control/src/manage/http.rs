@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 
-use super::operator::{Operator, Shared, lock};
+use super::operator::{Operator, SharedOperator, lock};
 
 /// A bound server.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Http {
     }
 
     /// Serves until dropped.
-    pub async fn serve<O: Operator>(self, core: Shared<O>) {
+    pub async fn serve<O: Operator>(self, core: SharedOperator<O>) {
         let routes = Router::new()
             .route("/metrics", get(metrics::<O>))
             .route("/health", get(health::<O>))
@@ -47,21 +47,21 @@ fn json(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn metrics<O: Operator>(State(core): State<Shared<O>>) -> Response {
+async fn metrics<O: Operator>(State(core): State<SharedOperator<O>>) -> Response {
     let write = lock(&core).metrics();
     let text = write();
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()
 }
 
-async fn health<O: Operator>(State(core): State<Shared<O>>) -> Response {
+async fn health<O: Operator>(State(core): State<SharedOperator<O>>) -> Response {
     let health = lock(&core).health();
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, serde_json::to_string(&health).unwrap_or_default())
 }
 
 /// `/api/show/ip/slb/reals` is `show ip slb reals | json`. Only `show` is served: HTTP changes nothing.
-async fn show<O: Operator>(State(core): State<Shared<O>>, Path(command): Path<String>) -> Response {
+async fn show<O: Operator>(State(core): State<SharedOperator<O>>, Path(command): Path<String>) -> Response {
     let words: Vec<&str> = command.split('/').filter(|word| !word.is_empty()).collect();
     let clean = |word: &&str| !word.contains(|c: char| c.is_control() || c.is_whitespace() || c == '|');
     if words.first() != Some(&"show") || !words.iter().all(clean) {

@@ -52,15 +52,15 @@ pub struct Check {
 
 impl Health {
     /// Sums up checks.
-    pub fn of(checks: Vec<Check>) -> Self {
+    pub fn from_checks(checks: Vec<Check>) -> Self {
         Self { healthy: checks.iter().all(|check| check.healthy), checks }
     }
 }
 
 /// The one core, shared by everybody who manages it.
-pub type Shared<O> = Arc<Mutex<O>>;
+pub type SharedOperator<O> = Arc<Mutex<O>>;
 
 /// Locks the core. A panic inside one command must not take management away from everybody.
-pub fn lock<O>(core: &Shared<O>) -> MutexGuard<'_, O> {
+pub fn lock<O>(core: &SharedOperator<O>) -> MutexGuard<'_, O> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,7 +16,7 @@ use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec, LinesCodecError};
 
 use super::{
     log::LogBook,
-    operator::{Operator, Shared, lock},
+    operator::{Operator, SharedOperator, lock},
     protocol::{MAX_LINE, Reply, Request, Response},
 };
 
@@ -80,7 +80,7 @@ impl Socket {
     }
 
     /// Serves shells until dropped.
-    pub async fn serve<O: Operator>(self, core: Shared<O>, log: LogBook) {
+    pub async fn serve<O: Operator>(self, core: SharedOperator<O>, log: LogBook) {
         let seats = Arc::new(Semaphore::new(MAX_SHELLS));
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
@@ -111,7 +111,7 @@ impl Drop for Socket {
 
 async fn shell<O: Operator>(
     stream: UnixStream,
-    core: &Shared<O>,
+    core: &SharedOperator<O>,
     log: &LogBook,
     mut session: O::Session,
 ) -> O::Session {
@@ -153,7 +153,7 @@ async fn shell<O: Operator>(
 }
 
 /// Runs a line under the lock, and shows what it says without it.
-fn execute<O: Operator>(core: &Shared<O>, session: &mut O::Session, line: &str) -> Reply {
+fn execute<O: Operator>(core: &SharedOperator<O>, session: &mut O::Session, line: &str) -> Reply {
     let show = lock(core).execute(session, line);
     show()
 }

@@ -57,7 +57,11 @@ impl Operator for Echo {
     }
 
     fn health(&mut self) -> Health {
-        Health::of(vec![Check { name: "worker 0".into(), healthy: self.healthy, reason: "moves".into() }])
+        Health::from_checks(vec![Check {
+            name: "worker 0".into(),
+            healthy: self.healthy,
+            reason: "moves".into(),
+        }])
     }
 
     fn metrics(&mut self) -> Later<String> {

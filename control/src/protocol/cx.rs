@@ -130,8 +130,8 @@ impl<P: Protocol> Cx<'_, P> {
     }
 
     /// Wants exactly these neighbours kept resolved.
-    pub fn want(&mut self, next_hops: BTreeSet<NextHop>) {
-        if self.out.next_hops.want(P::NAME, next_hops) {
+    pub fn keep_resolved(&mut self, next_hops: BTreeSet<NextHop>) {
+        if self.out.next_hops.set_wanted(P::NAME, next_hops) {
             self.act(Effect::NextHops(self.out.next_hops.all().clone()));
         }
     }

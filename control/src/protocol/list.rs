@@ -1,5 +1,5 @@
 //! What a list of subsystems is. [`protocols!`](crate::protocols!) makes one of a line a subsystem; whatever the core does
-//! with all of them is a [`Visit`], with static calls.
+//! with all of them is a [`Visitor`], with static calls.
 
 use common::snapshot::Snapshot;
 use tokio::sync::mpsc::UnboundedSender;
@@ -19,10 +19,10 @@ pub trait Protocols: Sized + Send + 'static {
     fn new(shared: &Shared) -> Self;
 
     /// Visits each, in the order of the list.
-    fn each<V: Visit<Self>>(&mut self, visitor: &mut V);
+    fn each<V: Visitor<Self>>(&mut self, visitor: &mut V);
 
     /// Visits each, the last one first.
-    fn each_reversed<V: Visit<Self>>(&mut self, visitor: &mut V);
+    fn each_reversed<V: Visitor<Self>>(&mut self, visitor: &mut V);
 
     /// EXEC lines of all of them.
     fn exec<X: Holds<Self>>() -> Vec<ExecSpec<X>>;
@@ -43,16 +43,16 @@ pub trait Configured: command::Configuration {
 /// A list that has `P` in it.
 pub trait Member<P: Protocol>: Protocols {
     /// Its state.
-    fn slot(&mut self) -> &mut Slot<P>;
+    fn instance(&mut self) -> &mut Instance<P>;
 
     /// Its part of the configuration.
     fn config(configuration: &Self::Configuration) -> &P::Config;
 }
 
 /// Something that is done with each subsystem of a list.
-pub trait Visit<L: Protocols> {
+pub trait Visitor<L: Protocols> {
     /// Does it.
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>;
 }
@@ -67,14 +67,14 @@ pub trait Holds<L: Protocols>: 'static {
 
 /// A subsystem's state as the core holds it.
 #[derive(Debug)]
-pub struct Slot<P: Protocol> {
+pub struct Instance<P: Protocol> {
     state: P,
     orders: Vec<P::Order>,
     tasks: Option<UnboundedSender<P::Order>>,
     changed: bool,
 }
 
-impl<P: Protocol> Slot<P> {
+impl<P: Protocol> Instance<P> {
     /// The state before the first configuration.
     pub fn new(shared: &Shared) -> Self {
         Self { state: P::new(shared), orders: Vec::new(), tasks: None, changed: false }
@@ -178,7 +178,7 @@ macro_rules! protocols {
         #[derive(Debug)]
         #[allow(missing_docs, reason = "each state is documented by its owner")]
         pub struct $List {
-            $(pub $field: $crate::protocol::Slot<$P>,)+
+            $(pub $field: $crate::protocol::Instance<$P>,)+
         }
 
         impl $crate::command::Configuration for $Configuration {
@@ -191,7 +191,7 @@ macro_rules! protocols {
                         let own = <$P as $crate::protocol::Protocol>::commands().configuration;
                         lines.extend(own.into_iter().map(|line| line.within(|whole: &mut Self| &mut whole.$field)));
                     )+
-                    $crate::command::Language::of(lines).expect("the tables of lines are checked by a test")
+                    $crate::command::Language::from_specs(lines).expect("the tables of lines are checked by a test")
                 })
             }
 
@@ -243,14 +243,14 @@ macro_rules! protocols {
             type Configuration = $Configuration;
 
             fn new(shared: &$crate::protocol::Shared) -> Self {
-                Self { $($field: $crate::protocol::Slot::new(shared),)+ }
+                Self { $($field: $crate::protocol::Instance::new(shared),)+ }
             }
 
-            fn each<V: $crate::protocol::Visit<Self>>(&mut self, visitor: &mut V) {
+            fn each<V: $crate::protocol::Visitor<Self>>(&mut self, visitor: &mut V) {
                 $(visitor.visit(&mut self.$field);)+
             }
 
-            fn each_reversed<V: $crate::protocol::Visit<Self>>(&mut self, visitor: &mut V) {
+            fn each_reversed<V: $crate::protocol::Visitor<Self>>(&mut self, visitor: &mut V) {
                 let steps: &[fn(&mut Self, &mut V)] = &[$(|list, visitor| visitor.visit(&mut list.$field),)+];
                 steps.iter().rev().for_each(|step| step(self, visitor));
             }
@@ -270,7 +270,7 @@ macro_rules! protocols {
 
         $(
             impl $crate::protocol::Member<$P> for $List {
-                fn slot(&mut self) -> &mut $crate::protocol::Slot<$P> {
+                fn instance(&mut self) -> &mut $crate::protocol::Instance<$P> {
                     &mut self.$field
                 }
 

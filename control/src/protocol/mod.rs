@@ -26,7 +26,7 @@ pub use self::{
     claims::Claims,
     cx::{Action, Cx, Effect, Outbox, PortSettings},
     input::Input,
-    list::{Configured, Holds, Member, Protocols, Slot, Visit, exec},
+    list::{Configured, Holds, Instance, Member, Protocols, Visitor, exec},
     report::{Labels, Report},
     settings::{LoggingLevel, Management, Settings},
     shared::Shared,

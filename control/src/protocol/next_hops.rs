@@ -13,7 +13,7 @@ pub struct NextHops {
 
 impl NextHops {
     /// Replaces what `owner` wants; true if what all want together has changed.
-    pub fn want(&mut self, owner: &'static str, next_hops: BTreeSet<NextHop>) -> bool {
+    pub fn set_wanted(&mut self, owner: &'static str, next_hops: BTreeSet<NextHop>) -> bool {
         if self.wanted.get(owner) == Some(&next_hops) {
             return false;
         }
@@ -44,13 +44,13 @@ mod tests {
             list.iter().map(next_hop).collect::<BTreeSet<_>>()
         };
         let mut next_hops = NextHops::default();
-        assert!(!next_hops.want("slb", set(&[])), "nothing, as before");
-        assert!(next_hops.want("slb", set(&[1, 2])));
-        assert!(!next_hops.want("slb", set(&[1, 2])));
-        assert!(!next_hops.want("tunnels", set(&[2])), "somebody wants it already");
-        assert!(!next_hops.want("slb", set(&[1])), "the other one still wants it");
+        assert!(!next_hops.set_wanted("slb", set(&[])), "nothing, as before");
+        assert!(next_hops.set_wanted("slb", set(&[1, 2])));
+        assert!(!next_hops.set_wanted("slb", set(&[1, 2])));
+        assert!(!next_hops.set_wanted("tunnels", set(&[2])), "somebody wants it already");
+        assert!(!next_hops.set_wanted("slb", set(&[1])), "the other one still wants it");
         assert_eq!(*next_hops.all(), set(&[1, 2]));
-        assert!(next_hops.want("tunnels", set(&[])));
+        assert!(next_hops.set_wanted("tunnels", set(&[])));
         assert_eq!(*next_hops.all(), set(&[1]));
     }
 }

@@ -38,7 +38,7 @@ impl Slb {
         }
         self.resolution = resolution;
         self.update_reals(cx);
-        cx.want(self.resolution.next_hops());
+        cx.keep_resolved(self.resolution.next_hops());
         let mut part = plan::part(cx.config, &self.state, &self.resolution);
         part.debug_sessions = cx.is_debugging(&SESSIONS);
         next.targets = part.targets(&next.net);

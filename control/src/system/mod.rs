@@ -123,11 +123,11 @@ impl Protocol for System {
                 };
                 let ports = cx.config.ports().map(|(port, interface, _)| (port, settings(interface)));
                 cx.act(Effect::Ports(ports.collect()));
-                self.want(cx);
+                self.keep_resolved(cx);
             }
             Input::Ports(ports) => {
                 self.ports = ports.to_vec();
-                self.want(cx);
+                self.keep_resolved(cx);
             }
             Input::Host(host) => {
                 self.host = host.clone();
@@ -179,7 +179,7 @@ impl Protocol for System {
 
 impl System {
     /// Tells the kernel what to hold, and workers what the interfaces are.
-    fn want(&mut self, cx: &mut Cx<'_, Self>) {
+    fn keep_resolved(&mut self, cx: &mut Cx<'_, Self>) {
         let desired = self.layout.desired(cx.config, &self.ports);
         if desired != self.desired {
             self.desired = desired.clone();

@@ -20,7 +20,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{SYSTEM_LINES, PORTS, kernel, network};
+use super::{PORTS, SYSTEM_LINES, kernel, network};
 use crate::{
     command::{self, Secret, Shell},
     core::{Core, CoreLink},
@@ -29,7 +29,7 @@ use crate::{
         PeerView, Protocol as Ip, Role, Row, RowKey, agents, listen_on, manager, server_states,
     },
     manage::log::LogBook,
-    protocol::{Io, Member, Messenger, Protocol, Slot, Visit},
+    protocol::{Instance, Io, Member, Messenger, Protocol, Visitor},
     protocols::{All, Configuration},
 };
 
@@ -70,8 +70,8 @@ struct Start<'a> {
     tasks: Vec<JoinHandle<()>>,
 }
 
-impl Visit<All> for Start<'_> {
-    fn visit<P: Protocol>(&mut self, slot: &mut Slot<P>)
+impl Visitor<All> for Start<'_> {
+    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         All: Member<P>,
     {
@@ -84,7 +84,7 @@ impl Visit<All> for Start<'_> {
         });
         let io = Io { orders, messenger, clock: Arc::clone(self.clock) };
         self.tasks.push(tokio::spawn(P::start(io)));
-        slot.attach(sender);
+        instance.attach(sender);
     }
 }
 

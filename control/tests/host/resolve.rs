@@ -19,7 +19,7 @@ fn a_wanted_next_hop_is_asked_for_resolved_and_kept() {
     in_namespace(|| async {
         let mut rig = Rig::with_ethernet0().await;
         let deaf = Ipv4Addr::new(10, 1, 1, 66);
-        rig.host.want(BTreeSet::from([next_hop(PEER), next_hop(deaf)]));
+        rig.host.keep_resolved(BTreeSet::from([next_hop(PEER), next_hop(deaf)]));
         answer(&mut rig, PEER).await;
         let state = rig.state("the neighbour", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
         assert_eq!(state.neighbours[&next_hop(PEER)], PEER_MAC);
@@ -44,7 +44,7 @@ fn a_wanted_next_hop_is_asked_for_resolved_and_kept() {
         answer(&mut rig, PEER).await;
         rig.state("the neighbour again", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
 
-        rig.host.want(BTreeSet::new());
+        rig.host.keep_resolved(BTreeSet::new());
         assert_eq!(rig.host.unresolved().await.unwrap(), []);
         let entry = ip("neigh show 10.1.1.2");
         assert!(entry.contains("02:00:5e:00:00:02") && !entry.contains("managed"), "{entry}");

@@ -37,7 +37,7 @@ use super::Core;
 use crate::{
     command::{Configuration, Secrets},
     host::{HostState, PortState},
-    protocol::{Action, Member, Observation, Protocol, Protocols, Slot, Visit},
+    protocol::{Action, Instance, Member, Observation, Protocol, Protocols, Visitor},
 };
 
 /// Steps that wait to be written; more are lost, and the recording says so.
@@ -150,8 +150,8 @@ impl Ending {
 #[derive(Default)]
 pub(super) struct Names(pub Vec<&'static str>);
 
-impl<L: Protocols> Visit<L> for Names {
-    fn visit<P: Protocol>(&mut self, _: &mut Slot<P>)
+impl<L: Protocols> Visitor<L> for Names {
+    fn visit<P: Protocol>(&mut self, _: &mut Instance<P>)
     where
         L: Member<P>,
     {

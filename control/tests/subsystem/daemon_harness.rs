@@ -101,7 +101,7 @@ async fn kernel(mut end: HostEnd, time: Duration, applied: Arc<AtomicUsize>) {
                 let _ = done.send(());
                 return;
             }
-            Command::Want(_) | Command::Resolve(_) | Command::Unresolved(_) | Command::Resync => {}
+            Command::KeepResolved(_) | Command::Resolve(_) | Command::Unresolved(_) | Command::Resync => {}
         }
     }
 }
