@@ -78,37 +78,25 @@ impl Facility {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Received,
-    Sent,
-}
-
-/// `DFP: 10.1.1.1:41022 rx DFP_PARAMETERS len 16 keepalive 30`; `length` is the Message Length.
-pub fn message(
-    facility: Facility,
-    peer: SocketAddrV4,
-    direction: Direction,
-    message: &Message,
-    length: usize,
-) -> String {
-    let way = match direction {
-        Direction::Received => "rx",
-        Direction::Sent => "tx",
-    };
-    let mut out = format!("{} {way} {} len {length}", facility.line(peer), message.message_type());
-    // Writing to a string cannot fail.
-    let _ = write_body(&mut out, message);
-    out
-}
-
-/// The line of a message that has come.
+/// `DFP: 10.1.1.1:41022 rx DFP_PARAMETERS len 16 keepalive 30`: a message that has come.
 pub fn received(facility: Facility, peer: SocketAddrV4, decoded: &Decoded) -> String {
     let mut bytes = Vec::new();
     // TLVs that were skipped are not told.
     let length = decoded.message.encode(&mut bytes, None).map_or(0, |()| bytes.len());
     let length = length + if decoded.proof.is_verified() { TLV_SIZE } else { 0 };
-    message(facility, peer, Direction::Received, &decoded.message, length)
+    message(facility, peer, "rx", &decoded.message, length)
+}
+
+/// The same with `tx`: a message that goes out with `length` bytes.
+pub fn sent(facility: Facility, peer: SocketAddrV4, what: &Message, length: usize) -> String {
+    message(facility, peer, "tx", what, length)
+}
+
+fn message(facility: Facility, peer: SocketAddrV4, way: &str, message: &Message, length: usize) -> String {
+    let mut out = format!("{} {way} {} len {length}", facility.line(peer), message.message_type());
+    // Writing to a string cannot fail.
+    let _ = write_body(&mut out, message);
+    out
 }
 
 fn write_body(out: &mut String, message: &Message) -> fmt::Result {
@@ -180,26 +168,25 @@ mod tests {
     #[test]
     fn messages_print_the_lines_of_the_manual() {
         let peer = "10.1.1.1:41022".parse().unwrap();
-        let line =
-            |direction, what: &Message, length| message(Facility::Agent, peer, direction, what, length);
+        let line = |way, what: &Message, length| message(Facility::Agent, peer, way, what, length);
         assert_eq!(
-            line(Direction::Received, &Message::Parameters { keep_alive: Some(30) }, 16),
+            line("rx", &Message::Parameters { keep_alive: Some(30) }, 16),
             "DFP: 10.1.1.1:41022 rx DFP_PARAMETERS len 16 keepalive 30"
         );
         assert_eq!(
-            line(Direction::Sent, &Message::PreferenceInfo(vec![load(1)]), 28),
+            line("tx", &Message::PreferenceInfo(vec![load(1)]), 28),
             "DFP: 10.1.1.1:41022 tx PREFERENCE_INFO len 28 udp/434 10.1.1.51 bind 65535 weight 24"
         );
         assert_eq!(
-            line(Direction::Sent, &Message::PreferenceInfo(vec![]), 8),
+            line("tx", &Message::PreferenceInfo(vec![]), 8),
             "DFP: 10.1.1.1:41022 tx PREFERENCE_INFO len 8"
         );
         assert_eq!(
-            line(Direction::Sent, &Message::BindIdReport(BindTable::END), 24),
+            line("tx", &Message::BindIdReport(BindTable::END), 24),
             "DFP: 10.1.1.1:41022 tx BIND_ID_REPORT len 24 end"
         );
         let wildcard = Load { port: 0, protocol: Protocol::ANY, ..load(1) };
-        let long = line(Direction::Received, &Message::ServerState(vec![wildcard, load(19)]), 200);
+        let long = line("rx", &Message::ServerState(vec![wildcard, load(19)]), 200);
         assert!(
             long.starts_with("DFP: 10.1.1.1:41022 rx SERVER_STATE len 200 any/any 10.1.1.51 bind"),
             "{long}"

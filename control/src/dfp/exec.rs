@@ -60,8 +60,8 @@ impl Dfp {
     pub(super) fn agent_views(&self, only: Option<Subsystem>, cx: &Cx<'_, Self>) -> Vec<agent::View> {
         let configured = cx.config.agents.iter().map(|agent| agent.name.subsystem());
         let wanted = configured.filter(|subsystem| only.is_none_or(|only| only == *subsystem));
-        let services = wanted.filter_map(|subsystem| self.agents.get(&subsystem));
-        services.map(|service| service.agent().view(cx.now())).collect()
+        let agents = wanted.filter_map(|subsystem| self.agents.get(&subsystem));
+        agents.map(|agent| agent.view(cx.now())).collect()
     }
 }
 

@@ -33,8 +33,7 @@ pub use self::config::DfpConfig;
 use self::{
     agent::{
         config::{AgentConfig, Subsystem},
-        fsm::Table,
-        service::Service,
+        fsm::{Agent, Table},
         table,
     },
     debug::Facility,
@@ -53,7 +52,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Dfp {
     manager: Manager,
-    agents: BTreeMap<Subsystem, Service>,
+    agents: BTreeMap<Subsystem, Agent>,
     /// Address that agents listen on.
     address: Ipv4Addr,
     virtual_servers: Arc<[VirtualServer]>,
@@ -139,15 +138,11 @@ impl Protocol for Dfp {
             Input::Message(message) => self.message(message, cx),
             Input::Debug => {
                 let on = cx.is_debugging(Facility::Agent.switch());
-                for service in self.agents.values_mut() {
-                    service.agent_mut().set_debug(on);
-                }
+                self.agents.values_mut().for_each(|agent| agent.set_debug(on));
             }
             Input::Timer => {
                 self.manager.expire(cx);
-                self.agents
-                    .values_mut()
-                    .for_each(|service| service.tell(cx.now(), |agent| agent.expire(cx.now())));
+                self.agents.values_mut().for_each(|agent| agent.expire(cx.now()));
             }
             Input::Stop => {
                 self.stopping = true;
@@ -162,12 +157,13 @@ impl Protocol for Dfp {
             | Input::Published { .. }
             | Input::Events(_) => return,
         }
+        self.hand_out(cx);
         self.compute_weights(cx);
         self.hand_out(cx);
     }
 
     fn deadline(&self) -> Option<Nanos> {
-        let agents = self.agents.values().filter_map(Service::deadline);
+        let agents = self.agents.values().filter_map(Agent::deadline);
         agents.chain(self.manager.deadline()).min()
     }
 
@@ -189,7 +185,7 @@ impl Protocol for Dfp {
         let Io { mut orders, messenger, clock } = io;
         let mut watch = Watch { messenger: messenger.clone(), ended: false };
         let told = messenger.clone();
-        let mut sockets = Sockets::new(move |event| told.tell(Message::Socket(event)));
+        let mut sockets = Sockets::new(Arc::new(move |event| told.tell(Message::Socket(event))));
         let mut sampler = Sampler::default();
         loop {
             tokio::select! {
@@ -231,18 +227,16 @@ impl Drop for Watch {
 impl Dfp {
     fn message(&mut self, message: Message, cx: &mut Cx<'_, Self>) {
         match message {
-            Message::Socket(event) => {
-                match self.agents.values_mut().find(|service| service.concerns(&event)) {
-                    Some(service) => service.event(event, cx.now()),
-                    None => match event.refuse() {
-                        Some(refusal) => cx.order(Order::Socket(refusal)),
-                        None => self.manager.event(event, cx),
-                    },
-                }
-            }
+            Message::Socket(event) => match self.agents.values_mut().find(|agent| agent.concerns(&event)) {
+                Some(agent) => agent.event(event, cx.now()),
+                None => match event.refuse() {
+                    Some(refusal) => cx.order(Order::Socket(refusal)),
+                    None => self.manager.event(event, cx),
+                },
+            },
             Message::HostLoad(load) => {
                 self.host_load = load.or(self.host_load);
-                self.computed(Subsystem::IpMobile, cx.now());
+                self.computed(Subsystem::IpMobile);
             }
             Message::Died => {
                 self.dead = true;
@@ -255,23 +249,22 @@ impl Dfp {
     fn configure_agents(&mut self, cx: &mut Cx<'_, Self>) {
         let wanted: Vec<_> = cx.config.agents.iter().map(|agent| agent.name.subsystem()).collect();
         let gone = self.agents.extract_if(.., |subsystem, _| !wanted.contains(subsystem));
-        let orders: Vec<_> = gone.flat_map(|(_, service)| service.end()).collect();
-        for order in orders {
+        for order in gone.flat_map(|(_, agent)| agent.end(cx.now())).collect::<Vec<_>>() {
             cx.order(Order::Socket(order));
         }
         self.free_ports(cx);
         for config in &cx.config.agents {
             let subsystem = config.name.subsystem();
-            if let Some(service) = self.agents.get_mut(&subsystem) {
-                if service.agent().config() != config {
-                    service.tell(cx.now(), |agent| agent.configure(config.clone(), cx.now()));
+            if let Some(agent) = self.agents.get_mut(&subsystem) {
+                if agent.config() != config {
+                    agent.configure(config.clone(), cx.now());
                 }
                 continue;
             }
-            let mut service = Service::new(config.clone(), self.address, cx.now());
-            service.agent_mut().observe_through(&cx.shared.witness);
-            service.agent_mut().set_debug(cx.is_debugging(Facility::Agent.switch()));
-            self.agents.insert(subsystem, service);
+            let mut agent = Agent::new(config.clone(), self.address, cx.now());
+            agent.observe_through(&cx.shared.witness);
+            agent.set_debug(cx.is_debugging(Facility::Agent.switch()));
+            self.agents.insert(subsystem, agent);
             self.table_changed(subsystem, cx.now());
         }
     }
@@ -279,11 +272,11 @@ impl Dfp {
     /// Closes the ports that agents no longer have, before another one may want them.
     fn free_ports(&mut self, cx: &mut Cx<'_, Self>) {
         for config in &cx.config.agents {
-            let Some(service) = self.agents.get_mut(&config.name.subsystem()) else { continue };
-            let old = service.agent().config();
+            let Some(agent) = self.agents.get_mut(&config.name.subsystem()) else { continue };
+            let old = agent.config();
             if old.port.is_some() && old.port != config.port {
                 let closed = AgentConfig { port: None, ..old.clone() };
-                service.tell(cx.now(), |agent| agent.configure(closed, cx.now()));
+                agent.configure(closed, cx.now());
             }
         }
         self.hand_out(cx);
@@ -302,45 +295,39 @@ impl Dfp {
 
     fn table_changed(&mut self, subsystem: Subsystem, now: Nanos) {
         let table = self.table(subsystem);
-        if let Some(service) = self.agents.get_mut(&subsystem) {
-            service.tell(now, |agent| agent.changed(table, false, now));
+        if let Some(agent) = self.agents.get_mut(&subsystem) {
+            agent.changed(table, false, now);
         }
     }
 
-    fn computed(&mut self, subsystem: Subsystem, now: Nanos) {
+    fn computed(&mut self, subsystem: Subsystem) {
         let table = self.table(subsystem);
-        if let Some(service) = self.agents.get_mut(&subsystem) {
-            service.tell(now, |agent| agent.computed(table));
+        if let Some(agent) = self.agents.get_mut(&subsystem) {
+            agent.computed(table);
         }
     }
 
     /// Gives the agents whose interval has ended the weights of now.
     fn compute_weights(&mut self, cx: &mut Cx<'_, Self>) {
-        let due = |service: &mut Service| service.agent_mut().wants_weights(cx.now());
-        let due: Vec<_> = self
-            .agents
-            .iter_mut()
-            .filter_map(|(subsystem, service)| due(service).then_some(*subsystem))
-            .collect();
-        for subsystem in due {
+        for subsystem in [Subsystem::Slb, Subsystem::IpMobile] {
+            let Some(agent) = self.agents.get_mut(&subsystem) else { continue };
+            if !agent.wants_weights(cx.now()) {
+                continue;
+            }
             if subsystem == Subsystem::IpMobile && self.home_agent.is_some() {
                 // Its weights follow once this is answered.
                 cx.order(Order::Measure);
             } else {
-                self.computed(subsystem, cx.now());
+                self.computed(subsystem);
             }
         }
     }
 
-    /// Hands out what the agents want of the sockets, the log and debug.
+    /// Hands out what the agents want of the sockets and of debug.
     fn hand_out(&mut self, cx: &mut Cx<'_, Self>) {
-        for service in self.agents.values_mut() {
-            for order in service.take_orders() {
+        for agent in self.agents.values_mut() {
+            for order in agent.take_orders(cx.now()) {
                 cx.order(Order::Socket(order));
-            }
-            let agent = service.agent_mut();
-            for notice in agent.take_notices() {
-                notice.emit(Facility::Agent);
             }
             for line in agent.take_lines() {
                 cx.debug(Facility::Agent.switch(), || line);

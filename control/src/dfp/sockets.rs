@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -117,6 +118,9 @@ impl SocketEvent {
     }
 }
 
+/// Where sockets tell what happens.
+pub type Tell = Arc<dyn Fn(SocketEvent) + Send + Sync>;
+
 struct Link {
     /// Closed: the connection ends at once.
     orders: UnboundedSender<link::Order>,
@@ -124,8 +128,8 @@ struct Link {
 }
 
 /// Every socket. Ends all of them at once when it is dropped.
-pub struct Sockets<T> {
-    tell: T,
+pub struct Sockets {
+    tell: Tell,
     listeners: BTreeMap<u16, TcpListener>,
     links: HashMap<LinkId, Link>,
     accepted: u64,
@@ -139,25 +143,10 @@ impl Drop for Link {
     }
 }
 
-impl<T: Fn(SocketEvent) + Clone + Send + Sync + 'static> Sockets<T> {
+impl Sockets {
     /// None yet; `tell` is called from their tasks.
-    pub fn new(tell: T) -> Self {
+    pub fn new(tell: Tell) -> Self {
         Self { tell, listeners: BTreeMap::new(), links: HashMap::new(), accepted: 0, refused: false }
-    }
-
-    /// Does what is ordered until there are no more orders; then ends what was accepted in order, and all else at once.
-    pub async fn run(mut self, mut orders: UnboundedReceiver<SocketOrder>) {
-        loop {
-            tokio::select! {
-                // Orders first: every connection accepted makes some, which must not pile up.
-                biased;
-                order = orders.recv() => match order {
-                    Some(order) => self.perform(order).await,
-                    None => return self.end().await,
-                },
-                () = self.serve() => {}
-            }
-        }
     }
 
     /// Does what is ordered. To be called within a tokio runtime.
@@ -166,7 +155,7 @@ impl<T: Fn(SocketEvent) + Clone + Send + Sync + 'static> Sockets<T> {
             SocketOrder::Listen(address) => self.listen(address),
             SocketOrder::Unlisten(port) => drop(self.listeners.remove(&port)),
             SocketOrder::Connect(link, address) => {
-                let tell = self.tell.clone();
+                let tell = Arc::clone(&self.tell);
                 self.spawn(link, |orders| link::open(link, address, orders, tell));
             }
             SocketOrder::Write(link, bytes) => {
@@ -240,7 +229,7 @@ impl<T: Fn(SocketEvent) + Clone + Send + Sync + 'static> Sockets<T> {
         self.accepted += 1;
         let link = LinkId::Accepted(self.accepted);
         (self.tell)(SocketEvent::Accepted { link, port, remote, local: *local.ip() });
-        let tell = self.tell.clone();
+        let tell = Arc::clone(&self.tell);
         self.spawn(link, |orders| link::serve(link, stream, orders, tell));
     }
 

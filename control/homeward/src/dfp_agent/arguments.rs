@@ -10,11 +10,7 @@ use clap::{Args, ValueEnum, value_parser};
 use control::{
     dfp::{
         packet::{BindId, Protocol, RowKey},
-        standalone::{
-            Settings,
-            bindings::{DEFAULT_MAX_BINDINGS, Limits},
-            source::Source,
-        },
+        standalone::{Limits, Settings, Source},
     },
     secret::Secret,
 };
@@ -159,7 +155,7 @@ impl Arguments {
         let mut source = Source::parse(&self.weight_from).context("--weight-from")?;
         if let Source::Bindings { limits, .. } = &mut source {
             *limits = Limits {
-                max_bindings: self.max_binding.unwrap_or(DEFAULT_MAX_BINDINGS),
+                max_bindings: self.max_binding.unwrap_or(limits.max_bindings),
                 max_calls: self.max_cps,
                 max_weight: self.dfp_max_weight.unwrap_or(limits.max_weight),
             };

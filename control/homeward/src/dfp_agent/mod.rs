@@ -37,29 +37,29 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let alive = run::watchdog()?;
     let listen = settings.listen;
-    let agent = Standalone::start(settings);
+    let mut agent = Standalone::new(settings);
     let ready = || {
         tracing::info!("DFP agent on {listen}");
         run::notify(NotifyState::Ready);
     };
     let mut pats = tokio::time::interval(PAT);
     let watch = async {
-        while agent.is_alive() {
+        loop {
             pats.tick().await;
             alive();
         }
     };
-    let outcome = tokio::select! {
-        () = agent.run(ready) => Ok(()),
-        () = watch => Err(anyhow::anyhow!("the agent has ended")),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-    };
+    tokio::select! {
+        () = agent.run(ready) => {}
+        () = watch => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     run::notify(NotifyState::Stopping);
     let counted = agent.end().await;
     let words: Vec<_> = counted.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let unexpected =
         if words.is_empty() { String::new() } else { format!("; unexpected: {}", words.join(", ")) };
     tracing::info!("ended{unexpected}");
-    outcome
+    Ok(())
 }

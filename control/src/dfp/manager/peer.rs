@@ -16,7 +16,7 @@ use crate::{
     dfp::{
         Dfp, Order,
         counter::{Counter, Counters},
-        debug::{self, Direction, Facility},
+        debug::{self, Facility},
         inbound::{Discard, Inbound, Received},
         log::{Limiter, Notice},
         packet::{DecodeError, Message, Role, Row},
@@ -206,7 +206,7 @@ impl Peer {
         tcp.unwritten += 1;
         let (link, length) = (tcp.link, bytes.len());
         cx.order(Order::Socket(SocketOrder::Write(link, bytes)));
-        cx.debug(FACILITY.switch(), || debug::message(FACILITY, peer, Direction::Sent, message, length));
+        cx.debug(FACILITY.switch(), || debug::sent(FACILITY, peer, message, length));
         None
     }
 

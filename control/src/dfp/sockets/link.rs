@@ -9,7 +9,7 @@ use tokio::{
     sync::mpsc::UnboundedReceiver,
 };
 
-use super::{DRAIN, LinkId, SocketEvent, prepare};
+use super::{DRAIN, LinkId, SocketEvent, Tell, prepare};
 
 const CHUNK: usize = 4096;
 
@@ -28,7 +28,7 @@ pub(super) async fn open(
     id: LinkId,
     address: SocketAddrV4,
     mut orders: UnboundedReceiver<Order>,
-    tell: impl Fn(SocketEvent),
+    tell: Tell,
 ) {
     let attempt = async {
         let stream = TcpStream::connect(address).await?;
@@ -49,12 +49,7 @@ pub(super) async fn open(
 }
 
 /// Serves a connection until one of both ends it.
-pub(super) async fn serve(
-    id: LinkId,
-    stream: TcpStream,
-    mut orders: UnboundedReceiver<Order>,
-    tell: impl Fn(SocketEvent),
-) {
+pub(super) async fn serve(id: LinkId, stream: TcpStream, mut orders: UnboundedReceiver<Order>, tell: Tell) {
     let mut outgoing = Outgoing::default();
     loop {
         tokio::select! {
@@ -109,7 +104,7 @@ impl Outgoing {
 }
 
 /// Tells what has come; breaks with what ends the connection.
-fn read(id: LinkId, stream: &TcpStream, tell: &impl Fn(SocketEvent)) -> ControlFlow<SocketEvent> {
+fn read(id: LinkId, stream: &TcpStream, tell: &Tell) -> ControlFlow<SocketEvent> {
     let mut buffer = [0; CHUNK];
     for _ in 0..CHUNKS {
         match stream.try_read(&mut buffer) {

@@ -1,14 +1,14 @@
 //! An agent without a director: reports the weight of a host that runs no subsystem of ours.
 
-pub mod bindings;
 mod server;
 mod shell;
-pub mod source;
+mod source;
 mod weight_source;
 
 use std::net::SocketAddrV4;
 
-use self::{server::Server, source::Source, weight_source::WeightSource};
+pub use self::source::{Limits, Source};
+use self::{server::Server, weight_source::WeightSource};
 use super::{
     agent::{
         config::{AgentConfig, AgentName},
@@ -48,29 +48,31 @@ impl Settings {
     }
 }
 
-/// The agent, running.
+/// The agent. Managers are served while it runs or ends.
 #[derive(Debug)]
 pub struct Standalone {
     server: Server,
-    source: Source,
+    weights: WeightSource,
     key: RowKey,
 }
 
 impl Standalone {
-    /// Begins. To be called within a tokio runtime.
-    pub fn start(settings: Settings) -> Self {
-        let server = Server::start(*settings.listen.ip(), settings.config());
-        Self { server, source: settings.source, key: settings.key }
+    /// Nothing is listened on yet.
+    pub fn new(settings: Settings) -> Self {
+        let server = Server::new(*settings.listen.ip(), settings.config());
+        Self { server, weights: WeightSource::new(settings.source), key: settings.key }
     }
 
-    /// Reports whenever a weight is due, without end; calls `ready` after the first time.
-    pub async fn run(&self, ready: impl FnOnce()) {
-        let (mut weights, mut ready, key) = (WeightSource::new(self.source.clone()), Some(ready), self.key);
+    /// Reports whenever a weight is due, without end; calls `ready` after the first time. To be called within a tokio
+    /// runtime; may be dropped, to end.
+    pub async fn run(&mut self, ready: impl FnOnce()) {
+        let (Self { server, weights, key }, mut ready) = (self, Some(ready));
         loop {
-            self.server.weights_wanted().await;
-            let weight = weights.weigh(self.server.ask(|_, now| now)).await;
-            self.server.computed(weight.map(|weight| Table {
-                rows: vec![Row { key, weight }],
+            server.weights_wanted().await;
+            let now = server.now();
+            let weight = server.serve_until(weights.weigh(now)).await;
+            server.agent.computed(weight.map(|weight| Table {
+                rows: vec![Row { key: *key, weight }],
                 local: key.address.is_unspecified(),
                 binds: Vec::new(),
             }));
@@ -80,15 +82,9 @@ impl Standalone {
         }
     }
 
-    /// Whether managers are still served.
-    pub fn is_alive(&self) -> bool {
-        self.server.is_alive()
-    }
-
     /// Ends every connection in order; what has gone wrong meanwhile, and how often.
     pub async fn end(self) -> Vec<(&'static str, u64)> {
-        let counters = self.server.ask(|agent, _| agent.counters());
-        self.server.end().await;
+        let counters = self.server.end().await;
         counters.counted().map(|(counter, count)| (counter.name(), count)).collect()
     }
 }

@@ -1,178 +1,117 @@
-//! An agent that runs by itself, on sockets and by the clock, without a core.
+//! An agent that runs by itself, on sockets and by the clock, without a core: in whatever task waits for something
+//! meanwhile.
 
 use std::{
+    collections::VecDeque,
+    fmt,
     net::Ipv4Addr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use common::time::Nanos;
 use tokio::{
-    sync::{
-        mpsc::{self, UnboundedSender},
-        watch,
-    },
-    task::JoinHandle,
+    sync::mpsc::{self, UnboundedReceiver},
+    time::{sleep, timeout},
 };
 
 use crate::dfp::{
-    agent::{
-        config::AgentConfig,
-        fsm::{Agent, Table},
-        service::Service,
-    },
-    debug::Facility,
+    agent::{config::AgentConfig, fsm::Agent},
+    counter::Counters,
     sockets::{DRAIN, SocketEvent, SocketOrder, Sockets},
 };
 
 /// Time is looked at no more often than this.
 const GRAIN: Duration = Duration::from_millis(5);
 
-/// The agent, and where its orders go until it ends.
-#[derive(Debug)]
-struct State {
-    service: Service,
-    orders: Option<UnboundedSender<SocketOrder>>,
-}
-
-/// What the tasks of an agent share.
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    changed: watch::Sender<()>,
+/// The agent with its sockets. Ends without further ado when it is dropped.
+pub struct Server {
+    pub agent: Agent,
+    sockets: Sockets,
+    events: UnboundedReceiver<SocketEvent>,
+    /// Not done yet.
+    orders: VecDeque<SocketOrder>,
     start: Instant,
 }
 
-impl Shared {
-    fn now(&self) -> Nanos {
-        Nanos::default().after(self.start.elapsed())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes over what the sockets tell.
-    fn event(&self, event: SocketEvent) {
-        if self.lock().service.concerns(&event) {
-            self.step(|service, now| service.event(event, now));
-        } else if let (Some(order), Some(orders)) = (event.refuse(), &self.lock().orders) {
-            let _ = orders.send(order);
-        }
-    }
-
-    /// One step of the agent, and what follows from it.
-    fn step<T>(&self, what: impl FnOnce(&mut Service, Nanos) -> T) -> T {
-        let (answer, notices) = {
-            let mut state = self.lock();
-            let State { service, orders } = &mut *state;
-            let answer = what(service, self.now());
-            for (order, sockets) in service.take_orders().into_iter().zip(orders.iter().cycle()) {
-                // Sockets that have ended are found by the watch over them.
-                let _ = sockets.send(order);
-            }
-            (answer, service.agent_mut().take_notices())
-        };
-        for notice in notices {
-            notice.emit(Facility::Agent);
-        }
-        self.changed.send_replace(());
-        answer
-    }
-}
-
-/// A running agent. Ends without further ado when it is dropped.
-#[derive(Debug)]
-pub struct Server {
-    shared: Arc<Shared>,
-    sockets: JoinHandle<()>,
-    timer: JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.sockets.abort();
-        self.timer.abort();
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("agent", &self.agent).finish_non_exhaustive()
     }
 }
 
 impl Server {
-    /// Runs an agent that listens on `address` while it is active. To be called within a tokio runtime.
-    pub fn start(address: Ipv4Addr, config: AgentConfig) -> Self {
-        let (orders, received) = mpsc::unbounded_channel();
-        let service = Service::new(config, address, Nanos::default());
-        let state = Mutex::new(State { service, orders: Some(orders) });
-        let changed = watch::Sender::new(());
-        let shared = Arc::new(Shared { state, changed, start: Instant::now() });
-        let told = Arc::clone(&shared);
-        let sockets = Sockets::new(move |event| told.event(event));
+    /// An agent that listens on `address` while it is active.
+    pub fn new(address: Ipv4Addr, config: AgentConfig) -> Self {
+        let (told, events) = mpsc::unbounded_channel();
+        // Nobody listens any more once it ends.
+        let tell = move |event| drop(told.send(event));
         Self {
-            sockets: tokio::spawn(sockets.run(received)),
-            timer: tokio::spawn(keep_time(Arc::clone(&shared))),
-            shared,
+            agent: Agent::new(config, address, Nanos::default()),
+            sockets: Sockets::new(Arc::new(tell)),
+            events,
+            orders: VecDeque::new(),
+            start: Instant::now(),
         }
     }
 
-    /// Asks the agent, which does not change.
-    pub fn ask<T>(&self, what: impl FnOnce(&Agent, Nanos) -> T) -> T {
-        what(self.shared.lock().service.agent(), self.shared.now())
+    pub fn now(&self) -> Nanos {
+        Nanos::default().after(self.start.elapsed())
     }
 
-    /// Tells the agent something; what follows from it is done at once.
-    pub fn tell<T>(&self, what: impl FnOnce(&mut Agent, Nanos) -> T) -> T {
-        self.shared.step(|service, now| service.tell(now, |agent| what(agent, now)))
-    }
-
-    /// Waits until the weights are wanted, which [`Server::computed`] answers.
-    pub async fn weights_wanted(&self) {
-        let mut changed = self.shared.changed.subscribe();
-        while !self.tell(Agent::wants_weights) {
-            changed.mark_unchanged();
+    /// Serves managers until something else is done. May be dropped and called again.
+    pub async fn serve_until<T>(&mut self, done: impl Future<Output = T>) -> T {
+        let mut done = pin!(done);
+        loop {
+            self.perform().await;
+            let rest = self.rest();
             tokio::select! {
-                _ = changed.changed() => {}
-                () = deadline(&self.shared) => {}
+                // What has come goes before more that may come.
+                biased;
+                Some(event) = self.events.recv() => self.event(event),
+                () = sleep(rest) => self.agent.expire(self.now()),
+                done = &mut done => return done,
+                () = self.sockets.serve() => {}
             }
         }
     }
 
-    /// The weights; none: the subsystem is not active.
-    pub fn computed(&self, table: Option<Table>) {
-        self.tell(|agent, _| agent.computed(table));
+    /// Serves managers until the weights are wanted.
+    pub async fn weights_wanted(&mut self) {
+        while !self.agent.wants_weights(self.now()) {
+            self.serve_until(sleep(self.rest())).await;
+        }
     }
 
-    /// True while the tasks run.
-    pub fn is_alive(&self) -> bool {
-        !self.sockets.is_finished() && !self.timer.is_finished()
+    /// Ends every connection in order, for at most [`DRAIN`], then the agent; what has gone wrong until then.
+    pub async fn end(mut self) -> Counters {
+        let (now, counters) = (self.now(), self.agent.counters());
+        self.perform().await;
+        for order in self.agent.end(now) {
+            self.sockets.perform(order).await;
+        }
+        let _ = timeout(DRAIN + GRAIN, self.sockets.end()).await;
+        counters
     }
 
-    /// Ends every connection in order, for at most [`DRAIN`], then the agent.
-    pub async fn end(mut self) {
-        self.tell(|agent, now| {
-            let mut config = agent.config().clone();
-            config.inservice = false;
-            agent.configure(config, now);
-        });
-        self.shared.lock().orders = None;
-        let _ = tokio::time::timeout(DRAIN + GRAIN, &mut self.sockets).await;
+    /// Time until something is due.
+    fn rest(&self) -> Duration {
+        self.agent.deadline().map_or(Duration::MAX, |at| at.since(self.now()).max(GRAIN))
     }
-}
 
-/// Waits until something is due. It may come later than that if the agent changes meanwhile.
-async fn deadline(shared: &Shared) {
-    let deadline = shared.lock().service.deadline();
-    match deadline {
-        None => std::future::pending().await,
-        Some(at) => tokio::time::sleep(at.since(shared.now()).max(GRAIN)).await,
+    fn event(&mut self, event: SocketEvent) {
+        if self.agent.concerns(&event) {
+            self.agent.event(event, self.now());
+        } else {
+            self.orders.extend(event.refuse());
+        }
     }
-}
 
-async fn keep_time(shared: Arc<Shared>) {
-    let mut changed = shared.changed.subscribe();
-    loop {
-        changed.mark_unchanged();
-        tokio::select! {
-            _ = changed.changed() => {}
-            () = deadline(&shared) => shared.step(|service, now| service.tell(now, |agent| agent.expire(now))),
+    async fn perform(&mut self) {
+        self.orders.extend(self.agent.take_orders(self.now()));
+        while let Some(order) = self.orders.pop_front() {
+            self.sockets.perform(order).await;
         }
     }
 }

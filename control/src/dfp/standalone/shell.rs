@@ -1,6 +1,6 @@
 //! Runs the command of a source, for a bounded time and with bounded output.
 
-use std::{io, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use nix::{sys::signal, unistd::Pid};
 use tokio::{
@@ -8,25 +8,13 @@ use tokio::{
     process::{Child, Command},
 };
 
+use super::weight_source::SourceError;
+
 /// Longest run of a command.
 pub const LONGEST: Duration = Duration::from_secs(5);
 
 /// Bytes of its output that are read.
 const OUTPUT: u64 = 4096;
-
-/// Why a command gave nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ShellError {
-    /// It cannot be started or waited for.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// It ran too long and was killed.
-    #[error("killed after {} s", .0.as_secs_f32())]
-    Slow(Duration),
-    /// It ended with another status than 0.
-    #[error("{0}")]
-    Status(std::process::ExitStatus),
-}
 
 /// The process group of a command; whatever is left of it is killed at the end, even if the caller gives up.
 struct Group(Option<Pid>);
@@ -45,7 +33,7 @@ impl Drop for Group {
 ///
 /// # Errors
 /// It cannot be started, fails or takes too long.
-pub async fn run(command: &str, longest: Duration) -> Result<Vec<u8>, ShellError> {
+pub async fn run(command: &str, longest: Duration) -> Result<Vec<u8>, SourceError> {
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
         .stdin(Stdio::null())
@@ -56,11 +44,11 @@ pub async fn run(command: &str, longest: Duration) -> Result<Vec<u8>, ShellError
     let _group = Group(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw));
     match tokio::time::timeout(longest, finish(&mut child)).await {
         Ok(done) => done,
-        Err(_) => Err(ShellError::Slow(longest)),
+        Err(_) => Err(SourceError::Slow(longest)),
     }
 }
 
-async fn finish(child: &mut Child) -> Result<Vec<u8>, ShellError> {
+async fn finish(child: &mut Child) -> Result<Vec<u8>, SourceError> {
     let mut output = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         // Closing the pipe after that ends a command that prints without end.
@@ -68,7 +56,7 @@ async fn finish(child: &mut Child) -> Result<Vec<u8>, ShellError> {
     }
     let status = child.wait().await?;
     if !status.success() {
-        return Err(ShellError::Status(status));
+        return Err(SourceError::Status(status));
     }
     Ok(output)
 }
@@ -84,8 +72,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_fails_gives_nothing_whatever_it_printed() {
-        assert!(matches!(run("echo 5; exit 3", LONGEST).await, Err(ShellError::Status(_))));
-        assert!(matches!(run("no-such-command-here 2>/dev/null", LONGEST).await, Err(ShellError::Status(_))));
+        assert!(matches!(run("echo 5; exit 3", LONGEST).await, Err(SourceError::Status(_))));
+        assert!(matches!(
+            run("no-such-command-here 2>/dev/null", LONGEST).await,
+            Err(SourceError::Status(_))
+        ));
         assert_eq!(run("cat", LONGEST).await.unwrap(), b"", "there is no input to wait for");
     }
 
@@ -95,7 +86,7 @@ mod tests {
         let file = folder.path().join("pid");
         let command = format!("sleep 1000 & echo $! > {}; wait", file.display());
         let outcome = run(&command, Duration::from_secs(2)).await;
-        assert!(matches!(outcome, Err(ShellError::Slow(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(SourceError::Slow(_))), "{outcome:?}");
         let child: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
         // Gone, or dead and not yet waited for by its new parent.
         let gone = || match std::fs::read_to_string(format!("/proc/{child}/stat")) {
@@ -112,6 +103,6 @@ mod tests {
     #[tokio::test]
     async fn output_without_end_is_cut() {
         let outcome = run("yes 1", LONGEST).await;
-        assert!(matches!(outcome, Err(ShellError::Status(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(SourceError::Status(_))), "{outcome:?}");
     }
 }

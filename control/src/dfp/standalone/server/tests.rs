@@ -9,6 +9,7 @@ use tokio::{
 
 use super::*;
 use crate::dfp::{
+    agent::fsm::Table,
     counter::Counter,
     packet::{BindId, Header, Load, Message, Protocol as Ip, Role, Row, RowKey},
     security::Keyring,
@@ -38,24 +39,19 @@ fn table(weight: u16) -> Option<Table> {
 }
 
 /// Waits until the agent is as `wanted` says.
-async fn until(server: &Server, wanted: impl Fn(&Agent) -> bool) {
-    let mut changed = server.shared.changed.subscribe();
+async fn until(server: &mut Server, wanted: impl Fn(&Agent) -> bool) {
     let reached = async {
-        while !server.ask(|agent, _| wanted(agent)) {
-            tokio::select! {
-                _ = changed.changed() => {}
-                // What is asked without a word to others.
-                () = tokio::time::sleep(GRAIN) => {}
-            }
+        while !wanted(&server.agent) {
+            server.serve_until(sleep(GRAIN)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("in time");
+    timeout(Duration::from_secs(20), reached).await.expect("in time");
 }
 
 async fn start() -> Server {
-    let server = Server::start(address(), config());
-    server.computed(table(25));
-    until(&server, |agent| agent.view(Nanos(0)).listening).await;
+    let mut server = Server::new(address(), config());
+    server.agent.computed(table(25));
+    until(&mut server, |agent| agent.view(Nanos(0)).listening).await;
     server
 }
 
@@ -97,14 +93,14 @@ async fn ended(stream: &mut TcpStream) -> Result<(), io::ErrorKind> {
 
 #[tokio::test]
 async fn two_managers_are_told_at_once_and_of_changes() {
-    let server = start().await;
+    let mut server = start().await;
     let mut managers = [connect().await, connect().await];
     for manager in &mut managers {
-        assert_eq!(weight(manager).await, 25);
+        assert_eq!(server.serve_until(weight(manager)).await, 25);
     }
-    server.computed(table(24));
+    server.agent.computed(table(24));
     for manager in &mut managers {
-        assert_eq!(weight(manager).await, 24);
+        assert_eq!(server.serve_until(weight(manager)).await, 24);
     }
     server.end().await;
     for manager in &mut managers {
@@ -114,13 +110,13 @@ async fn two_managers_are_told_at_once_and_of_changes() {
 
 #[tokio::test]
 async fn hellos_come_by_the_clock() {
-    let server = start().await;
+    let mut server = start().await;
     let mut manager = connect().await;
-    assert_eq!(weight(&mut manager).await, 25);
+    assert_eq!(server.serve_until(weight(&mut manager)).await, 25);
     let since = Instant::now();
     send(&mut manager, &Message::Parameters { keep_alive: Some(3) }).await;
     for _ in 0..2 {
-        assert_eq!(receive(&mut manager).await, HELLO);
+        assert_eq!(server.serve_until(receive(&mut manager)).await, HELLO);
     }
     let passed = since.elapsed();
     assert!((Duration::from_millis(5900)..Duration::from_secs(12)).contains(&passed), "{passed:?}");
@@ -130,45 +126,49 @@ async fn hellos_come_by_the_clock() {
 #[tokio::test]
 async fn a_port_in_use_is_told_and_another_port_ends_connections() {
     let other = std::net::TcpListener::bind((address(), PORT + 1)).unwrap();
-    let server = start().await;
+    let mut server = start().await;
     let mut manager = connect().await;
-    assert_eq!(weight(&mut manager).await, 25);
-    let port = |port| {
-        server.tell(|agent, now| agent.configure(AgentConfig { port: Some(port), ..config() }, now));
+    assert_eq!(server.serve_until(weight(&mut manager)).await, 25);
+    let port = |server: &mut Server, port| {
+        let now = server.now();
+        server.agent.configure(AgentConfig { port: Some(port), ..config() }, now);
     };
-    port(PORT + 1);
-    assert_eq!(ended(&mut manager).await, Ok(()));
-    until(&server, |agent| agent.view(Nanos(0)).listen_error.is_some()).await;
+    port(&mut server, PORT + 1);
+    assert_eq!(server.serve_until(ended(&mut manager)).await, Ok(()));
+    until(&mut server, |agent| agent.view(Nanos(0)).listen_error.is_some()).await;
     assert!(TcpStream::connect((address(), PORT)).await.is_err(), "the old port is closed");
     drop(other);
-    port(PORT + 2);
-    until(&server, |agent| agent.view(Nanos(0)).listening).await;
+    port(&mut server, PORT + 2);
+    until(&mut server, |agent| agent.view(Nanos(0)).listening).await;
     let mut manager = TcpStream::connect((address(), PORT + 2)).await.unwrap();
-    assert_eq!(weight(&mut manager).await, 25);
+    assert_eq!(server.serve_until(weight(&mut manager)).await, 25);
 }
 
 #[tokio::test]
 async fn bytes_that_are_no_dfp_close_and_others_go_on() {
-    let server = start().await;
+    let mut server = start().await;
     let (mut good, mut bad) = (connect().await, connect().await);
     send(&mut good, &Message::Parameters { keep_alive: Some(0) }).await;
-    assert_eq!((weight(&mut good).await, weight(&mut bad).await), (25, 25));
+    assert_eq!(
+        (server.serve_until(weight(&mut good)).await, server.serve_until(weight(&mut bad)).await),
+        (25, 25)
+    );
     bad.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
-    let _ = ended(&mut bad).await;
-    until(&server, |agent| agent.managers() == 1).await;
-    assert_eq!(server.ask(|agent, _| agent.counters().get(Counter::BadVersion)), 1);
-    server.computed(table(7));
-    assert_eq!(weight(&mut good).await, 7);
+    let _ = server.serve_until(ended(&mut bad)).await;
+    until(&mut server, |agent| agent.view(Nanos(0)).managers.len() == 1).await;
+    assert_eq!(server.agent.counters().get(Counter::BadVersion), 1);
+    server.agent.computed(table(7));
+    assert_eq!(server.serve_until(weight(&mut good)).await, 7);
 }
 
 #[tokio::test]
 async fn a_manager_that_closes_is_forgotten() {
-    let server = start().await;
+    let mut server = start().await;
     let mut manager = connect().await;
-    assert_eq!(weight(&mut manager).await, 25);
+    assert_eq!(server.serve_until(weight(&mut manager)).await, 25);
     drop(manager);
-    until(&server, |agent| agent.managers() == 0).await;
-    assert_eq!(server.ask(|agent, _| agent.counters().errors()), 0);
+    until(&mut server, |agent| agent.view(Nanos(0)).managers.is_empty()).await;
+    assert_eq!(server.agent.counters().errors(), 0);
 }
 
 /// A connection whose receiver takes little.
@@ -182,56 +182,59 @@ async fn connect_narrow() -> TcpStream {
 async fn a_manager_that_does_not_read_does_not_stop_the_others_and_then_gets_the_newest() {
     const FIRST: u16 = 101;
     const LAST: u16 = 200;
-    let server = start().await;
+    let mut server = start().await;
     let (mut reader, mut lazy) = (connect().await, connect_narrow().await);
     send(&mut reader, &Message::Parameters { keep_alive: Some(0) }).await;
-    assert_eq!(weight(&mut reader).await, 25);
+    assert_eq!(server.serve_until(weight(&mut reader)).await, 25);
     let rows = |weight: u16| {
         let key = |n: u32| RowKey { address: Ipv4Addr::from_bits(n), ..row(0).key };
         let rows = (1..=4096).map(|n| Row { key: key(n), weight }).collect();
         Some(Table { rows, ..Table::default() })
     };
     for round in FIRST..=LAST {
-        server.computed(rows(round));
+        server.agent.computed(rows(round));
         let mut told = 0;
         while told < 4096 {
-            let Message::PreferenceInfo(loads) = receive(&mut reader).await else { panic!() };
+            let Message::PreferenceInfo(loads) = server.serve_until(receive(&mut reader)).await else {
+                panic!()
+            };
             told += loads.iter().flat_map(Load::rows).filter(|row| row.weight == round).count();
         }
     }
     let (mut known, mut all) = (0, 0);
     while known < 4096 {
-        let Message::PreferenceInfo(loads) = receive(&mut lazy).await else { panic!() };
+        let Message::PreferenceInfo(loads) = server.serve_until(receive(&mut lazy)).await else { panic!() };
         for row in loads.iter().flat_map(Load::rows) {
             all += 1;
             known += usize::from(row.weight == LAST);
         }
     }
     assert!(all < 4096 * 90, "{all} rows: old weights were queued");
-    assert_eq!(server.ask(|agent, _| agent.managers()), 2);
+    assert_eq!(server.agent.view(Nanos(0)).managers.len(), 2);
 }
 
 #[tokio::test]
 async fn a_flood_of_connections_is_survived_and_counted() {
-    let server = start().await;
+    let mut server = start().await;
     let mut manager = connect().await;
     send(&mut manager, &Message::Parameters { keep_alive: Some(0) }).await;
-    assert_eq!(weight(&mut manager).await, 25);
-    until(&server, |agent| agent.view(Nanos(0)).managers.len() == 1).await;
+    assert_eq!(server.serve_until(weight(&mut manager)).await, 25);
+    until(&mut server, |agent| agent.view(Nanos(0)).managers.len() == 1).await;
     for _ in 0..1000 {
-        drop(connect().await);
+        drop(server.serve_until(connect()).await);
     }
-    server.computed(table(24));
-    assert_eq!(weight(&mut manager).await, 24);
-    until(&server, |agent| agent.managers() == 1).await;
+    server.agent.computed(table(24));
+    assert_eq!(server.serve_until(weight(&mut manager)).await, 24);
+    until(&mut server, |agent| agent.view(Nanos(0)).managers.len() == 1).await;
 }
 
 #[tokio::test]
 async fn the_weights_are_asked_for_at_once_and_each_interval() {
-    let server = Server::start(address(), config());
+    let mut server = Server::new(address(), config());
     server.weights_wanted().await;
-    assert!(!server.tell(Agent::wants_weights));
-    server.tell(|agent, now| agent.configure(AgentConfig { interval: 5, ..config() }, now));
+    let now = server.now();
+    assert!(!server.agent.wants_weights(now));
+    server.agent.configure(AgentConfig { interval: 5, ..config() }, now);
     let since = Instant::now();
     server.weights_wanted().await;
     assert!(since.elapsed() > Duration::from_millis(4900));

@@ -37,10 +37,10 @@ fn ends(change: impl FnOnce(&mut Bench)) -> Bench {
     let mut bench = Bench::new(&[row(51, 25)]);
     let peers = [bench.greet(1), bench.greet(2)];
     change(&mut bench);
-    assert_eq!(bench.agent.managers(), 0);
+    assert_eq!(bench.agent.peers.len(), 0);
     for id in peers {
-        assert_eq!(bench.agent.turn(id, bench.now), Turn::Finish);
-        assert_eq!(bench.agent.turn(id, bench.now), Turn::Abort, "forgotten");
+        assert_eq!(bench.turn(id), Turn::Finish);
+        assert_eq!(bench.turn(id), Turn::Abort, "forgotten");
         assert!(!bench.agent.input(id, &[1], bench.now));
     }
     bench
@@ -68,7 +68,7 @@ fn the_same_port_changes_nothing() {
     let mut bench = Bench::new(&[row(51, 25)]);
     let id = bench.greet(1);
     bench.change(|config| config.port = Some(PORT));
-    assert_eq!((bench.agent.managers(), bench.agent.turn(id, bench.now)), (1, Turn::Wait));
+    assert_eq!((bench.agent.peers.len(), bench.turn(id)), (1, Turn::Wait));
 }
 
 #[test]

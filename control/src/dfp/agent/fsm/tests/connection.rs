@@ -9,13 +9,13 @@ fn the_third_connection_of_an_address_takes_the_place_of_the_oldest_that_never_s
     let other = bench.greet(2);
     bench.keep_alive(spoke, 0);
     let third = bench.greet(1);
-    assert_eq!(bench.agent.turn(silent, bench.now), Turn::Abort);
-    assert_eq!(bench.agent.managers(), 3);
+    assert_eq!(bench.turn(silent), Turn::Abort);
+    assert_eq!(bench.agent.peers.len(), 3);
     bench.keep_alive(third, 0);
     let fourth = bench.greet(1);
-    assert_eq!(bench.agent.turn(spoke, bench.now), Turn::Abort, "else the oldest of the address");
+    assert_eq!(bench.turn(spoke), Turn::Abort, "else the oldest of the address");
     for id in [other, third, fourth] {
-        assert_eq!(bench.agent.turn(id, bench.now), Turn::Wait);
+        assert_eq!(bench.turn(id), Turn::Wait);
     }
     assert_eq!((bench.count(Counter::Evicted), bench.count(Counter::Refused)), (2, 0));
 }
@@ -28,7 +28,7 @@ fn the_seventeenth_connection_takes_the_place_of_the_oldest_that_never_spoke_or_
         bench.keep_alive(peers[id], 0);
     }
     let next = bench.greet(100);
-    assert_eq!(bench.agent.turn(peers[3], bench.now), Turn::Abort);
+    assert_eq!(bench.turn(peers[3]), Turn::Abort);
     bench.keep_alive(next, 0);
     for id in peers[6..].iter().copied() {
         bench.keep_alive(id, 0);
@@ -36,9 +36,9 @@ fn the_seventeenth_connection_takes_the_place_of_the_oldest_that_never_spoke_or_
     assert!(bench.accept(manager(101, 4000), LOCAL).is_none(), "all have spoken");
     assert_eq!(bench.count(Counter::Refused), 1);
     let again = bench.greet(6);
-    assert_eq!(bench.agent.turn(peers[5], bench.now), Turn::Abort);
-    assert_eq!(bench.agent.turn(again, bench.now), Turn::Wait);
-    assert_eq!(bench.agent.managers(), MAX_PEERS);
+    assert_eq!(bench.turn(peers[5]), Turn::Abort);
+    assert_eq!(bench.turn(again), Turn::Wait);
+    assert_eq!(bench.agent.peers.len(), MAX_PEERS);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn messages_that_managers_do_not_send_are_discarded() {
         bench.send(id, &message);
     }
     assert_eq!(bench.count(Counter::WrongDirection), 3);
-    assert_eq!((bench.read(id), bench.agent.managers()), (vec![], 1));
+    assert_eq!((bench.read(id), bench.agent.peers.len()), (vec![], 1));
     assert!(!bench.agent.peers[&id].proven);
 }
 
@@ -127,9 +127,9 @@ fn a_manager_that_leaves_is_forgotten_and_its_errors_are_not() {
     for (id, ends) in peers.into_iter().zip([Agent::finished, Agent::lost, Agent::finished, Agent::lost]) {
         ends(&mut bench.agent, id, bench.now);
     }
-    assert_eq!((bench.agent.managers(), bench.count(Counter::BadLength)), (0, 2));
+    assert_eq!((bench.agent.peers.len(), bench.count(Counter::BadLength)), (0, 2));
     assert_eq!(bench.agent.counters().errors(), 2, "whole messages, and none, are no error");
-    assert_eq!(bench.agent.turn(lost, bench.now), Turn::Abort);
+    assert_eq!(bench.turn(lost), Turn::Abort);
 }
 
 #[test]

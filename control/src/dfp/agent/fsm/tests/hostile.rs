@@ -11,7 +11,7 @@ fn sent(text: &str, secret: Option<&str>) -> (Bench, LinkId, bool) {
     bench.serve();
     let id = bench.connect(1);
     let lives = bench.agent.input(id, &hex(text), bench.now);
-    assert_eq!(lives, bench.agent.managers() == 1);
+    assert_eq!(lives, bench.agent.peers.len() == 1);
     (bench, id, lives)
 }
 
@@ -27,7 +27,7 @@ fn what_breaks_the_framing_closes_the_connection() {
         let (mut bench, id, lives) = sent(text, None);
         assert!(!lives);
         assert_eq!((bench.count(counter), bench.agent.counters().errors()), (1, 1), "{text}");
-        assert_eq!(bench.agent.turn(id, bench.now), Turn::Abort);
+        assert_eq!(bench.turn(id), Turn::Abort);
         let logged = bench.logged();
         assert!(
             logged[0].starts_with("DFP-4-CLOSED: connection with 10.1.1.1:40000 closed ("),
@@ -86,7 +86,7 @@ fn a_message_that_trickles_closes_after_ten_seconds() {
     }
     assert_eq!(bench.agent.peers[&id].deadline(), Some(bench.now.after(seconds(1))));
     bench.pass(seconds(1));
-    assert_eq!((bench.count(Counter::SlowClose), bench.agent.managers()), (1, 0));
+    assert_eq!((bench.count(Counter::SlowClose), bench.agent.peers.len()), (1, 0));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_flood_of_messages_closes() {
         Message::Parameters { keep_alive: Some(seconds) }.encode(&mut flood, None).unwrap();
     }
     assert!(!bench.agent.input(id, &flood, bench.now));
-    assert_eq!((bench.count(Counter::RateClose), bench.agent.managers()), (1, 0));
+    assert_eq!((bench.count(Counter::RateClose), bench.agent.peers.len()), (1, 0));
 }
 
 #[test]
@@ -107,13 +107,13 @@ fn a_manager_that_does_not_read_is_closed_after_the_greater_of_its_time_and_30_s
         let mut bench = Bench::new(&[row(51, 25)]);
         let id = bench.connect(1);
         bench.keep_alive(id, time);
-        assert!(matches!(bench.agent.turn(id, bench.now), Turn::Write(_)));
+        assert!(matches!(bench.turn(id), Turn::Write(_)));
         assert_eq!(bench.agent.peers[&id].deadline(), Some(bench.now.after(seconds(patience))));
         bench.pass(seconds(patience - 1));
-        assert_eq!(bench.agent.turn(id, bench.now), Turn::Wait);
+        assert_eq!(bench.turn(id), Turn::Wait);
         bench.pass(seconds(1));
-        assert_eq!((bench.count(Counter::StalledClose), bench.agent.managers()), (1, 0));
-        assert_eq!(bench.agent.turn(id, bench.now), Turn::Abort);
+        assert_eq!((bench.count(Counter::StalledClose), bench.agent.peers.len()), (1, 0));
+        assert_eq!(bench.turn(id), Turn::Abort);
     }
 }
 
@@ -125,7 +125,7 @@ fn a_flood_of_connections_leaves_those_that_have_spoken() {
     bench.keep_alive(far, 0);
     for _ in 0..10_000 {
         bench.connect(1);
-        assert_eq!(bench.agent.managers(), 3);
+        assert_eq!(bench.agent.peers.len(), 3);
     }
     assert_eq!(bench.count(Counter::Evicted), 9_999);
     bench.agent.computed(table(&[row(51, 24)]));

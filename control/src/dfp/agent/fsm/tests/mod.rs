@@ -8,17 +8,22 @@ mod password;
 mod property;
 mod report;
 
+use std::net::SocketAddrV4;
+
+use tracing_subscriber::layer::SubscriberExt as _;
+
 use super::{
     admission::{MAX_PEERS, MAX_PEERS_OF_ADDRESS},
     table::MAX_ROWS,
     *,
 };
 use crate::{
-    dfp::password::DfpPassword,
     dfp::{
         agent::config::AgentName,
-        packet::{BindEntry, BindId, BindTable, Protocol, Role, Row, RowKey, tests::key},
+        packet::{BindEntry, BindId, BindTable, Load, Message, Protocol, Role, Row, RowKey, tests::key},
+        password::DfpPassword,
     },
+    manage::log::{LogBook, LogLayer},
     secret::Secret,
 };
 
@@ -64,9 +69,20 @@ fn bind_table(last: u8) -> BindTable {
     }
 }
 
+/// What a connection has to do now.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    Wait,
+    Write(Vec<u8>),
+    Finish,
+    Abort,
+}
+
 /// An agent and what its managers do.
 struct Bench {
     agent: Agent,
+    book: LogBook,
+    _logs: tracing::subscriber::DefaultGuard,
     connected: u64,
     now: Nanos,
 }
@@ -83,7 +99,10 @@ impl Bench {
     /// Not asked yet.
     fn with(config: AgentConfig) -> Self {
         let now = Nanos(1_000_000_000);
-        Self { agent: Agent::new(config, now), connected: 0, now }
+        let book = LogBook::new(256);
+        let subscriber = tracing_subscriber::registry().with(LogLayer(book.clone()));
+        let logs = tracing::subscriber::set_default(subscriber);
+        Self { agent: Agent::new(config, LOCAL, now), book, _logs: logs, connected: 0, now }
     }
 
     /// Does what the runner would with the listener.
@@ -122,7 +141,7 @@ impl Bench {
     fn read_with(&mut self, id: LinkId, password: Option<&str>) -> Vec<Message> {
         let keys = Keyring::new(password.map(key));
         let mut messages = Vec::new();
-        while let Turn::Write(bytes) = self.agent.turn(id, self.now) {
+        while let Turn::Write(bytes) = self.turn(id) {
             let decoded = Message::decode(&bytes, Role::Manager, &keys, self.now).unwrap();
             assert_eq!(decoded.proof.is_verified(), password.is_some());
             messages.push(decoded.message);
@@ -165,9 +184,26 @@ impl Bench {
         self.serve();
     }
 
+    /// What was logged since the last call, from the mnemonic on.
     fn logged(&mut self) -> Vec<String> {
-        let notices = self.agent.take_notices();
-        notices.iter().map(|notice| format!("{}: {notice}", notice.mnemonic(Facility::Agent))).collect()
+        let lines = self.book.view().lines;
+        self.book.clear();
+        lines.iter().map(|line| line.split_once(": %").unwrap().1.to_owned()).collect()
+    }
+
+    /// As the sockets would be told. A connection that has ended in order is told so once.
+    fn turn(&mut self, id: LinkId) -> Turn {
+        if self.agent.peers.contains_key(&id) {
+            return self.agent.next(id, self.now).map_or(Turn::Wait, Turn::Write);
+        }
+        let finish = SocketOrder::End(id, End::Finish);
+        match self.agent.orders.iter().position(|order| *order == finish) {
+            Some(at) => {
+                self.agent.orders.remove(at);
+                Turn::Finish
+            }
+            None => Turn::Abort,
+        }
     }
 
     fn count(&self, counter: Counter) -> u64 {

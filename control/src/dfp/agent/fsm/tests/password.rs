@@ -66,7 +66,7 @@ fn until_the_deadline_the_old_one_is_sent_and_both_are_taken() {
     bench.pass(seconds(30));
     assert_eq!(takes(&mut bench, id), [false, false, true]);
     says(&mut bench, id, 23, Some("new"));
-    assert_eq!(bench.agent.managers(), 1, "the connection lives through it");
+    assert_eq!(bench.agent.peers.len(), 1, "the connection lives through it");
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl World {
     fn read(&mut self, id: LinkId, count: usize) {
         self.unblock(id);
         for _ in 0..count {
-            let Turn::Write(bytes) = self.bench.agent.turn(id, self.bench.now) else { return };
+            let Turn::Write(bytes) = self.bench.turn(id) else { return };
             self.take(id, &bytes);
             self.bench.agent.written(id, self.bench.now);
         }
@@ -150,7 +150,7 @@ impl World {
             Event::Block(at) => {
                 if let Some(id) = self.peer(at) {
                     let blocked = &mut self.known.get_mut(&id).unwrap().blocked;
-                    if let Turn::Write(bytes) = self.bench.agent.turn(id, self.bench.now) {
+                    if let Turn::Write(bytes) = self.bench.turn(id) {
                         assert!(blocked.replace(bytes).is_none(), "two messages at once");
                     }
                 }
@@ -188,7 +188,7 @@ impl World {
         self.bench.agent.computed(Some(Table { rows: rows.clone(), ..Table::default() }));
         for id in self.bench.agent.peers.keys().copied().collect::<Vec<_>>() {
             self.read(id, 100);
-            assert_eq!(self.bench.agent.turn(id, self.bench.now), Turn::Wait);
+            assert_eq!(self.bench.turn(id), Turn::Wait);
             let known = &self.known[&id].rows;
             for row in &rows {
                 assert_eq!(known.get(&row.key), Some(&row.weight));

@@ -9,7 +9,7 @@ fn a_manager_is_told_everything_at_once() {
     let mut bench = Bench::new(&rows);
     let id = bench.connect(1);
     assert_eq!(bench.reports(id), [rows.to_vec()]);
-    assert_eq!(bench.agent.turn(id, bench.now), Turn::Wait);
+    assert_eq!(bench.turn(id), Turn::Wait);
 }
 
 #[test]
@@ -83,10 +83,10 @@ fn early_reports_come_once_a_second_and_tell_the_newest() {
 fn newer_weights_replace_those_that_wait() {
     let mut bench = Bench::new(&[row(51, 25)]);
     let id = bench.connect(1);
-    let Turn::Write(greeting) = bench.agent.turn(id, bench.now) else { panic!() };
+    let Turn::Write(greeting) = bench.turn(id) else { panic!() };
     for weight in 0..1000 {
         bench.agent.computed(table(&[row(51, weight)]));
-        assert_eq!(bench.agent.turn(id, bench.now), Turn::Wait, "one at a time");
+        assert_eq!(bench.turn(id), Turn::Wait, "one at a time");
     }
     assert!(greeting.ends_with(&[0, 25]));
     bench.agent.written(id, bench.now);
@@ -98,7 +98,7 @@ fn weights_that_change_back_while_a_report_is_written_are_told() {
     let mut bench = Bench::new(&[row(51, 25)]);
     let id = bench.greet(1);
     bench.agent.changed(table(&[row(51, 0)]), false, bench.now);
-    assert!(matches!(bench.agent.turn(id, bench.now), Turn::Write(_)));
+    assert!(matches!(bench.turn(id), Turn::Write(_)));
     bench.agent.changed(table(&[row(51, 25)]), false, bench.now);
     bench.agent.written(id, bench.now);
     assert_eq!(bench.reports(id), [vec![row(51, 25)]]);
@@ -108,7 +108,7 @@ fn weights_that_change_back_while_a_report_is_written_are_told() {
 fn what_a_manager_was_told_counts_only_once_tcp_has_taken_it() {
     let mut bench = Bench::new(&[row(51, 25)]);
     let id = bench.connect(1);
-    assert!(matches!(bench.agent.turn(id, bench.now), Turn::Write(_)));
+    assert!(matches!(bench.turn(id), Turn::Write(_)));
     // Had it counted when it was queued, the change back would not be told.
     bench.agent.computed(table(&[row(51, 7)]));
     bench.agent.computed(table(&[row(51, 25)]));
@@ -144,7 +144,7 @@ fn a_table_of_4096_rows_goes_out_in_messages_of_at_most_128_hosts_and_a_segment(
     assert_eq!(bench.count(Counter::TableOverflow), 5000 - MAX_ROWS as u64);
     let id = bench.connect(1);
     let mut told = Vec::new();
-    while let Turn::Write(bytes) = bench.agent.turn(id, bench.now) {
+    while let Turn::Write(bytes) = bench.turn(id) {
         assert!(bytes.len() <= 1400);
         bench.agent.written(id, bench.now);
         let decoded = Message::decode(&bytes, Role::Manager, &Keyring::default(), bench.now).unwrap().message;
