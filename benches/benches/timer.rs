@@ -7,8 +7,8 @@
 
 #![allow(missing_docs, reason = "a list is public where it is used")]
 
-#[path = "../../control/tests/subsystem/stand.rs"]
-mod stand;
+#[path = "../../control/tests/subsystem/daemon_harness.rs"]
+mod daemon_harness;
 
 use std::{
     hint::black_box,
@@ -142,7 +142,7 @@ fn main() {
         let clock = Arc::new(move || Nanos(start.elapsed().as_nanos() as u64));
         let second = Duration::from_secs(1);
         let (daemon, _) =
-            runtime.block_on(stand::start::<Measured>(INTERFACE, directory.path(), clock, second));
+            runtime.block_on(daemon_harness::start::<Measured>(INTERFACE, directory.path(), clock, second));
         let core = Arc::clone(daemon.core());
         let paste = std::thread::spawn(move || {
             let mut shell = lock(&core).open();

@@ -301,32 +301,30 @@ impl<L: Protocols, R: BufRead> Replay<L, R> {
                 self.host = change.apply(&self.host);
                 core.host_changed(&self.host);
             }
-            Written::Message { to, body } => {
-                let (list, at) = core.parts();
-                let mut hand = Hand { at, to: &to, body: Some(body), error: None };
-                list.each(&mut hand);
-                let error = match hand {
-                    Hand { error: Some(error), .. } => Some(error),
-                    Hand { body: Some(_), .. } => Some(format!("no subsystem is {to}")),
-                    Hand { .. } => None,
-                };
-                core.run_to_completion();
-                if let Some(error) = error {
-                    return Err(self.wrong(&error));
-                }
-            }
+            Written::Message { to, body } => self.hand(&to, Some(body))?,
+            Written::TasksDied(of) => self.hand(&of, None)?,
             Written::Stop => core.stop(),
         }
         Ok(())
     }
+
+    fn hand(&mut self, to: &str, message: Option<Value>) -> Result<(), ReplayError> {
+        let (list, at) = self.core.parts();
+        let mut hand = Hand { at, to, message, failed: Err(format!("no subsystem is {to}")) };
+        list.each(&mut hand);
+        let failed = hand.failed;
+        self.core.run_to_completion();
+        failed.map_err(|error| self.wrong(&error))
+    }
 }
 
-/// Hands a message to the subsystem of that name.
+/// Hands a message of its tasks to the subsystem of that name; none: they have died.
 struct Hand<'a, L: Protocols> {
     at: Surroundings<'a, L>,
     to: &'a str,
-    body: Option<Value>,
-    error: Option<String>,
+    message: Option<Value>,
+    /// Why it was not handed over.
+    failed: Result<(), String>,
 }
 
 impl<L: Protocols> Visitor<L> for Hand<'_, L> {
@@ -334,16 +332,16 @@ impl<L: Protocols> Visitor<L> for Hand<'_, L> {
     where
         L: Member<P>,
     {
-        let Self { at, to, body, error } = self;
+        let Self { at, to, message, failed } = self;
         if P::NAME != *to {
             return;
         }
-        let Some(body) = body.take() else { return };
-        match P::Message::deserialize(body) {
-            Ok(message) => {
-                instance.handle(Input::Message(message), L::config(at.running), at.shared, at.out);
-            }
-            Err(reason) => *error = Some(format!("a message that {to} does not know: {reason}")),
+        *failed = Ok(());
+        let config = L::config(at.running);
+        match message.take().map(P::Message::deserialize) {
+            Some(Ok(message)) => instance.handle(Input::Message(message), config, at.shared, at.out),
+            Some(Err(reason)) => *failed = Err(format!("a message that {to} does not know: {reason}")),
+            None => instance.tasks_died(config, at.shared, at.out),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use common::{event::Event, net::NextHop, time::Nanos};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{Core, record::Told};
 use crate::{
@@ -99,6 +100,10 @@ impl<L: Protocols> Visitor<L> for Ask<'_, L, Vec<Check>> {
         L: Member<P>,
     {
         let Self(at, checks) = self;
+        if instance.are_tasks_dead() {
+            let reason = "have died; they are started again".into();
+            checks.push(Check { name: format!("{} tasks", P::NAME), healthy: false, reason });
+        }
         checks.extend(instance.checks(L::config(at.running), at.shared, at.out));
     }
 }
@@ -165,6 +170,26 @@ impl<L: Protocols> Core<L> {
         });
     }
 
+    /// What a subsystem's tasks, about to start, get orders from.
+    pub fn attach<P: Protocol>(&mut self) -> UnboundedReceiver<P::Order>
+    where
+        L: Member<P>,
+    {
+        self.list.instance().attach()
+    }
+
+    /// A subsystem's own tasks have died.
+    pub fn tasks_died<P: Protocol>(&mut self)
+    where
+        L: Member<P>,
+    {
+        self.step(self.told(|| Told::TasksDied(P::NAME)), |core| {
+            let Self { list, running, shared, out, .. } = core;
+            list.instance().tasks_died(L::config(running), shared, out);
+            core.run_to_completion();
+        });
+    }
+
     /// What the ports are, by port.
     pub fn ports_changed(&mut self, ports: &[PortState]) {
         self.step(self.told(|| Told::Ports(ports.to_vec())), |core| core.deliver(Broadcast::Ports(ports)));
@@ -173,7 +198,7 @@ impl<L: Protocols> Core<L> {
     /// What the kernel holds.
     pub fn host_changed(&mut self, host: &HostState) {
         self.step(self.told(|| Told::Host(Box::new(host.clone()))), |core| {
-            core.deliver(Broadcast::Host(host));
+            core.deliver(Broadcast::Host(host))
         });
     }
 

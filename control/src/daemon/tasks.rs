@@ -1,11 +1,21 @@
 //! Tasks that must live, and how they end.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc::UnboundedReceiver},
     task::JoinHandle,
+    time::Instant,
 };
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{Clock, Operated};
 use crate::{
@@ -16,12 +26,18 @@ use crate::{
 /// Longest time that the subsystems' tasks have to take leave of their peers.
 const END: Duration = Duration::from_millis(500);
 
+/// How long tasks that have died rest before they are started again: this at first, twice as long each time, at most that.
+/// Tasks that have lived for [`STEADY`] begin anew.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+const STEADY: Duration = Duration::from_mins(1);
+
 /// Tasks by name.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     management: Vec<(&'static str, JoinHandle<()>)>,
-    /// Of subsystems: they end when they get no more orders.
-    protocols: Vec<(&'static str, JoinHandle<()>)>,
+    /// Watches over those of subsystems, which end when they get no more orders.
+    protocols: Vec<JoinHandle<()>>,
+    ending: CancellationToken,
 }
 
 /// Starts the tasks of each subsystem.
@@ -29,7 +45,8 @@ struct Start<'a, L: Protocols> {
     core: &'a SharedOperator<Operated<L>>,
     clock: &'a Clock,
     wake: &'a Arc<Notify>,
-    started: Vec<(&'static str, JoinHandle<()>)>,
+    ending: &'a CancellationToken,
+    started: Vec<JoinHandle<()>>,
 }
 
 impl<L: Protocols> Visitor<L> for Start<'_, L> {
@@ -37,15 +54,77 @@ impl<L: Protocols> Visitor<L> for Start<'_, L> {
     where
         L: Member<P>,
     {
-        let (sender, orders) = mpsc::unbounded_channel();
-        let (core, wake) = (Arc::clone(self.core), Arc::clone(self.wake));
-        let messenger = Messenger::new(move |message| {
-            lock(&core).core_mut().message::<P>(message);
-            wake.notify_one();
-        });
-        let io = Io { orders, messenger, clock: Arc::clone(self.clock) };
-        self.started.push((P::NAME, tokio::spawn(P::start(io))));
-        instance.attach(sender);
+        let watch = Watch::<L, P> {
+            core: Arc::clone(self.core),
+            clock: Arc::clone(self.clock),
+            wake: Arc::clone(self.wake),
+            ending: self.ending.clone(),
+            of: PhantomData,
+        };
+        self.started.push(tokio::spawn(watch.run(instance.attach())));
+    }
+}
+
+/// The watch over the tasks of one subsystem.
+struct Watch<L: Protocols, P> {
+    core: SharedOperator<Operated<L>>,
+    clock: Clock,
+    wake: Arc<Notify>,
+    /// They are to end.
+    ending: CancellationToken,
+    of: PhantomData<fn() -> P>,
+}
+
+impl<L: Member<P>, P: Protocol> Watch<L, P> {
+    /// Starts them, and again whenever they have died.
+    async fn run(self, mut orders: UnboundedReceiver<P::Order>) {
+        let (first, last) = BACKOFF;
+        let mut backoff = first;
+        loop {
+            let begun = Instant::now();
+            let alive = Arc::new(AtomicBool::new(true));
+            let io =
+                Io { orders, messenger: self.messenger(Arc::clone(&alive)), clock: Arc::clone(&self.clock) };
+            let ended = AbortOnDropHandle::new(tokio::spawn(P::start(io))).await;
+            if self.ending.is_cancelled() {
+                return;
+            }
+            if begun.elapsed() >= STEADY {
+                backoff = first;
+            }
+            let why = ended.map_or_else(|error| error.to_string(), |()| "they ended by themselves".into());
+            let mnemonic = "SYS-2-TASKS";
+            tracing::error!(
+                mnemonic,
+                "The tasks of {} have died, and start again in {backoff:?}: {why}",
+                P::NAME
+            );
+            {
+                let mut operated = lock(&self.core);
+                // Under the lock: whatever is left of them is not heard any more.
+                alive.store(false, Relaxed);
+                operated.core_mut().tasks_died::<P>();
+            }
+            self.wake.notify_one();
+            tokio::select! {
+                () = self.ending.cancelled() => return,
+                () = tokio::time::sleep(backoff) => {}
+            }
+            backoff = last.min(backoff * 2);
+            orders = lock(&self.core).core_mut().attach::<P>();
+        }
+    }
+
+    /// To the state, while those who have it are `alive`.
+    fn messenger(&self, alive: Arc<AtomicBool>) -> Messenger<P> {
+        let (core, wake) = (Arc::clone(&self.core), Arc::clone(&self.wake));
+        Messenger::new(move |message| {
+            let mut operated = lock(&core);
+            if alive.load(Relaxed) {
+                operated.core_mut().message::<P>(message);
+                wake.notify_one();
+            }
+        })
     }
 }
 
@@ -73,16 +152,16 @@ impl Tasks {
         clock: &Clock,
         wake: &Arc<Notify>,
     ) {
-        let mut start = Start { core, clock, wake, started: Vec::new() };
+        let mut start = Start { core, clock, wake, ending: &self.ending, started: Vec::new() };
         lock(core).core_mut().visit(&mut start);
         self.protocols = start.started;
     }
 
     /// Ends the subsystems' tasks: they say goodbye to their peers, for at most [`END`].
     pub(super) async fn end<L: Protocols>(&mut self, core: &SharedOperator<Operated<L>>) {
+        self.ending.cancel();
         lock(core).core_mut().visit(&mut Detach);
-        let ends = self.protocols.iter_mut().map(|(_, task)| task);
-        let _ = tokio::time::timeout(END, futures::future::join_all(ends)).await;
+        let _ = tokio::time::timeout(END, futures::future::join_all(&mut self.protocols)).await;
     }
 
     pub(super) fn checks(&self) -> impl Iterator<Item = Check> {
@@ -96,6 +175,6 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.management.iter().chain(&self.protocols).for_each(|(_, task)| task.abort());
+        self.management.iter().map(|(_, task)| task).chain(&self.protocols).for_each(JoinHandle::abort);
     }
 }

@@ -44,8 +44,7 @@ use self::{
 use crate::{
     bus::{Fact, HomeAgent, VirtualServer},
     command::{ConfigWriter, Form},
-    manage::operator::Check,
-    protocol::{Commands, Cx, Input, Io, Messenger, Protocol, Report, Shared},
+    protocol::{Commands, Cx, Input, Io, Protocol, Report, Shared},
 };
 
 /// DFP: the manager and our own agents.
@@ -61,8 +60,6 @@ pub struct Dfp {
     host_load: Option<HostLoad>,
     /// New work is no longer wanted.
     stopping: bool,
-    /// The sockets' task has died.
-    dead: bool,
 }
 
 /// What the tasks tell.
@@ -73,8 +70,6 @@ pub enum Message {
     Socket(SocketEvent),
     /// What is left of this host; none: it cannot be measured, or not yet.
     HostLoad(Option<HostLoad>),
-    /// The task has died, and every socket with it.
-    Died,
 }
 
 /// What is asked of the tasks.
@@ -101,7 +96,6 @@ impl Protocol for Dfp {
             home_agent: None,
             host_load: None,
             stopping: false,
-            dead: false,
         }
     }
 
@@ -136,6 +130,10 @@ impl Protocol for Dfp {
                 self.table_changed(Subsystem::IpMobile, cx.now());
             }
             Input::Message(message) => self.message(message, cx),
+            Input::TasksDied => {
+                self.manager.lose_all(cx);
+                self.agents.values_mut().for_each(|agent| agent.lose_all(cx.now()));
+            }
             Input::Debug => {
                 let on = cx.is_debugging(Facility::Agent.switch());
                 self.agents.values_mut().for_each(|agent| agent.set_debug(on));
@@ -167,23 +165,12 @@ impl Protocol for Dfp {
         agents.chain(self.manager.deadline()).min()
     }
 
-    fn checks(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Check> {
-        let check = |name: String| {
-            let reason = if self.dead { "has ended" } else { "runs" };
-            Check { name, healthy: !self.dead, reason: reason.into() }
-        };
-        let agents = cx.config.agents.iter().map(|agent| check(format!("dfp agent {}", agent.name)));
-        let manager = cx.config.manager.as_ref().filter(|manager| !manager.agents.is_empty());
-        agents.chain(manager.map(|_| check("dfp manager".into()))).collect()
-    }
-
     fn report(&mut self, out: &mut Report, cx: &mut Cx<'_, Self>) {
         self.metrics(out, cx);
     }
 
     async fn start(io: Io<Self>) {
         let Io { mut orders, messenger, clock } = io;
-        let mut watch = Watch { messenger: messenger.clone(), ended: false };
         let told = messenger.clone();
         let mut sockets = Sockets::new(Arc::new(move |event| told.tell(Message::Socket(event))));
         let mut sampler = Sampler::default();
@@ -205,22 +192,7 @@ impl Protocol for Dfp {
                 () = sockets.serve() => {}
             }
         }
-        watch.ended = true;
         sockets.end().await;
-    }
-}
-
-/// Says so when the task dies before it was told to end.
-struct Watch {
-    messenger: Messenger<Dfp>,
-    ended: bool,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.messenger.tell(Message::Died);
-        }
     }
 }
 
@@ -237,10 +209,6 @@ impl Dfp {
             Message::HostLoad(load) => {
                 self.host_load = load.or(self.host_load);
                 self.computed(Subsystem::IpMobile);
-            }
-            Message::Died => {
-                self.dead = true;
-                self.manager.lose_all(cx);
             }
         }
     }

@@ -40,6 +40,9 @@ pub enum Input<'a, P: Protocol> {
     Fact(&'a Fact),
     /// What its own tasks tell.
     Message(P::Message),
+    /// Its own tasks have died, and with them their sockets and the orders that they had. They are started again, and get
+    /// what is ordered from now on.
+    TasksDied,
     /// A `debug` switch was turned.
     Debug,
     /// Its deadline has come.

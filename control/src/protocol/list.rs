@@ -2,7 +2,7 @@
 //! with all of them is a [`Visitor`], with static calls.
 
 use common::snapshot::Snapshot;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::{Cx, Input, Outbox, Protocol, Report, Settings, Shared, Switch};
 use crate::{
@@ -71,13 +71,15 @@ pub struct Instance<P: Protocol> {
     state: P,
     orders: Vec<P::Order>,
     tasks: Option<UnboundedSender<P::Order>>,
+    /// Its tasks have died and are not yet started again.
+    dead: bool,
     changed: bool,
 }
 
 impl<P: Protocol> Instance<P> {
     /// The state before the first configuration.
     pub fn new(shared: &Shared) -> Self {
-        Self { state: P::new(shared), orders: Vec::new(), tasks: None, changed: false }
+        Self { state: P::new(shared), orders: Vec::new(), tasks: None, dead: false, changed: false }
     }
 
     /// The state.
@@ -125,15 +127,28 @@ impl<P: Protocol> Instance<P> {
         self.with(config, shared, out, |state, cx| state.report(report, cx));
     }
 
-    /// Its tasks run: orders go there from now on, those that wait first.
-    pub fn attach(&mut self, tasks: UnboundedSender<P::Order>) {
-        self.tasks = Some(tasks);
+    /// What its tasks, about to start, get orders from: those that wait first.
+    pub fn attach(&mut self) -> UnboundedReceiver<P::Order> {
+        let (tasks, orders) = mpsc::unbounded_channel();
+        (self.tasks, self.dead) = (Some(tasks), false);
         self.flush();
+        orders
     }
 
     /// Its tasks get no more orders.
     pub fn detach(&mut self) {
         self.tasks = None;
+    }
+
+    /// Its tasks have died: orders wait until they are started again.
+    pub fn tasks_died(&mut self, config: &P::Config, shared: &Shared, out: &mut Outbox) {
+        (self.tasks, self.dead) = (None, true);
+        self.handle(Input::TasksDied, config, shared, out);
+    }
+
+    /// True while its tasks have died and are not yet started again.
+    pub fn are_tasks_dead(&self) -> bool {
+        self.dead
     }
 
     /// Orders that no task has taken.
@@ -144,7 +159,7 @@ impl<P: Protocol> Instance<P> {
     fn flush(&mut self) {
         let Some(tasks) = &self.tasks else { return };
         for order in self.orders.drain(..) {
-            // Tasks that have ended are found by the watch over them.
+            // The watch over the tasks tells of those that have died.
             let _ = tasks.send(order);
         }
     }

@@ -120,8 +120,9 @@ pub trait Protocol: Sized + Send + fmt::Debug + 'static {
     /// Metrics.
     fn report(&mut self, _out: &mut Report, _cx: &mut Cx<'_, Self>) {}
 
-    /// Its tasks; ends when `io` has no more orders.
-    fn start(_io: Io<Self>) -> impl Future<Output = ()> + Send {
-        async {}
+    /// Its tasks. They end when `io` has no more orders; if they end before, that is [`Input::TasksDied`], and they are
+    /// started again, later each time.
+    fn start(mut io: Io<Self>) -> impl Future<Output = ()> + Send {
+        async move { while io.orders.recv().await.is_some() {} }
     }
 }

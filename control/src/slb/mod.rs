@@ -124,7 +124,8 @@ impl Protocol for Slb {
             | Input::Ports(_)
             | Input::Host(_)
             | Input::Fact(_)
-            | Input::Message(()) => {}
+            | Input::Message(())
+            | Input::TasksDied => {}
         }
     }
 

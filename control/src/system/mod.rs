@@ -143,6 +143,7 @@ impl Protocol for System {
             | Input::Events(_)
             | Input::Fact(_)
             | Input::Message(())
+            | Input::TasksDied
             | Input::Debug
             | Input::Stop => {}
         }

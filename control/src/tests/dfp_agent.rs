@@ -128,6 +128,25 @@ fn what_lines_have_made_of_agents_is_done_one_after_the_other() {
 }
 
 #[test]
+fn when_the_tasks_have_died_the_port_is_listened_on_anew_and_managers_may_come_again() {
+    let mut harness = Harness::new("ip dfp agent slb\n port 666\n inservice\n!\n");
+    assert_eq!(ordered(&mut harness), ["listen 666"]);
+    tell(&mut harness.core, SocketEvent::Listening(666));
+    let (remote, local) = ("10.1.1.9:40000".parse().unwrap(), [10, 1, 1, 1].into());
+    let accepted = SocketEvent::Accepted { link: LinkId::Accepted(1), port: 666, remote, local };
+    tell(&mut harness.core, accepted.clone());
+    orders(&mut harness.core);
+    harness.core.tasks_died::<Dfp>();
+    assert!(agents(&mut harness.core)[0].managers.is_empty());
+    assert!(!harness.core.health().healthy);
+    assert_eq!(ordered(&mut harness), ["listen 666"]);
+    // The sockets of the new tasks number from the beginning.
+    tell(&mut harness.core, SocketEvent::Listening(666));
+    tell(&mut harness.core, accepted);
+    assert_eq!(messages(&orders(&mut harness.core), LinkId::Accepted(1), Role::Manager).len(), 1);
+}
+
+#[test]
 fn agents_that_swap_their_ports_close_both_first() {
     let agents = |slb, ipmobile| {
         format!(

@@ -16,7 +16,6 @@ use common::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
     task::JoinHandle,
 };
 
@@ -75,16 +74,14 @@ impl Visitor<All> for Start<'_> {
     where
         All: Member<P>,
     {
-        let (sender, orders) = mpsc::unbounded_channel();
         let (core, clock) = (Arc::clone(self.core), Arc::clone(self.clock));
         let messenger = Messenger::new(move |message| {
             let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
             core.set_time(clock(), SystemTime::now());
             core.message::<P>(message);
         });
-        let io = Io { orders, messenger, clock: Arc::clone(self.clock) };
+        let io = Io { orders: instance.attach(), messenger, clock: Arc::clone(self.clock) };
         self.tasks.push(tokio::spawn(P::start(io)));
-        instance.attach(sender);
     }
 }
 

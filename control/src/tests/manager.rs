@@ -16,9 +16,12 @@ use super::{
 use crate::{
     command::Secret,
     core::{End, Recording},
-    dfp::testing::{
-        BindId, Host, Key, LinkId, Load, Message, Protocol, SocketEvent, SocketOrder, is_between_messages,
-        link, manager, orders, peer, tell,
+    dfp::{
+        Dfp,
+        testing::{
+            BindId, Host, Key, LinkId, Load, Message, Protocol, SocketEvent, SocketOrder,
+            is_between_messages, link, manager, orders, peer, tell,
+        },
     },
 };
 
@@ -43,6 +46,8 @@ enum Step {
     NoAgent(usize),
     NoDfp,
     Password(bool),
+    /// The tasks die, and all sockets with them.
+    TasksDied,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -60,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => agent.prop_map(Step::NoAgent),
         1 => Just(Step::NoDfp),
         1 => any::<bool>().prop_map(Step::Password),
+        1 => Just(Step::TasksDied),
     ]
 }
 
@@ -180,6 +186,12 @@ impl World {
                     if set { "ip slb dfp password Cookies 0" } else { "ip slb dfp\nno ip slb dfp password" };
                 self.configure(line);
                 self.password = set;
+            }
+            Step::TasksDied => {
+                self.harness.core.tasks_died::<Dfp>();
+                for link in self.links.keys().copied().collect::<Vec<_>>() {
+                    self.gone(link);
+                }
             }
         }
         self.perform();

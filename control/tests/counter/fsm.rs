@@ -80,6 +80,16 @@ impl Counter {
         }
     }
 
+    /// Its tasks have died, and with them what they were told: those that were not rung for are rung for again.
+    pub(super) fn ring_again(&self, cx: &mut Cx<'_, Self>) {
+        for counter in &cx.config.counters {
+            let count = self.counts.get(&counter.name);
+            if count.is_some_and(|count| count.value >= counter.limit && !count.rung) {
+                cx.order(Order::Ring(counter.name.clone()));
+            }
+        }
+    }
+
     pub(super) fn hear(&mut self, fact: &Fact) {
         if let Fact::VirtualServers(servers) = fact {
             self.virtual_servers = servers.len();

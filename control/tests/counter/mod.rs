@@ -106,6 +106,7 @@ impl Protocol for Counter {
                 self.stopping = true;
                 cx.publish();
             }
+            Input::TasksDied => self.ring_again(cx),
             Input::Repeated { .. } | Input::Ports(_) | Input::Host(_) | Input::Events(_) | Input::Debug => {}
         }
     }

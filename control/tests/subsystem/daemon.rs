@@ -12,7 +12,7 @@ use control::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{TestList, kernel::INTERFACE, stand::start};
+use crate::{TestList, daemon_harness::start, kernel::INTERFACE};
 
 /// Of tokio's clock, which the test holds.
 fn clock() -> Clock {

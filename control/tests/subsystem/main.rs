@@ -7,14 +7,15 @@
 mod counter;
 
 mod daemon;
+mod daemon_harness;
 mod facts;
+mod fragile;
 mod harness;
 mod kernel;
 mod lines;
 mod operation;
 mod page;
 mod publication;
-mod stand;
 
 use control::{dfp::Dfp, slb::Slb, system::System};
 

@@ -98,6 +98,8 @@ pub(in crate::core) enum Input {
         /// What.
         body: Value,
     },
+    /// The tasks of this subsystem have died.
+    TasksDied(String),
     /// The process is about to end.
     Stop,
 }
@@ -114,6 +116,7 @@ impl Input {
             Self::Ports(_) => "ports".into(),
             Self::Host(_) => "the kernel's state".into(),
             Self::Message { to, .. } => format!("message to {to}"),
+            Self::TasksDied(of) => format!("the tasks of {of} died"),
             Self::Stop => "stop".into(),
         }
     }

@@ -55,6 +55,7 @@ pub(super) enum Told {
     Ports(Vec<PortState>),
     Host(Box<HostState>),
     Message(&'static str, Value),
+    TasksDied(&'static str),
     Stop,
 }
 

@@ -163,6 +163,7 @@ impl Writer {
                 Input::Host(change)
             }
             Told::Message(to, body) => Input::Message { to: to.into(), body },
+            Told::TasksDied(of) => Input::TasksDied(of.into()),
             Told::Stop => Input::Stop,
         }
     }

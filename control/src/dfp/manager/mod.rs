@@ -166,10 +166,14 @@ impl Manager {
         }
     }
 
-    /// The sockets are no more, and all connections with them.
+    /// The sockets are no more, and all connections and attempts with them.
     pub fn lose_all(&mut self, cx: &mut Cx<'_, Dfp>) {
         for address in self.peers.keys().copied().collect::<Vec<_>>() {
             self.handle(address, Event::Ended, cx);
+            if let Some(peer) = self.peers.get_mut(&address) {
+                peer.tcp = None;
+            }
+            self.handle(address, Event::ConnectFailed, cx);
         }
     }
 

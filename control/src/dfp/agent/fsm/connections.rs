@@ -7,6 +7,7 @@ use common::time::Nanos;
 use super::{
     Agent,
     admission::{Admission, admit},
+    listener::Listener,
     peer::Peer,
 };
 use crate::dfp::{
@@ -170,6 +171,15 @@ impl Agent {
 
     pub(super) fn lost(&mut self, id: LinkId, now: Nanos) {
         self.over(id, "lost", now);
+    }
+
+    /// The sockets are no more, and all connections with them. The port is listened on anew.
+    pub fn lose_all(&mut self, now: Nanos) {
+        for id in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.lost(id, now);
+        }
+        self.orders.clear();
+        self.listener = Listener::default();
     }
 
     fn over(&mut self, id: LinkId, why: &str, now: Nanos) {
