@@ -72,7 +72,7 @@ fn pick(criterion: &mut Criterion) {
             });
         });
     }
-    // A session that leaves its real: the pick looks ahead of the turn.
+    // A session that leaves its real: the pick looks ahead of the cursor.
     let (name, snapshot) = &farms[2];
     let farm = snapshot.slb.farms[0].as_ref().expect("there is one");
     let leaves = Some(farm.reals[0]);

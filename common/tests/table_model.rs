@@ -229,7 +229,7 @@ impl<E: ModelEntry, C: ModelCell> Harness<E, C> {
     }
 
     /// Makes an entry as a burst of new ones does: by the usual insertion's steps, or else the whole way.
-    fn begin(&self, nonce: u64, now: Tick) -> bool {
+    fn create_batch(&self, nonce: u64, now: Tick) -> bool {
         let claim = Word::pending(IDENTITY, nonce, now.after(std::time::Duration::from_mins(1)));
         if let Some(slot) = self.table.claim(claim) {
             let entry = E::take(&self.owner, KEY, 1);
@@ -352,25 +352,25 @@ fn claim_and_claim<E: ModelEntry, C: ModelCell>() {
 }
 
 /// The same in bursts of new sessions.
-fn begin_and_begin<E: ModelEntry, C: ModelCell>() {
+fn batch_and_batch<E: ModelEntry, C: ModelCell>() {
     explore(3, || {
         let harness = Harness::<E, C>::new([None; 2]);
         let other = Arc::clone(&harness);
-        let thread = loom::thread::spawn(move || other.begin(2, NOW));
-        let results = [harness.begin(1, NOW), thread.join().unwrap()];
+        let thread = loom::thread::spawn(move || other.create_batch(2, NOW));
+        let results = [harness.create_batch(1, NOW), thread.join().unwrap()];
         harness.check();
         assert_eq!(results.iter().filter(|begun| **begun).count(), 1, "{results:?}");
     });
 }
 
 /// One worker with a burst of new sessions, one with a single request, and a sweep that finds the last entry expired.
-fn begin_and_claim_and_expire<E: ModelEntry, C: ModelCell>() {
+fn batch_and_claim_and_expire<E: ModelEntry, C: ModelCell>() {
     explore(E::PREEMPTIONS, || {
         let harness = Harness::<E, C>::new([Some(NOW), None]);
         let (second, third) = (Arc::clone(&harness), Arc::clone(&harness));
         let claim = loom::thread::spawn(move || matches!(second.insert(2, LATER), Insert::Inserted(..)));
         let sweep = loom::thread::spawn(move || third.expire(LATER));
-        let results = [harness.begin(1, LATER), claim.join().unwrap()];
+        let results = [harness.create_batch(1, LATER), claim.join().unwrap()];
         sweep.join().unwrap();
         harness.check();
         assert_eq!(results.iter().filter(|begun| **begun).count(), 1, "{results:?}");
@@ -532,16 +532,16 @@ fn a_torn_cell_breaks_renewal() {
 
 #[test]
 fn bursts_of_two_workers_make_one_entry() {
-    begin_and_begin::<Session, Whole>();
-    begin_and_begin::<SlabIndex, Whole>();
-    begin_and_claim_and_expire::<Session, Whole>();
-    begin_and_claim_and_expire::<SlabIndex, Whole>();
+    batch_and_batch::<Session, Whole>();
+    batch_and_batch::<SlabIndex, Whole>();
+    batch_and_claim_and_expire::<Session, Whole>();
+    batch_and_claim_and_expire::<SlabIndex, Whole>();
 }
 
 #[test]
 fn a_torn_cell_breaks_bursts_too() {
-    must_fail(begin_and_begin::<Session, Torn>);
-    must_fail(begin_and_begin::<SlabIndex, Torn>);
+    must_fail(batch_and_batch::<Session, Torn>);
+    must_fail(batch_and_batch::<SlabIndex, Torn>);
 }
 
 #[test]

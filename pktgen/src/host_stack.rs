@@ -26,13 +26,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub struct HostStack {
     addresses: BTreeMap<Ipv4Addr, MacAddr>,
-    hops: BTreeMap<Ipv4Addr, Hop>,
+    hops: BTreeMap<Ipv4Addr, NextHop>,
     /// Addresses that nobody has asked for yet.
     unasked: BTreeSet<Ipv4Addr>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Hop {
+struct NextHop {
     /// Who asks for it.
     asker: Ipv4Addr,
     mac: Option<MacAddr>,
@@ -48,7 +48,7 @@ impl HostStack {
 
     /// Has `hop` found out by `asker`, one of its own addresses; or knows it already.
     pub fn resolve(&mut self, hop: Ipv4Addr, asker: Ipv4Addr, mac: Option<MacAddr>) {
-        self.hops.entry(hop).or_insert(Hop { asker, mac, asked: None });
+        self.hops.entry(hop).or_insert(NextHop { asker, mac, asked: None });
     }
 
     /// The next hop's address on the wire, if it is known.

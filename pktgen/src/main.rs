@@ -45,13 +45,13 @@ enum Action {
     ///
     /// Answers ARP and ping for the foreign agents' addresses and finds out the next hop by ARP. Ends when all is sent
     /// and answered, or on Ctrl-C; then prints the result.
-    Generate(Generate),
+    Generate(GenerateArgs),
     /// Plays home agents: answers registration requests that come dispatched or directed.
     ///
     /// Answers ARP and ping for the home agents' real addresses, never for virtual ones. Takes commands, one a line,
     /// from standard input and from --control: `deaf NAME`, `hear NAME` (NAME is a home agent or `all`), `status`,
     /// `stop`. Ends when told, or on Ctrl-C; then prints the result.
-    Respond(Respond),
+    Respond(RespondArgs),
     /// Measures what the scenario's [mode] asks for: throughput, latency, sessions or soak.
     ///
     /// Sends on the scenario's [port] and sees what comes out at the home agents on its [sink], or takes replies for
@@ -59,7 +59,7 @@ enum Action {
     /// commands of `respond`: `deaf NAME` says that a home agent is down and its nodes may move, `hear NAME` that it is
     /// up again, `status`, `stop`. Ends when the question is answered, or on Ctrl-C. The exit status is 2 if the
     /// measurement failed: no rate was found, or an invariant broke.
-    Measure(Measure),
+    Measure(MeasureArgs),
     /// Shows a measurement's result again, as a table or as a page.
     Report {
         /// What `measure --json` wrote.
@@ -86,7 +86,7 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Common {
+struct CommonArgs {
     /// Scenario file (TOML), or the name of a bundled one (see `pktgen scenarios`).
     scenario: PathBuf,
     /// DPDK device (PCI address or device string such as net_af_packet0,iface=eth0), instead of the scenario's.
@@ -107,9 +107,9 @@ struct Common {
 }
 
 #[derive(Debug, Args)]
-struct Generate {
+struct GenerateArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// Requests a second (0: as fast as possible), instead of the scenario's.
     #[arg(long)]
     rate: Option<f64>,
@@ -125,9 +125,9 @@ struct Generate {
 }
 
 #[derive(Debug, Args)]
-struct Respond {
+struct RespondArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// Unix socket that takes commands.
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -137,9 +137,9 @@ struct Respond {
 }
 
 #[derive(Debug, Args)]
-struct Measure {
+struct MeasureArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// DPDK device on the home agents' side, instead of the scenario's.
     #[arg(long, value_name = "DEVICE")]
     sink: Option<String>,
@@ -202,7 +202,7 @@ fn in_file(file: &Path) -> impl Fn(FieldError) -> anyhow::Error + '_ {
 }
 
 /// The scenario with what the command line says instead.
-fn load(arguments: &Common) -> anyhow::Result<(Scenario, Port)> {
+fn load(arguments: &CommonArgs) -> anyhow::Result<(Scenario, Port)> {
     let mut scenario = Scenario::load(&arguments.scenario)?;
     let port = match (&scenario.port, &arguments.device) {
         (Some(port), Some(device)) => Port { device: device.clone(), ..port.clone() },
@@ -214,7 +214,7 @@ fn load(arguments: &Common) -> anyhow::Result<(Scenario, Port)> {
     Ok((scenario, port))
 }
 
-fn generate(arguments: &Generate) -> anyhow::Result<ExitCode> {
+fn generate(arguments: &GenerateArgs) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let (mut scenario, port) = load(common)?;
     let traffic = &mut scenario.traffic;
@@ -244,7 +244,7 @@ fn generate(arguments: &Generate) -> anyhow::Result<ExitCode> {
     Ok(if arguments.expect_all && !result.is_clean() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn respond(arguments: &Respond) -> anyhow::Result<ExitCode> {
+fn respond(arguments: &RespondArgs) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let (mut scenario, port) = load(common)?;
     scenario.respond.duration = common.duration.or(scenario.respond.duration);
@@ -271,7 +271,7 @@ fn respond(arguments: &Respond) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(arguments: &Measure) -> anyhow::Result<ExitCode> {
+fn measure(arguments: &MeasureArgs) -> anyhow::Result<ExitCode> {
     let common = &arguments.common;
     let (mut scenario, port) = load(common)?;
     if let Some(rate) = arguments.rate {
@@ -336,7 +336,7 @@ fn show_again(kept: &Path, html: Option<&Path>, quiet: bool) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(arguments: &Common, result: &impl Serialize, table: &str) -> anyhow::Result<()> {
+fn show(arguments: &CommonArgs, result: &impl Serialize, table: &str) -> anyhow::Result<()> {
     match arguments.json.as_deref() {
         Some(path) if path == Path::new("-") => {
             println!("{}", serde_json::to_string_pretty(result)?);

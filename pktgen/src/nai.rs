@@ -15,7 +15,7 @@ pub struct NaiPattern {
 pub enum NaiPatternError {
     /// No place for the number.
     #[error("expected one {{n}} or {{n:0WIDTH}} in the NAI")]
-    Place,
+    Placeholder,
     /// Longer than an extension can hold.
     #[error("a NAI has at most 255 bytes")]
     Length,
@@ -28,15 +28,15 @@ impl FromStr for NaiPattern {
     type Err = NaiPatternError;
 
     fn from_str(text: &str) -> Result<Self, NaiPatternError> {
-        let (before, rest) = text.split_once("{n").ok_or(NaiPatternError::Place)?;
-        let (width, after) = rest.split_once('}').ok_or(NaiPatternError::Place)?;
+        let (before, rest) = text.split_once("{n").ok_or(NaiPatternError::Placeholder)?;
+        let (width, after) = rest.split_once('}').ok_or(NaiPatternError::Placeholder)?;
         let digits = match width.strip_prefix(":0") {
             None if width.is_empty() => 1,
-            None => return Err(NaiPatternError::Place),
-            Some(width) => width.parse().map_err(|_| NaiPatternError::Place)?,
+            None => return Err(NaiPatternError::Placeholder),
+            Some(width) => width.parse().map_err(|_| NaiPatternError::Placeholder)?,
         };
         if !(1..=MOST_DIGITS).contains(&digits) || after.contains(['{', '}']) || before.contains('}') {
-            return Err(NaiPatternError::Place);
+            return Err(NaiPatternError::Placeholder);
         }
         if before.len() + after.len() + MOST_DIGITS > LONGEST {
             return Err(NaiPatternError::Length);
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused() {
         for bad in ["", "user", "user{n", "user{n:8}", "user{n:0}", "user{n:011}", "user{n}{n}", "u{x}{n}"] {
-            assert_eq!(bad.parse::<NaiPattern>(), Err(NaiPatternError::Place), "{bad}");
+            assert_eq!(bad.parse::<NaiPattern>(), Err(NaiPatternError::Placeholder), "{bad}");
         }
         assert_eq!(format!("{}{{n}}", "u".repeat(250)).parse::<NaiPattern>(), Err(NaiPatternError::Length));
     }

@@ -50,7 +50,7 @@ struct HomeAgent {
 }
 
 /// A request on its way to a home agent.
-struct Arrival<'a> {
+struct IncomingRequest<'a> {
     from: MacAddr,
     source: Ipv4Addr,
     ports: (u16, u16),
@@ -159,11 +159,11 @@ impl Responder {
         }
         let result = read(&ip, source, destination).and_then(|datagram| {
             let ports = (datagram.header.destination(), datagram.header.source());
-            let arrival = Arrival { from: frame.source, source, ports, message: datagram.payload };
-            let reply = agent.answer(now, &arrival, self.lifetime, self.association.as_ref())?;
-            Ok((arrival, reply))
+            let incoming = IncomingRequest { from: frame.source, source, ports, message: datagram.payload };
+            let reply = agent.answer(now, &incoming, self.lifetime, self.association.as_ref())?;
+            Ok((incoming, reply))
         });
-        let (arrival, reply) = match result {
+        let (incoming, reply) = match result {
             Ok(done) => done,
             Err(reason) => {
                 *agent.counters.discarded.entry(reason).or_default() += 1;
@@ -171,10 +171,10 @@ impl Responder {
             }
         };
         let next_hop = match self.gateway {
-            None => Some(arrival.from),
+            None => Some(incoming.from),
             Some(gateway) => self.host_stack.mac_of(gateway),
         };
-        let sent = next_hop.is_some_and(|hop| out.send(&agent.frame(hop, &arrival, &reply)));
+        let sent = next_hop.is_some_and(|hop| out.send(&agent.frame(hop, &incoming, &reply)));
         self.agents[index].counters.unsent += u64::from(!sent);
         Some(())
     }
@@ -216,17 +216,17 @@ impl HomeAgent {
     fn answer(
         &mut self,
         now: Duration,
-        arrival: &Arrival<'_>,
+        incoming: &IncomingRequest<'_>,
         longest: u16,
         association: Option<&Association>,
     ) -> Result<Vec<u8>, Discard> {
-        let request = Request::decode(arrival.message).map_err(|_| "malformed")?;
+        let request = Request::decode(incoming.message).map_err(|_| "malformed")?;
         let identity = match request.nai() {
             Some(nai) => nai.to_vec(),
             None if request.home_address.is_unspecified() => return Err("no_identity"),
             None => request.home_address.octets().to_vec(),
         };
-        let code = match association.map(|it| it.verify(AuthKind::MobileHome, arrival.message, RRQ_FIXED)) {
+        let code = match association.map(|it| it.verify(AuthKind::MobileHome, incoming.message, RRQ_FIXED)) {
             None | Some(Ok(())) => Code::ACCEPTED,
             Some(Err(AuthError::Mismatch)) => Code::MN_AUTHENTICATION,
             Some(Err(AuthError::Missing { .. })) => return Err("no_authentication"),
@@ -297,12 +297,12 @@ impl HomeAgent {
         Some(address)
     }
 
-    fn frame(&self, to: MacAddr, arrival: &Arrival<'_>, message: &[u8]) -> Vec<u8> {
+    fn frame(&self, to: MacAddr, incoming: &IncomingRequest<'_>, message: &[u8]) -> Vec<u8> {
         let mut datagram =
-            Udp::new(arrival.ports.0, arrival.ports.1, message.len() as u16).as_bytes().to_vec();
+            Udp::new(incoming.ports.0, incoming.ports.1, message.len() as u16).as_bytes().to_vec();
         datagram.extend_from_slice(message);
-        udp::fill_checksum(&mut datagram, self.address, arrival.source);
-        let ip = Ipv4::new(self.address, arrival.source, ipv4::UDP, datagram.len() as u16, 0);
+        udp::fill_checksum(&mut datagram, self.address, incoming.source);
+        let ip = Ipv4::new(self.address, incoming.source, ipv4::UDP, datagram.len() as u16, 0);
         let head = Ethernet::new(to, self.mac, ethernet::IPV4);
         [head.as_bytes(), ip.as_bytes(), &datagram].concat()
     }

@@ -204,7 +204,7 @@ def one_by_one(lab, users):
     return [register(lab, [nai])[0] for nai in users]
 
 
-def arrivals(lab):
+def requests_received(lab):
     """How many requests each home agent has received intact."""
     return [len(home.ask("requests")) for home in lab.homes]
 
@@ -212,4 +212,5 @@ def arrivals(lab):
 def push(lab, users, at):
     """Sends requests that nobody answers and waits until home agents have received `at` in all."""
     lab.pdsn.ask("register", to=lab.vip, users=list(users))
-    wait_until(lambda: sum(arrivals(lab)) >= at, 5, f"{at} requests at the home agents, {arrivals(lab)} there")
+    wait_until(lambda: sum(requests_received(lab)) >= at, 5,
+               f"{at} requests at the home agents, {requests_received(lab)} there")

@@ -15,7 +15,7 @@ from netlab import PDSN, locate, wait_until
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapReader
-from director import arrivals, start, stats, verdicts
+from director import requests_received, start, stats, verdicts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "pktgen" / "bare-metal"
@@ -111,7 +111,7 @@ def test_a_director_balances_trex_requests(labs):
                   "--agent", PDSN, "--virtual", lab.vip).frames(200, 2)
     lab.pdsn.send(*sent)
     wait_until(lambda: verdicts(director)["slb_dispatched"] == 200, 5, "200 requests dispatched")
-    wait_until(lambda: arrivals(lab) == [100, 100], 5, f"100 requests at each home agent, {arrivals(lab)} there")
+    wait_until(lambda: requests_received(lab) == [100, 100], 5, f"100 requests at each home agent, {requests_received(lab)} there")
     assert stats(director)["Connections Created"] == 100
 
 

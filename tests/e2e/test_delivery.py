@@ -9,7 +9,7 @@ from frame_checks import IP, UDP, Ether, checksums_right, decode, mobile_ip, pay
 from netlab import PDSN, wait_until
 from scapy.layers.inet import IPOption_RR
 from scapy.layers.l2 import Dot1Q
-from director import (arrivals, farm, management, reals, register, stable_verdicts, start, system_config, user,
+from director import (farm, management, reals, register, requests_received, stable_verdicts, start, system_config, user,
                       verdicts, vserver)
 
 VECTORS = json.loads((pathlib.Path(__file__).parent / "vectors" / "mobile-ip.json").read_text())
@@ -35,7 +35,7 @@ def message(number=1, **options):
 def test_at01_a_virtual_address_hides_a_set_of_home_agents(lab):
     director = start(lab)
     assert register(lab, [user(1)]) == ["10.1.1.51"]
-    assert arrivals(lab) == [1, 0]
+    assert requests_received(lab) == [1, 0]
     assert [real["conns"] for real in reals(director).values()] == [1, 0]
 
 
@@ -222,7 +222,7 @@ def test_vlan_that_no_interface_has_is_dropped_by_name(labs):
     frame = bytes(tagged)[:12] + bytes.fromhex("81000063") + bytes(tagged)[12:]
     lab.pdsn.send(frame)  # the switch puts it behind VLAN 20: a tag in a tag
     wait_until(lambda: sum(verdicts(director)[name] for name in ("unknown_vlan", "unknown_ethertype")) == 1, 5)
-    assert arrivals(lab) == [0, 0]
+    assert requests_received(lab) == [0, 0]
 
 
 def test_two_workers_share_the_sessions(lab):

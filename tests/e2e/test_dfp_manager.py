@@ -7,7 +7,7 @@ import time
 import dfp
 import pytest
 from netlab import inside, wait_until
-from director import arrivals, one_by_one, push, reals, register, start, state, user
+from director import one_by_one, push, reals, register, requests_received, start, state, user
 
 A, B = "10.1.1.51", "10.1.1.52"
 PORT = 500
@@ -105,7 +105,7 @@ def test_at04_equal_weights_share_a_hundred_sessions_equally(lab):
     director = start(lab, extra=EAGER)
     with pair(lab, director):
         register(lab, [user(number) for number in range(100)])
-        assert arrivals(lab) == [50, 50]
+        assert requests_received(lab) == [50, 50]
         assert [real["conns"] for real in reals(director).values()] == [50, 50]
 
 
@@ -137,7 +137,7 @@ def test_at13_a_report_revives_a_failed_home_agent_and_a_hello_does_not(lab):
     with pair(lab, director) as (first, _):
         lab.homes[0].ask("deaf", deaf=True)
         for nai in (user(1), user(2)):
-            push(lab, [nai] * 3, sum(arrivals(lab)) + 3)
+            push(lab, [nai] * 3, sum(requests_received(lab)) + 3)
         wait_until(lambda: state(director, A) == "FAILED", 3, director.show("show ip slb reals detail"))
         told = first.expect("server_state")
         assert dfp.rows(told) == {(A, 17, 434, 65535): 0}

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from netlab import locate, wait_until
-from director import (arrivals, farm, interface, management, reals, start, state, system_config, user, vserver,
+from director import (farm, interface, management, reals, requests_received, start, state, system_config, user, vserver,
                       wait_operational)
 
 UPPER_VIP, LOWER = "10.1.1.11", "10.1.1.2"
@@ -91,11 +91,11 @@ def test_the_upper_directors_weight_follows_the_lower_ones_capacity(tall):
 
     def ask(first, last):
         """New nodes, by who of (lower, upper's own home agent) got them."""
-        before = arrivals(tall)
+        before = requests_received(tall)
         for number in range(first, last):
             tall.pdsn.ask("register", to=UPPER_VIP, users=[user(number)])
-        wait_until(lambda: sum(arrivals(tall)) == sum(before) + last - first, 5, "every request at a home agent")
-        grown = [now - then for now, then in zip(arrivals(tall), before)]
+        wait_until(lambda: sum(requests_received(tall)) == sum(before) + last - first, 5, "every request at a home agent")
+        grown = [now - then for now, then in zip(requests_received(tall), before)]
         return sum(grown[:2]), grown[2], grown
 
     # Of a turn of 65535 the first twenty are all the lower one's, and it shares them.

@@ -3,7 +3,7 @@
 import time
 
 from netlab import wait_until
-from director import arrivals, detail, one_by_one, push, reals, register, sessions, start, state, stats, user
+from director import detail, one_by_one, push, reals, register, requests_received, sessions, start, state, stats, user
 
 A, B = "10.1.1.51", "10.1.1.52"
 
@@ -33,14 +33,14 @@ def test_at09_and_at10_the_fifth_request_goes_elsewhere_and_the_first_home_agent
     lab.homes[0].ask("deaf", deaf=True)
     for number in range(1, 5):
         push(lab, [user(1)], number)
-        assert arrivals(lab) == [number, 0]
+        assert requests_received(lab) == [number, 0]
     push(lab, [user(1)], 5)
-    assert arrivals(lab) == [4, 1]
+    assert requests_received(lab) == [4, 1]
     assert detail(director, A)["failconn count"] == "1" and detail(director, B)["failconn count"] == "0"
     assert reals(director)[A]["conns"] == 0 and reals(director)[B]["conns"] == 1
     assert stats(director)["Connections Reassigned"] == 1
     register(lab, [user(1)] * 3)
-    assert arrivals(lab) == [4, 4]
+    assert requests_received(lab) == [4, 4]
     assert detail(director, B)["failconn count"] == "0"
 
 
@@ -57,7 +57,7 @@ def fail(lab, director, users, reassign=1):
     """Makes A fail: its nodes repeat themselves until they are moved."""
     lab.homes[0].ask("deaf", deaf=True)
     for nai in users:
-        push(lab, [nai] * (reassign + 2), sum(arrivals(lab)) + reassign + 2)
+        push(lab, [nai] * (reassign + 2), sum(requests_received(lab)) + reassign + 2)
     wait_until(lambda: state(director, A) == "FAILED", 3, f"FAILED: {director.show('show ip slb reals detail')}")
 
 
@@ -65,9 +65,9 @@ def test_at11_a_failed_home_agent_gets_nothing(lab):
     director = start(lab, each=["weight 2", "reassign 1", "faildetect numconns 2 numclients 2", "retry 3600"])
     fail(lab, director, [user(1), user(2)])
     assert detail(director, A)["server failures"] == "1"
-    before = arrivals(lab)[0]
+    before = requests_received(lab)[0]
     assert one_by_one(lab, [user(number) for number in range(100, 120)]) == [B] * 20
-    assert arrivals(lab)[0] == before
+    assert requests_received(lab)[0] == before
 
 
 def test_at11_one_node_alone_cannot_fail_a_home_agent(lab):
@@ -84,7 +84,7 @@ def test_sessions_of_a_failed_home_agent_move_at_their_next_request(lab):
     assert one_by_one(lab, [user(number) for number in range(1, 5)]) == [A] * 4
     lab.homes[0].ask("deaf", deaf=True)
     for number in (1, 2):
-        push(lab, [user(number)] * 2, sum(arrivals(lab)) + 2)
+        push(lab, [user(number)] * 2, sum(requests_received(lab)) + 2)
     wait_until(lambda: state(director, A) == "FAILED", 3, "FAILED")
     failures = detail(director, A)["total conn failures"]
     assert one_by_one(lab, [user(3), user(4)]) == [B, B]
@@ -99,7 +99,7 @@ def test_at12_recovery_by_a_test_session(lab):
     lab.homes[0].ask("deaf", deaf=True)
     failed_at = time.monotonic()
     for number in (1, 3):
-        push(lab, [user(number)] * 2, sum(arrivals(lab)) + 2)
+        push(lab, [user(number)] * 2, sum(requests_received(lab)) + 2)
     wait_until(lambda: state(director, A) == "FAILED", 3, "FAILED")
     lab.homes[0].ask("deaf", deaf=False)
     wait_until(lambda: state(director, A) == "READY_TO_TEST", 5, "READY_TO_TEST")
@@ -117,8 +117,8 @@ def test_at12_a_test_that_fails_starts_the_time_anew(lab):
     wait_until(lambda: state(director, A) == "READY_TO_TEST", 5, "READY_TO_TEST")
     nodes = iter(range(100, 110))
     while state(director, A) != "TESTING":
-        push(lab, [nai := user(next(nodes))], sum(arrivals(lab)) + 1)
-    push(lab, [nai] * 2, sum(arrivals(lab)) + 2)
+        push(lab, [nai := user(next(nodes))], sum(requests_received(lab)) + 1)
+    push(lab, [nai] * 2, sum(requests_received(lab)) + 2)
     wait_until(lambda: state(director, A) == "FAILED", 3, "FAILED again")
 
 
@@ -140,7 +140,7 @@ def test_failaction_purge_deletes_the_sessions_of_a_failed_home_agent(lab):
     assert one_by_one(lab, [user(number) for number in range(1, 6)]) == [A] * 5
     lab.homes[0].ask("deaf", deaf=True)
     for number in (1, 2):
-        push(lab, [user(number)] * 2, sum(arrivals(lab)) + 2)
+        push(lab, [user(number)] * 2, sum(requests_received(lab)) + 2)
     wait_until(lambda: state(director, A) == "FAILED", 3, "FAILED")
     wait_until(lambda: [row[3] for row in sessions(director)] == [B, B], 3, "only the moved sessions left")
     assert reals(director)[A]["conns"] == 0

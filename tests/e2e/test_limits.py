@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from cgroups import memory_limit
 from netlab import locate, wait_until
-from director import (arrivals, farm, interface, management, one_by_one, stable_verdicts, start, user, verdicts,
-                      vserver, wait_operational)
+from director import (farm, interface, management, one_by_one, requests_received, stable_verdicts, start, user,
+                      verdicts, vserver, wait_operational)
 from test_pktgen import begin
 from test_virtio import HOME, HOME_AGENTS
 
@@ -101,7 +101,7 @@ def test_the_home_agents_wire_goes_down_and_comes_back(lab):
     director = start(lab, each=["weight 1", "no faildetect inband"])
     nodes = [user(number) for number in range(1, 9)]
     homes = one_by_one(lab, nodes)
-    before, arrived = dropped(director), arrivals(lab)
+    before, arrived = dropped(director), requests_received(lab)
     lab.hosts["switch"].ip("link set port1 down")
     wait_until(lambda: line_is(director, "Ethernet1", False), 10, "Ethernet1 without link")
     lab.pdsn.ask("register", to=lab.vip, users=nodes)
@@ -110,13 +110,13 @@ def test_the_home_agents_wire_goes_down_and_comes_back(lab):
     assert set(lost) <= UNREACHABLE
     for name, packets in lost.items():
         assert metric(director, "homeward_packets_total", verdict=name) == packets + before.get(name, 0)
-    assert arrivals(lab) == arrived and director.alive()
+    assert requests_received(lab) == arrived and director.alive()
     lab.hosts["switch"].ip("link set port1 up")
     wait_until(lambda: line_is(director, "Ethernet1", True), 10, "Ethernet1 with link")
     wait_operational(director)
     # Each home agent's own account, of requests whose bytes it has checked.
     assert one_by_one(lab, nodes) == homes
-    assert sum(arrivals(lab)) == sum(arrived) + len(nodes)
+    assert sum(requests_received(lab)) == sum(arrived) + len(nodes)
 
 
 # The director's inside port is virtio; the home agents at its far end are a process that can stand still or die.

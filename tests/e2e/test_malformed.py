@@ -9,7 +9,7 @@ import pytest
 from frame_checks import IP, UDP, Ether, Raw, decode, payload, request_frame, requests, to_director, who_has
 from netlab import PDSN, wait_until
 from scapy.layers.inet import ICMP, TCP
-from director import arrivals, reals, register, sessions, stable_verdicts, start, stats, user, verdicts
+from director import reals, register, requests_received, sessions, stable_verdicts, start, stats, user, verdicts
 
 VECTORS = json.loads((pathlib.Path(__file__).parent / "vectors" / "mobile-ip.json").read_text())["requests"]
 
@@ -82,13 +82,13 @@ def test_at33_lengths_that_lie(lab):
         lab.pdsn.send(changed(change))
         wait_until(lambda: sum(verdicts(director)[name] - before[name] for name in names) == 1, 3,
                    f"{change.__name__} counted as {names}")
-    assert arrivals(lab) == [0, 0]
+    assert requests_received(lab) == [0, 0]
     # Every cut of a good frame, with lengths as they were: none is forwarded.
     whole = bytes(base)
     before = stable_verdicts(director)["received"]
     lab.pdsn.send(*(whole[:cut] for cut in range(14, len(whole))))
     wait_until(lambda: verdicts(director)["received"] >= before + len(whole) - 14, 5, "every cut counted")
-    assert arrivals(lab) == [0, 0] and sessions(director) == []
+    assert requests_received(lab) == [0, 0] and sessions(director) == []
 
 
 def test_at33_a_bad_length_inside_shortens_nothing(lab):

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 from netlab import ROOT, Director, Lab, locate, wait_until
-from director import (arrivals, configuration, farm, management, one_by_one, reals, register, sessions, start, state,
-                      system_config, user, verdicts, vserver, vservers, wait_operational)
+from director import (configuration, farm, management, one_by_one, reals, register, requests_received, sessions, start,
+                      state, system_config, user, verdicts, vserver, vservers, wait_operational)
 from stopped_thread import stopped_thread
 
 A, B = "10.1.1.51", "10.1.1.52"
@@ -327,7 +327,7 @@ def test_farms_in_use_and_servers_in_service_are_protected(lab):
     done = director.shell("configure terminal", "ip slb vserver MIPSLB", "virtual 10.1.1.11 udp 434 service ipmobile")
     assert done.returncode == 1 and "% SLB: virtual server MIPSLB must be out of service" in done.stdout
     assert vservers(director)["MIPSLB"] == "OPERATIONAL"
-    assert one_by_one(lab, [user(1)]) == [A] and arrivals(lab) == [1, 0]
+    assert one_by_one(lab, [user(1)]) == [A] and requests_received(lab) == [1, 0]
     assert state(director, A) == "OPERATIONAL" and verdicts(director)["slb_dispatched"] == 1
 
 

@@ -207,7 +207,7 @@ def test_a_soak_over_a_wire_that_doubles_frames_fails(labs):
     assert report["seconds"] < 30 and report["total"]["duplicated"] > 0
 
 
-def test_replies_stand_for_arrivals_and_a_move_from_a_living_home_agent_breaks_a_soak(lab):
+def test_replies_stand_for_deliveries_and_a_move_from_a_living_home_agent_breaks_a_soak(lab):
     director = prepare(lab)
     control = lab.folder / "control"
     homes = spawn(lab, "respond", HOME_AGENTS, "--quiet")

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from netlab import locate
-from director import arrivals, configuration, register, user, wait_operational
+from director import configuration, register, requests_received, user, wait_operational
 
 SECRETS = ("Gr8Secret", "cisco", "0822455D0A16")
 
@@ -21,7 +21,7 @@ def test_a_recording_of_a_director_is_played_again(lab):
     director = lab.director(configuration(lab, extra="ip slb dfp password Gr8Secret\n!\n"), arguments=("--record", str(folder)))
     wait_operational(director)
     register(lab, [user(number) for number in range(1, 17)])
-    assert sum(arrivals(lab)) >= 16
+    assert sum(requests_received(lab)) >= 16
     done = director.shell("configure terminal", "ip slb dfp password 7 0822455D0A16", "ip slb serverfarm HAFARM",
                           "real 10.1.1.53", "inservice", "end", "clear ip slb sessions")
     assert done.returncode == 0, done.stdout

@@ -1,8 +1,8 @@
 """Which home agent: weighted round robin in turns, stickiness, limits, backup."""
 
 from netlab import wait_until
-from director import (arrivals, configuration, farm, management, one_by_one, push, reals, register, sessions, start,
-                      state, stats, system_config, user, verdicts, vserver, wait_operational)
+from director import (configuration, farm, management, one_by_one, push, reals, register, requests_received, sessions,
+                      start, state, stats, system_config, user, verdicts, vserver, wait_operational)
 
 A, B, C = "10.1.1.51", "10.1.1.52", "10.1.1.53"
 
@@ -90,7 +90,7 @@ def test_at29_backup_farm(labs):
         home.ask("deaf", deaf=True)
     # Each real fails after one node had to be moved away from it: three requests a real, for two nodes.
     for number in (1, 2):
-        push(lab, [user(number)] * 3, sum(arrivals(lab)) + 3)
+        push(lab, [user(number)] * 3, sum(requests_received(lab)) + 3)
     wait_until(lambda: {state(director, A), state(director, B)} == {"FAILED"}, 3, "both primaries FAILED")
     assert one_by_one(lab, [user(50), user(51)]) == [C, C]
     for home in lab.homes[:2]:
@@ -107,7 +107,7 @@ def test_no_real_at_all_is_counted_and_never_answered(lab):
     director.configure("ip slb serverfarm HAFARM", f"real {A}", "no inservice", f"real {B}", "no inservice")
     lab.pdsn.ask("register", to=lab.vip, users=[user(1)])
     wait_until(lambda: verdicts(director)["no_real"] == 1, 5, "no_real")
-    assert arrivals(lab) == [0, 0] and lab.pdsn.ask("replies") == []
+    assert requests_received(lab) == [0, 0] and lab.pdsn.ask("replies") == []
     assert stats(director)["Failed Real Assignments"] == 1
 
 
@@ -115,7 +115,7 @@ def test_clients_may_be_excluded(lab):
     director = start(lab, server_lines=["client 15.1.1.0 255.255.255.0 exclude"])
     lab.pdsn.ask("register", to=lab.vip, users=[user(1)])
     wait_until(lambda: verdicts(director)["received"] > 0 and sessions(director) == [], 5)
-    assert arrivals(lab) == [0, 0]
+    assert requests_received(lab) == [0, 0]
 
 
 def test_a_director_without_servers_serves_none(lab):
@@ -124,4 +124,4 @@ def test_a_director_without_servers_serves_none(lab):
     assert {real["state"] for real in reals(director).values()} <= usable_or_idle
     lab.pdsn.ask("register", to=lab.vip, users=[user(1)])
     wait_until(lambda: verdicts(director)["slb_dispatched"] == 0 and verdicts(director)["received"] > 0, 5)
-    assert arrivals(lab) == [0, 0]
+    assert requests_received(lab) == [0, 0]

@@ -7,7 +7,8 @@ from frame_checks import (ICMP, IP, UDP, Ether, Raw, arps, decode, echo_replies,
                    to_director, who_has)
 from netlab import OUTSIDE, PDSN, Director, inside, wait_until
 from scapy.layers.inet import TCP, fragment
-from director import arrivals, configuration, register, stable_verdicts, start, user, verdicts, wait_operational
+from director import (configuration, register, requests_received, stable_verdicts, start, user, verdicts,
+                      wait_operational)
 
 
 def fenced_echo(lab, destination, number, **options):
@@ -60,7 +61,7 @@ def test_one_datagram_for_the_host_arrives_once(lab):
 def test_one_request_arrives_once(lab):
     director = start(lab)
     register(lab, [user(number) for number in range(1, 51)])
-    assert sum(arrivals(lab)) == 50
+    assert sum(requests_received(lab)) == 50
     assert sum(len(requests(home.frames())) for home in lab.homes) == 50
     totals = stable_verdicts(director)
     assert totals["slb_dispatched"] == 50 and totals["own_frame"] == 0
@@ -147,13 +148,13 @@ def test_fragments_to_a_virtual_address_are_dropped_by_name(lab):
     lab.pdsn.send(*fragments(lab))
     wait_until(lambda: verdicts(director)["fragment"] == 5, 5, "fragments counted")
     register(lab, [user(1)])
-    assert sum(arrivals(lab)) == 1
+    assert sum(requests_received(lab)) == 1
 
 
 def test_net_af_packet_delivers_fragments_reassembled(lab):
     director = start(lab)
     lab.pdsn.send(*fragments(lab))
-    wait_until(lambda: sum(arrivals(lab)) == 1, 5, "the request, whole")
+    wait_until(lambda: sum(requests_received(lab)) == 1, 5, "the request, whole")
     assert verdicts(director)["fragment"] == 0
 
 
@@ -184,7 +185,7 @@ def test_a_request_whose_ttl_is_used_up_is_not_forwarded(lab):
     director = start(lab)
     lab.pdsn.send(request_frame(lab, mobileip.request(user(1), 1), ttl=1))
     wait_until(lambda: verdicts(director)["icmp_error"] + verdicts(director)["ttl_expired"] == 1, 5, "a verdict")
-    assert arrivals(lab) == [0, 0]
+    assert requests_received(lab) == [0, 0]
 
 
 def test_no_route_is_answered_or_counted(lab):
@@ -199,7 +200,7 @@ def test_a_frame_with_our_own_source_is_dropped_by_name(lab):
     frame.src = frame.dst
     lab.pdsn.send(frame)
     wait_until(lambda: verdicts(director)["own_frame"] == 1, 5, "own_frame")
-    assert arrivals(lab) == [0, 0]
+    assert requests_received(lab) == [0, 0]
 
 
 def test_a_frame_for_another_station_is_dropped_by_name(lab):
@@ -208,7 +209,7 @@ def test_a_frame_for_another_station_is_dropped_by_name(lab):
     frame.dst = "02:00:00:00:00:99"
     lab.pdsn.send(Ether(bytes(frame)))
     wait_until(lambda: verdicts(director)["not_for_us"] == 1 or verdicts(director)["received"] > 0, 5)
-    assert arrivals(lab) == [0, 0]
+    assert requests_received(lab) == [0, 0]
 
 
 def test_a_device_with_an_address_is_refused(lab):

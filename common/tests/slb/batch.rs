@@ -52,7 +52,7 @@ proptest! {
         for step in steps {
             if let Step::Burst(users) = &step {
                 let single = worlds[0].send_all(users.iter().copied());
-                prop_assert_eq!(worlds[1].send_together(users.iter().copied()), single);
+                prop_assert_eq!(worlds[1].send_burst(users.iter().copied()), single);
             }
             for harness in &mut worlds {
                 match step {
@@ -76,9 +76,9 @@ proptest! {
 #[test]
 fn a_turn_of_many_is_taken_at_once_and_goes_on_afterwards() {
     let mut harness = Harness::new(&[3, 1, 2]);
-    assert_eq!(harness.send_together(0..10), "AAABCCAAAB");
+    assert_eq!(harness.send_burst(0..10), "AAABCCAAAB");
     assert_eq!(harness.send(10), 'C');
-    assert_eq!(harness.send_together(11..14), "CAA");
+    assert_eq!(harness.send_burst(11..14), "CAA");
     assert_eq!(harness.stat(SlbCounter::Created), 14);
     harness.check_accounts();
 }
@@ -86,7 +86,7 @@ fn a_turn_of_many_is_taken_at_once_and_goes_on_afterwards() {
 #[test]
 fn a_node_twice_in_a_burst_has_one_session() {
     let mut harness = Harness::new(&[1, 1, 1]);
-    assert_eq!(harness.send_together([1, 2, 1, 3, 2]), "ABACB");
+    assert_eq!(harness.send_burst([1, 2, 1, 3, 2]), "ABACB");
     assert_eq!(harness.stat(SlbCounter::Created), 3);
     harness.check_accounts();
 }
@@ -95,7 +95,7 @@ fn a_node_twice_in_a_burst_has_one_session() {
 fn beyond_the_capacity_nothing_begins() {
     let mut harness = Harness::sized(1024, &[1, 1], &[]);
     for start in (0..2048).step_by(64) {
-        harness.send_together(start..start + 64);
+        harness.send_burst(start..start + 64);
     }
     assert!(harness.balancer.occupancy() <= 1024);
     assert!(harness.stat(SlbCounter::FailedAllocs) >= 1024);

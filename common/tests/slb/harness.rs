@@ -105,7 +105,7 @@ impl Harness {
     }
 
     /// The same as one burst: what begins together does, the rest one by one in its place.
-    pub fn send_together(&mut self, users: impl IntoIterator<Item = u32>) -> String {
+    pub fn send_burst(&mut self, users: impl IntoIterator<Item = u32>) -> String {
         let requests: Vec<((), Request)> = users.into_iter().map(|user| ((), self.request(user))).collect();
         let ends = &mut self.ends;
         let now = self.now.tick();

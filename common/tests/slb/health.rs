@@ -279,7 +279,7 @@ fn probes_take_out_and_bring_back() {
 }
 
 #[test]
-fn purge_ends_sessions_by_sweep_and_by_touch() {
+fn purge_ends_sessions_by_sweep_and_by_request() {
     let mut harness = Harness::new(&[4, 4]);
     harness.real_mut('A').purge = true;
     assert_eq!(harness.send_all(1..=4), "AAAA");

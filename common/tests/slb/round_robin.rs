@@ -133,7 +133,7 @@ fn maxconns_in_a_turn_passes_it_on() {
 }
 
 #[test]
-fn a_move_looks_ahead_and_leaves_the_turn_alone() {
+fn a_move_looks_ahead_and_leaves_the_cursor_alone() {
     let harness = Harness::new(&[3, 1, 2]);
     assert_eq!(picks(&harness, 1), "A");
     // Moves from A spread over the others by weight, beginning with the neighbour.

@@ -250,12 +250,12 @@ fn under_overload_the_stated_share_of_new_sessions_is_refused_and_others_go_on()
     // A retransmission has the answer of the first request, one by one or in a burst.
     let again = harness.send_all(1000..2000);
     assert_eq!(again, new);
-    let bursts: String = (2000..3000).step_by(50).map(|at| harness.send_together(at..at + 50)).collect();
+    let bursts: String = (2000..3000).step_by(50).map(|at| harness.send_burst(at..at + 50)).collect();
     let burst_shed = bursts.matches('!').count();
     assert!((200..300).contains(&burst_shed), "{burst_shed} of 1000 in bursts");
     harness.balancer.shed(Shedding::ALL);
     assert_eq!(harness.send_all(3000..3100), "!".repeat(100));
-    assert_eq!(harness.send_together(3000..3050), "!".repeat(50));
+    assert_eq!(harness.send_burst(3000..3050), "!".repeat(50));
     assert_eq!(harness.send_all(0..200), before);
     let counted = (2 * shed + burst_shed + 150) as u64;
     assert_eq!(harness.vstat(VserverCounter::Shed), counted);

@@ -36,7 +36,7 @@ use crate::{
 const TICK: Duration = Duration::from_millis(50);
 
 /// How often it is looked whether something has come true.
-const GLANCE: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(2);
 
 /// An address of this test's own: every test is a process.
 fn address() -> Ipv4Addr {
@@ -110,7 +110,7 @@ impl Live {
                     core.set_time(clock(), SystemTime::now());
                     core.advance();
                 }
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(POLL).await;
             }
         }));
         Self { core, tasks }
@@ -140,7 +140,7 @@ async fn read(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// A manager of one agent, which listens.
-struct Rig {
+struct Harness {
     live: Live,
     listener: TcpListener,
     port: u16,
@@ -149,7 +149,7 @@ struct Rig {
 const FARM: &str = "ip slb serverfarm A\n real 10.1.1.51\n  weight 5\n  inservice\n!\n\
                     ip slb vserver V\n virtual 10.1.1.10 udp 434 service ipmobile\n serverfarm A\n inservice\n!\n";
 
-impl Rig {
+impl Harness {
     /// `agent` is what follows its port.
     async fn new(dfp: &str, agent: &str) -> Self {
         let listener = TcpListener::bind((address(), 0)).await.unwrap();
@@ -183,7 +183,7 @@ impl Rig {
     async fn until(&self, wanted: impl Fn(&Self) -> bool) {
         let reached = async {
             while !wanted(self) {
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(POLL).await;
             }
         };
         in_time(reached).await;
@@ -222,66 +222,66 @@ fn parameters(seconds: u32) -> Message {
 
 #[tokio::test]
 async fn a_report_reaches_the_workers_and_its_end_brings_the_static_weight_back() {
-    let rig = Rig::new("ip slb dfp", "").await;
-    let mut agent = rig.accept().await;
+    let harness = Harness::new("ip slb dfp", "").await;
+    let mut agent = harness.accept().await;
     assert_eq!(receive(&mut agent).await, parameters(0));
-    assert_eq!(rig.weight(), 5);
+    assert_eq!(harness.weight(), 5);
     send(&mut agent, &report(25), None).await;
-    rig.until(|rig| rig.weight() == 25).await;
-    assert_eq!(rig.view().state, ConnectionState::Open);
-    assert!(rig.view().last_message.is_some());
+    harness.until(|harness| harness.weight() == 25).await;
+    assert_eq!(harness.view().state, ConnectionState::Open);
+    assert!(harness.view().last_message.is_some());
     // Both in one segment, then one byte at a time.
     let mut bytes = Vec::new();
     report(3).encode(&mut bytes, None).unwrap();
     report(4).encode(&mut bytes, None).unwrap();
     agent.write_all(&bytes).await.unwrap();
-    rig.until(|rig| rig.weight() == 4).await;
+    harness.until(|harness| harness.weight() == 4).await;
     agent.set_nodelay(true).unwrap();
     for byte in &bytes {
         agent.write_all(&[*byte]).await.unwrap();
         tokio::task::yield_now().await;
     }
-    rig.until(|rig| rig.weight() == 4 && rig.view().counters.errors() == 0).await;
+    harness.until(|harness| harness.weight() == 4 && harness.view().counters.errors() == 0).await;
     drop(agent);
-    rig.until(|rig| rig.weight() == 5).await;
+    harness.until(|harness| harness.weight() == 5).await;
     // It had delivered: the quick reconnect, within a second.
-    rig.accept().await;
+    harness.accept().await;
 }
 
 #[tokio::test]
 async fn an_agent_removed_and_added_between_two_looks_is_connected_anew_and_its_weights_are_gone() {
-    let rig = Rig::new("ip slb dfp password old 0", "").await;
+    let harness = Harness::new("ip slb dfp password old 0", "").await;
     let key = |text: &str| Key::new(&Secret::clear(text).unwrap());
     for (lines, password) in
         [("no agent {}\nagent {}", "old"), ("no ip slb dfp\nip slb dfp password new 180\nagent {}", "new")]
     {
-        let mut agent = rig.accept().await;
+        let mut agent = harness.accept().await;
         send(&mut agent, &report(25), Some(&key("old"))).await;
-        rig.until(|rig| rig.weight() == 25).await;
-        rig.configure(&format!(
+        harness.until(|harness| harness.weight() == 25).await;
+        harness.configure(&format!(
             "ip slb dfp\n{}",
-            lines.replace("{}", &format!("{} {}", address(), rig.port))
+            lines.replace("{}", &format!("{} {}", address(), harness.port))
         ));
-        assert_eq!(rig.weight(), 5);
+        assert_eq!(harness.weight(), 5);
         closed(&mut agent).await;
-        let mut agent = rig.accept().await;
+        let mut agent = harness.accept().await;
         send(&mut agent, &report(24), Some(&key(password))).await;
-        rig.until(|rig| rig.weight() == 24).await;
-        let counters = rig.view().counters;
+        harness.until(|harness| harness.weight() == 24).await;
+        let counters = harness.view().counters;
         assert_eq!(counters.errors(), 0, "{counters:?}");
         // The next one is for whoever comes next.
-        rig.configure(&format!("ip slb dfp\n no agent {} {}", address(), rig.port));
+        harness.configure(&format!("ip slb dfp\n no agent {} {}", address(), harness.port));
         closed(&mut agent).await;
-        rig.configure(&rig.agent(""));
+        harness.configure(&harness.agent(""));
     }
 }
 
 #[tokio::test]
 async fn a_weight_is_with_the_workers_within_10_ms() {
-    let rig = Rig::new("ip slb dfp", "").await;
-    let snapshot = rig.live.core().shared().snapshot();
+    let harness = Harness::new("ip slb dfp", "").await;
+    let snapshot = harness.live.core().shared().snapshot();
     let live = Arc::clone(&snapshot.slb.reals.iter().flatten().next().unwrap().live);
-    let mut agent = rig.accept().await;
+    let mut agent = harness.accept().await;
     let mut best = Duration::MAX;
     for weight in 100..140_u16 {
         let sent = Instant::now();
@@ -302,108 +302,108 @@ async fn a_weight_is_with_the_workers_within_10_ms() {
 
 #[tokio::test]
 async fn what_is_configured_live_is_done() {
-    let rig = Rig::new("ip slb dfp", "").await;
-    let mut agent = rig.accept().await;
+    let harness = Harness::new("ip slb dfp", "").await;
+    let mut agent = harness.accept().await;
     assert_eq!(receive(&mut agent).await, parameters(0));
-    rig.configure(&rig.agent("30"));
+    harness.configure(&harness.agent("30"));
     assert_eq!(receive(&mut agent).await, parameters(30));
-    rig.configure("ip slb serverfarm A\n bindid 9");
+    harness.configure("ip slb serverfarm A\n bindid 9");
     assert_eq!(receive(&mut agent).await, Message::BindIdRequest);
     send(&mut agent, &Message::BindIdReport(BindTable::END), None).await;
     send(&mut agent, &report(7), None).await;
-    rig.until(|rig| rig.weight() == 7).await;
+    harness.until(|harness| harness.weight() == 7).await;
     // The balancer looks once a tick which of its servers are usable.
     tokio::time::sleep(2 * TICK).await;
-    rig.configure("ip slb serverfarm A\n real 10.1.1.51\n no inservice");
+    harness.configure("ip slb serverfarm A\n real 10.1.1.51\n no inservice");
     assert_eq!(receive(&mut agent).await, Message::ServerState(vec![load(0)]));
-    rig.configure("no ip slb dfp");
-    assert_eq!(rig.weight(), 5, "at once");
+    harness.configure("no ip slb dfp");
+    assert_eq!(harness.weight(), 5, "at once");
     closed(&mut agent).await;
-    rig.configure(&rig.agent(""));
-    let mut agent = rig.accept().await;
+    harness.configure(&harness.agent(""));
+    let mut agent = harness.accept().await;
     assert_eq!(receive(&mut agent).await, parameters(0));
 }
 
 #[tokio::test]
 async fn an_agent_made_anew_gets_a_new_connection_after_the_end_of_the_old_one() {
-    let rig = Rig::new("ip slb dfp", "").await;
-    let mut old = rig.accept().await;
+    let harness = Harness::new("ip slb dfp", "").await;
+    let mut old = harness.accept().await;
     receive(&mut old).await;
     send(&mut old, &report(25), None).await;
-    rig.until(|rig| rig.weight() == 25).await;
+    harness.until(|harness| harness.weight() == 25).await;
     // Both before the daemon looks.
-    let again = format!("{}\n no agent {} {}\n agent {1} {2}", "ip slb dfp", address(), rig.port);
-    rig.configure(&again);
-    assert_eq!(rig.weight(), 5);
-    let mut new = rig.accept().await;
+    let again = format!("{}\n no agent {} {}\n agent {1} {2}", "ip slb dfp", address(), harness.port);
+    harness.configure(&again);
+    assert_eq!(harness.weight(), 5);
+    let mut new = harness.accept().await;
     // The FIN of the old one was sent first: nothing is left to wait for.
     closed(&mut old).await;
     assert_eq!(receive(&mut new).await, parameters(0));
     send(&mut new, &report(24), None).await;
-    rig.until(|rig| rig.weight() == 24).await;
+    harness.until(|harness| harness.weight() == 24).await;
 }
 
 #[tokio::test]
 async fn nobody_there_is_tried_again_and_given_up_after_its_retries() {
-    let rig = Rig::new("ip slb dfp", "0 1 1").await;
+    let harness = Harness::new("ip slb dfp", "0 1 1").await;
     // Refused from the second attempt on.
-    let agent = rig.accept().await;
-    let Rig { live, listener, port } = rig;
+    let agent = harness.accept().await;
+    let Harness { live, listener, port } = harness;
     drop(listener);
     drop(agent);
     let listener = TcpListener::bind((address(), 0)).await.unwrap();
-    let mut rig = Rig { live, listener, port };
-    rig.until(|rig| rig.view().state == ConnectionState::Failed).await;
-    rig.listener = TcpListener::bind((address(), port)).await.unwrap();
-    rig.configure(&rig.agent("0 1 1"));
-    rig.accept().await;
+    let mut harness = Harness { live, listener, port };
+    harness.until(|harness| harness.view().state == ConnectionState::Failed).await;
+    harness.listener = TcpListener::bind((address(), port)).await.unwrap();
+    harness.configure(&harness.agent("0 1 1"));
+    harness.accept().await;
 }
 
 #[tokio::test]
 async fn a_broken_stream_closes_and_shows_failed() {
-    let rig = Rig::new("ip slb dfp", "").await;
-    let mut agent = rig.accept().await;
+    let harness = Harness::new("ip slb dfp", "").await;
+    let mut agent = harness.accept().await;
     send(&mut agent, &report(25), None).await;
-    rig.until(|rig| rig.weight() == 25).await;
+    harness.until(|harness| harness.weight() == 25).await;
     agent.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     closed(&mut agent).await;
-    rig.until(|rig| rig.weight() == 5).await;
-    assert_eq!(rig.view().counters.get(Counter::BadVersion), 1);
+    harness.until(|harness| harness.weight() == 5).await;
+    assert_eq!(harness.view().counters.get(Counter::BadVersion), 1);
 }
 
 #[tokio::test]
 async fn a_password_is_asked_of_the_agent() {
-    let rig = Rig::new("ip slb dfp password Cookies", "").await;
-    let mut agent = rig.accept().await;
+    let harness = Harness::new("ip slb dfp password Cookies", "").await;
+    let mut agent = harness.accept().await;
     let key = |word: &str| Key::new(&Secret::clear(word).unwrap());
     send(&mut agent, &report(9), None).await;
     send(&mut agent, &report(10), Some(&key("cookies"))).await;
-    rig.until(|rig| rig.view().state == ConnectionState::SecurityError).await;
+    harness.until(|harness| harness.view().state == ConnectionState::SecurityError).await;
     send(&mut agent, &report(11), Some(&key("Cookies"))).await;
-    rig.until(|rig| rig.weight() == 11).await;
-    assert_eq!(rig.view().state, ConnectionState::Open);
-    assert_eq!(rig.view().counters.security_errors(), 2);
+    harness.until(|harness| harness.weight() == 11).await;
+    assert_eq!(harness.view().state, ConnectionState::Open);
+    assert_eq!(harness.view().counters.security_errors(), 2);
     for _ in 0..5 {
         send(&mut agent, &report(12), None).await;
     }
     closed(&mut agent).await;
-    rig.until(|rig| rig.weight() == 5).await;
-    assert_eq!(rig.view().state, ConnectionState::Trying);
-    assert_eq!(rig.view().counters.security_errors(), 7);
+    harness.until(|harness| harness.weight() == 5).await;
+    assert_eq!(harness.view().state, ConnectionState::Trying);
+    assert_eq!(harness.view().counters.security_errors(), 7);
 }
 
 #[tokio::test]
 async fn an_agent_that_does_not_read_is_closed() {
-    let rig = Rig::new("ip slb dfp", "").await;
-    let mut agent = rig.accept().await;
+    let harness = Harness::new("ip slb dfp", "").await;
+    let mut agent = harness.accept().await;
     let key =
         |port| RowKey { address: Ipv4Addr::new(10, 1, 1, 51), protocol: Ip::UDP, port, bind_id: BindId::ANY };
     let rows: Vec<_> = (0..4096).map(|port| Row { key: key(port), weight: 0 }).collect();
-    let stalled = |rig: &Rig| {
-        server_states(&mut rig.live.core(), &rows);
-        rig.view().counters.get(Counter::StalledClose) == 1
+    let stalled = |harness: &Harness| {
+        server_states(&mut harness.live.core(), &rows);
+        harness.view().counters.get(Counter::StalledClose) == 1
     };
-    rig.until(stalled).await;
+    harness.until(stalled).await;
     closed(&mut agent).await;
 }
 
@@ -423,7 +423,7 @@ impl Agent {
     async fn listening(&self) {
         in_time(async {
             while !agents(&mut self.0.core()).iter().any(|agent| agent.listening) {
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(POLL).await;
             }
         })
         .await;

@@ -78,7 +78,7 @@ MIPSLB           UDP   10.1.1.10/32:434      OPERATIONAL    4
         serde_json::from_str(&harness.run("show ip slb sessions ipmobile | json")).unwrap();
     assert_eq!(json["sessions"][0]["nai_hash"], "A984DF0A00000000");
     assert_eq!(json["sessions"][0]["real"], "10.1.1.52");
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 /// Six virtual servers before it make ours the seventh, as in the guide.

@@ -320,42 +320,41 @@ fn edits_in_service_and_of_what_is_used_are_refused() {
     {
         assert_eq!(harness.configure(&format!("ip slb vserver MIPSLB\n{line}")), busy, "{line}");
     }
-    assert_eq!(harness.configure("ip slb vserver MIPSLB\nserverfarm HAFARM"), "", "no change");
-    assert_eq!(harness.configure("no ip slb serverfarm HAFARM"), "% SLB: server farm HAFARM is in use\n");
-    assert_eq!(
-        harness.configure("ip slb serverfarm HAFARM\nreal 10.1.1.10"),
-        "% SLB: real 10.1.1.10 is a virtual address\n"
-    );
-    assert_eq!(
-        harness.configure(
-            "ip slb vserver V\nserverfarm HAFARM\nvirtual 10.1.1.10 udp 434 service ipmobile\ninservice"
+    for (lines, text) in [
+        ("ip slb vserver MIPSLB\nserverfarm HAFARM", ""),
+        ("no ip slb serverfarm HAFARM", "% SLB: server farm HAFARM is in use\n"),
+        ("ip slb serverfarm HAFARM\nreal 10.1.1.10", "% SLB: real 10.1.1.10 is a virtual address\n"),
+        (
+            "ip slb vserver V\nserverfarm HAFARM\nvirtual 10.1.1.10 udp 434 service ipmobile\ninservice",
+            "% SLB: virtual address 10.1.1.10:434 is in use by MIPSLB\n",
         ),
-        "% SLB: virtual address 10.1.1.10:434 is in use by MIPSLB\n"
-    );
-    assert_eq!(
-        harness.configure("no ip slb vserver V\nip slb vserver W\ninservice"),
-        "% SLB: virtual server W has no virtual address\n"
-    );
-    assert_eq!(
-        harness.configure("ip slb vserver W\nvirtual 10.1.1.1 udp 434 service ipmobile\ninservice"),
-        "% SLB: virtual server W has no server farm\n"
-    );
-    assert_eq!(
-        harness.configure("ip slb vserver W\nserverfarm HAFARM\ninservice"),
-        "% SLB: virtual address 10.1.1.1 is an interface address\n"
-    );
-    assert_eq!(
-        harness.configure("ip slb vserver W\nvirtual 10.1.1.12 tcp 434 service ipmobile\ninservice"),
-        "% SLB: service ipmobile requires udp\n"
-    );
-    assert_eq!(
-        harness.configure("ip slb serverfarm HAFARM\nreal 20.1.1.51"),
-        "% Warning: real 20.1.1.51 is not directly connected; dispatched mode needs layer 2 adjacency\n"
-    );
-    assert_eq!(
-        harness.configure("ip slb serverfarm HAFARM\nreal 10.1.1.53 4434"),
-        "% SLB: real 10.1.1.53 has a port; a port needs nat server\n"
-    );
+        (
+            "no ip slb vserver V\nip slb vserver W\ninservice",
+            "% SLB: virtual server W has no virtual address\n",
+        ),
+        (
+            "ip slb vserver W\nvirtual 10.1.1.1 udp 434 service ipmobile\ninservice",
+            "% SLB: virtual server W has no server farm\n",
+        ),
+        (
+            "ip slb vserver W\nserverfarm HAFARM\ninservice",
+            "% SLB: virtual address 10.1.1.1 is an interface address\n",
+        ),
+        (
+            "ip slb vserver W\nvirtual 10.1.1.12 tcp 434 service ipmobile\ninservice",
+            "% SLB: service ipmobile requires udp\n",
+        ),
+        (
+            "ip slb serverfarm HAFARM\nreal 20.1.1.51",
+            "% Warning: real 20.1.1.51 is not directly connected; dispatched mode needs layer 2 adjacency\n",
+        ),
+        (
+            "ip slb serverfarm HAFARM\nreal 10.1.1.53 4434",
+            "% SLB: real 10.1.1.53 has a port; a port needs nat server\n",
+        ),
+    ] {
+        assert_eq!(harness.configure(lines), text, "{lines}");
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-struct World {
+struct Model {
     harness: Harness,
     /// Attempts and connections, as the sockets hold them.
     links: HashMap<LinkId, SocketAddrV4>,
@@ -85,7 +85,7 @@ fn address(agent: usize) -> SocketAddrV4 {
     SocketAddrV4::new([10, 1, 1, 51 + agent as u8].into(), 500)
 }
 
-impl World {
+impl Model {
     fn new(recording: Option<Recording>) -> Self {
         let real = |(at, weight)| format!(" real 10.1.1.{}\n  weight {weight}\n  inservice\n", 51 + at);
         let reals: String = STATIC.iter().enumerate().map(real).collect();
@@ -260,18 +260,18 @@ proptest! {
 
     #[test]
     fn one_connection_and_the_last_accepted_report(steps in proptest::collection::vec(step(), 1..120)) {
-        let mut world = World::new(None);
+        let mut model = Model::new(None);
         for agent in 0..COUNT {
-            world.step(Step::Agent(agent, 5, 0));
+            model.step(Step::Agent(agent, 5, 0));
         }
         for agent in 0..COUNT {
-            world.step(Step::Answer(agent, true));
+            model.step(Step::Answer(agent, true));
         }
         for step in steps {
-            world.step(step);
+            model.step(step);
             // Slower than the bucket of messages empties.
-            world.pass(Duration::from_millis(100));
-            world.check();
+            model.pass(Duration::from_millis(100));
+            model.check();
         }
     }
 }
@@ -282,16 +282,16 @@ proptest! {
     #[test]
     fn whatever_happened_is_done_again_by_a_replay(steps in proptest::collection::vec(step(), 1..60)) {
         let (tape, recording) = Tape::new();
-        let mut world = World::new(Some(recording));
+        let mut model = Model::new(Some(recording));
         for agent in 0..COUNT {
-            world.step(Step::Agent(agent, 5, 0));
-            world.step(Step::Answer(agent, true));
+            model.step(Step::Agent(agent, 5, 0));
+            model.step(Step::Answer(agent, true));
         }
         for step in steps {
-            world.step(step);
-            world.pass(Duration::from_millis(100));
+            model.step(step);
+            model.pass(Duration::from_millis(100));
         }
-        let text = tape.finish(&mut world.harness.core);
+        let text = tape.finish(&mut model.harness.core);
         prop_assert!(!text.contains("Cookies"));
         match play(&text) {
             Ok(summary) => prop_assert_eq!(summary.end, End::Stopped),

@@ -287,7 +287,7 @@ impl Harness {
     }
 
     /// created = destroyed + live, and the sum of the reals' sessions = live.
-    pub fn assert_books(&self) {
+    pub fn assert_counters_balance(&self) {
         let director = self.director();
         let (stats, live) = (director.stats(), director.occupancy());
         assert_eq!(stats.raw(SlbCounter::Created), stats.raw(SlbCounter::Destroyed) + live);

@@ -116,7 +116,7 @@ proptest! {
                 }
             }
             harness.settle();
-            harness.assert_books();
+            harness.assert_counters_balance();
         }
         for line in ["show ip slb reals detail", "show ip slb vservers detail", "show ip slb serverfarms detail",
             "show ip slb sessions ipmobile detail", "show ip slb sessions ipmobile nai user1", "show ip slb stats"] {

@@ -31,7 +31,7 @@ fn a_session_lives_ten_seconds_after_its_last_request() {
     assert_eq!(present(&mut harness), 1, "9.9 s after the last");
     harness.pass(Duration::from_millis(300));
     assert_eq!(present(&mut harness), 0, "10.2 s");
-    harness.assert_books();
+    harness.assert_counters_balance();
     let stats = harness.run("show ip slb stats");
     assert!(stats.contains("Connections Created:         1\n"), "{stats}");
     assert!(stats.contains("Connections Destroyed:       1\n"), "{stats}");
@@ -63,7 +63,7 @@ fn retries_beyond_reassign_move_a_session_and_count_one_failure_on_its_first_rea
         ["  failconn threshold = 8, failconn count = 1", "  failconn threshold = 8, failconn count = 0"]
     );
     assert_eq!((harness.real(51).1, harness.real(52).1), (0, 1));
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn enough_failures_take_a_real_out_and_nothing_new_goes_there() {
     for user in 0..20 {
         assert_eq!(harness.goes_to(&format!("new{user}")), 52);
     }
-    harness.assert_books();
+    harness.assert_counters_balance();
     let detail = harness.run("show ip slb reals detail");
     assert!(detail.contains("server failures = 1"), "{detail}");
     assert!(detail.contains("failconn threshold = 2, failconn count = 2"), "{detail}");
@@ -126,7 +126,7 @@ fn a_failed_real_is_tested_after_retry_and_returns_by_a_quiet_end() {
     }
     harness.pass(Duration::from_millis(10_300));
     assert_eq!(harness.real(51), ("OPERATIONAL".into(), 0));
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn failaction_purge_ends_the_sessions_of_a_failed_real() {
     harness.pass(Duration::from_millis(200));
     assert_eq!(harness.real(51).1, 0, "purged");
     assert!(harness.real(52).1 >= 5);
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_backup_farm_serves_only_while_the_primary_cannot() {
     assert!(detail.contains("backup server farm = SPARE, backup_hits = 5"), "{detail}");
     harness.configure("ip slb serverfarm HAFARM\nreal 10.1.1.52\ninservice");
     assert_eq!(harness.goes_to("again"), 52);
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn maxconns_sends_the_third_elsewhere_and_ends_with_the_sessions() {
     assert_eq!(harness.real(51), ("MAXCONNS".into(), 2));
     harness.pass(Duration::from_millis(10_300));
     assert_eq!(harness.real(51), ("OPERATIONAL".into(), 0));
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_virtual_server_out_of_service_has_no_sessions_and_no_address() {
     harness.pass(Duration::from_millis(100));
     assert_eq!(present(&mut harness), 0);
     assert_eq!(harness.real(51), ("OUTOFSERVICE".into(), 0));
-    harness.assert_books();
+    harness.assert_counters_balance();
     assert!(harness.announced().is_empty());
     harness.configure("ip slb vserver MIPSLB\ninservice");
     assert_eq!(harness.announced(), [Ipv4Addr::new(10, 1, 1, 10)], "gratuitous ARP");
@@ -216,12 +216,12 @@ fn sessions_of_a_deleted_real_end_and_its_slot_is_another_real_later() {
     harness.configure("ip slb serverfarm HAFARM\nno real 10.1.1.51");
     harness.goes_to("touch");
     harness.pass(Duration::from_millis(100));
-    harness.assert_books();
+    harness.assert_counters_balance();
     assert_eq!(harness.real(52).1, 6, "five of its own, and the touch");
     harness.configure("ip slb serverfarm HAFARM\nreal 10.1.1.51\ninservice");
     let after = *harness.snapshot().slb.farms[0].as_ref().unwrap().reals.last().unwrap();
     assert_ne!(before, after);
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn clear_ends_sessions_and_zeroes_counters_but_no_gauge() {
     assert_eq!(harness.run("clear ip slb sessions serverfarm HAFARM"), "");
     assert_eq!(present(&mut harness), 0);
     assert_eq!(harness.real(51).1, 0);
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -414,7 +414,7 @@ fn a_session_that_a_worker_makes_from_the_snapshot_before_ends_too() {
     harness.settle();
     assert_eq!(present(&mut harness), 0);
     assert!(harness.core.state::<Slb>().purges.is_empty());
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]
@@ -449,7 +449,7 @@ fn a_transmit_ring_that_stays_full_sheds_new_nodes_until_it_drains() {
     harness.seconds(7);
     assert_ne!(harness.goes_to("user2"), 0);
     assert!(harness.run("show health").contains("every new session is begun"));
-    harness.assert_books();
+    harness.assert_counters_balance();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::*;
 #[test]
 fn a_shadow_has_the_ports_mac_mtu_and_addresses_and_no_ipv6() {
     in_namespace(|| async {
-        let rig = Rig::start().await;
+        let harness = Harness::start().await;
         let mut interface = ethernet0();
         interface.mtu = 9000;
         interface.addresses.push("10.1.1.3/24".parse().unwrap());
@@ -26,7 +26,7 @@ fn a_shadow_has_the_ports_mac_mtu_and_addresses_and_no_ipv6() {
             loopbacks: vec![[10, 10, 10, 10].into()],
             ..DesiredHost::default()
         };
-        assert_eq!(rig.host.apply(desired).await.unwrap(), []);
+        assert_eq!(harness.host.apply(desired).await.unwrap(), []);
 
         let link = &ip_json("addr show Et0")[0];
         assert_eq!(link["address"], "02:00:5e:00:00:01");
@@ -52,7 +52,7 @@ fn a_shadow_has_the_ports_mac_mtu_and_addresses_and_no_ipv6() {
         let lo = &ip_json("-4 addr show lo")[0];
         assert!(lo["addr_info"].as_array().unwrap().iter().any(|a| a["local"] == "10.10.10.10"));
 
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
         let left = ip_json("-4 addr show");
         let left: Vec<_> =
             left.as_array().unwrap().iter().flat_map(|l| l["addr_info"].as_array().unwrap()).collect();
@@ -64,17 +64,17 @@ fn a_shadow_has_the_ports_mac_mtu_and_addresses_and_no_ipv6() {
 #[test]
 fn the_kernel_answers_arp_and_one_ping_with_one_reply_through_the_rings() {
     in_namespace(|| async {
-        let mut rig = Rig::with_ethernet0().await;
-        assert!(rig.punt.send(ETHERNET0, &arp_request(HOST)));
-        let reply = rig.frame(|_, frame| is_arp(frame, 2, PEER)).await;
+        let mut harness = Harness::with_ethernet0().await;
+        assert!(harness.punt.send(ETHERNET0, &arp_request(HOST)));
+        let reply = harness.frame(|_, frame| is_arp(frame, 2, PEER)).await;
         assert_eq!(reply[..12], [PEER_MAC.0, PORT_MAC.0].concat());
         assert_eq!(reply[22..28], PORT_MAC.0);
 
-        assert!(rig.punt.send(ETHERNET0, &ping(1)));
-        assert!(rig.punt.send(ETHERNET0, &ping(2)));
+        assert!(harness.punt.send(ETHERNET0, &ping(1)));
+        assert!(harness.punt.send(ETHERNET0, &ping(2)));
         let mut replies = Vec::new();
         while !replies.contains(&2) {
-            let frame = rig.frame(|_, frame| frame[12..14] == [8, 0] && frame[23] == 1).await;
+            let frame = harness.frame(|_, frame| frame[12..14] == [8, 0] && frame[23] == 1).await;
             assert_eq!(frame[34], 0, "echo reply");
             replies.push(u16::from_be_bytes([frame[38], frame[39]]));
         }
@@ -83,65 +83,65 @@ fn the_kernel_answers_arp_and_one_ping_with_one_reply_through_the_rings() {
         // An address of another device, and one of nobody, are not answered for.
         ip("addr add 10.1.1.77/32 dev lo");
         for target in [[10, 1, 1, 77], [10, 1, 1, 9]] {
-            assert!(rig.punt.send(ETHERNET0, &arp_request(target.into())));
+            assert!(harness.punt.send(ETHERNET0, &arp_request(target.into())));
         }
-        assert!(rig.punt.send(ETHERNET0, &arp_request(HOST)));
-        let next = rig.frame(|_, frame| frame[12..14] == [8, 6] && frame[21] == 2).await;
+        assert!(harness.punt.send(ETHERNET0, &arp_request(HOST)));
+        let next = harness.frame(|_, frame| frame[12..14] == [8, 6] && frame[21] == 2).await;
         assert_eq!(next[28..32], HOST.octets());
-        let totals = rig.host.totals();
+        let totals = harness.host.totals();
         assert_eq!(totals.to_kernel, 6);
         assert_eq!((totals.to_kernel_refused, totals.inject_full, totals.unknown_interface), (0, 0, 0));
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
     });
 }
 
 #[test]
 fn a_vlan_subinterface_tags_what_it_sends_and_takes_both_forms() {
     in_namespace(|| async {
-        let mut rig = Rig::start().await;
+        let mut harness = Harness::start().await;
         let id = InterfaceId(4);
         let interface =
             DesiredInterface { id, name: "Ethernet0.100".to_owned(), vlan: Some(100), ..ethernet0() };
         let desired = DesiredHost { interfaces: vec![interface], ..DesiredHost::default() };
-        rig.host.apply(desired).await.unwrap();
+        harness.host.apply(desired).await.unwrap();
         let plain = arp_request(HOST);
         let tagged = [&plain[..12], &[0x81, 0, 0, 100], &plain[12..]].concat();
         for request in [plain, tagged] {
-            assert!(rig.punt.send(id, &request));
-            let reply = rig.frame(|of, frame| of == id && frame[..6] == PEER_MAC.0).await;
+            assert!(harness.punt.send(id, &request));
+            let reply = harness.frame(|of, frame| of == id && frame[..6] == PEER_MAC.0).await;
             assert_eq!(reply[12..18], [0x81, 0, 0, 100, 8, 6]);
             assert_eq!(reply[26..32], PORT_MAC.0);
         }
         let own = arp(MacAddr::BROADCAST, 1, (PORT_MAC, HOST), (MacAddr::default(), HOST));
-        rig.host.inject(id, own.clone());
-        let sent = rig.frame(|_, frame| frame.len() == own.len() + 4 && frame[..6] == [0xff; 6]).await;
+        harness.host.inject(id, own.clone());
+        let sent = harness.frame(|_, frame| frame.len() == own.len() + 4 && frame[..6] == [0xff; 6]).await;
         assert_eq!(sent[12..16], [0x81, 0, 0, 100]);
         assert_eq!(sent[16..], own[12..]);
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
     });
 }
 
 #[test]
 fn frames_for_nobody_and_for_a_closed_door_are_counted() {
     in_namespace(|| async {
-        let mut rig = Rig::start().await;
+        let mut harness = Harness::start().await;
         let mut interface = ethernet0();
         interface.up = false;
         let desired = DesiredHost { interfaces: vec![interface], ..DesiredHost::default() };
-        rig.host.apply(desired).await.unwrap();
-        assert!(rig.punt.send(InterfaceId(9), &ping(1)));
-        assert!(rig.punt.send(ETHERNET0, &ping(1)));
-        assert!(rig.punt.send(ETHERNET0, &[0; 13]));
-        rig.host.inject(InterfaceId(9), ping(1));
+        harness.host.apply(desired).await.unwrap();
+        assert!(harness.punt.send(InterfaceId(9), &ping(1)));
+        assert!(harness.punt.send(ETHERNET0, &ping(1)));
+        assert!(harness.punt.send(ETHERNET0, &[0; 13]));
+        harness.host.inject(InterfaceId(9), ping(1));
         let end = std::time::Instant::now() + DEADLINE;
         loop {
-            let totals = rig.host.totals();
+            let totals = harness.host.totals();
             if (totals.unknown_interface, totals.to_kernel_refused, totals.malformed) == (2, 1, 1) {
                 break;
             }
             assert!(std::time::Instant::now() < end, "{totals:?}");
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
     });
 }

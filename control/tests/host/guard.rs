@@ -59,13 +59,13 @@ fn a_guarded_device_is_up_without_ipv6_and_gets_its_settings_back() {
             "{:?}",
             guard.did()
         );
-        let rig = Rig::start().await;
-        assert_eq!(guard.violations(&rig.host.state().borrow()), [""; 0]);
+        let harness = Harness::start().await;
+        assert_eq!(guard.violations(&harness.host.state().borrow()), [""; 0]);
         ip("addr add 10.3.3.3/24 dev veth0");
-        rig.state("the address", |s| !guard.violations(s).is_empty()).await;
+        harness.state("the address", |s| !guard.violations(s).is_empty()).await;
         drop(guard);
         assert_eq!(values(), ["0", "0", "0"]);
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
     });
 }
 
@@ -78,14 +78,14 @@ fn one_ping_gets_one_reply_and_one_datagram_arrives_once() {
         ip("link set veth1 address 02:00:5e:00:00:02");
         let peer = peer_namespace("veth1");
         let _guard = Guard::secure("Ethernet0", "veth0").await.unwrap();
-        let mut rig = Rig::with_ethernet0().await;
+        let mut harness = Harness::with_ethernet0().await;
         let port = packet_socket("veth0");
         let listener = UdpSocket::bind((HOST, 434)).unwrap();
         listener.set_nonblocking(true).unwrap();
 
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| shuttle(&port, &mut rig, &stop));
+            scope.spawn(|| shuttle(&port, &mut harness, &stop));
             let _guard = Stop(&stop);
             let replies = peer.run(|| {
                 let replies = pings(5);
@@ -109,7 +109,7 @@ fn one_ping_gets_one_reply_and_one_datagram_arrives_once() {
         });
         // The peer learnt the address from one answer, and the kernel's other door stayed shut.
         assert_eq!(listener.recv_from(&mut [0; 64]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
     });
 }
 
@@ -186,17 +186,17 @@ fn packet_socket(device: &str) -> OwnedFd {
 }
 
 /// Moves frames between the packet socket and the rings, as a worker would.
-fn shuttle(port: &OwnedFd, rig: &mut Rig, stop: &AtomicBool) {
+fn shuttle(port: &OwnedFd, harness: &mut Harness, stop: &AtomicBool) {
     let mut buffer = [0; 2048];
     let mut frame = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         while let Ok(length) = nix::unistd::read(port, &mut buffer) {
             // What this side sends shows up here too.
             if buffer[6..12] != PORT_MAC.0 {
-                assert!(rig.punt.send(ETHERNET0, &buffer[..length]));
+                assert!(harness.punt.send(ETHERNET0, &buffer[..length]));
             }
         }
-        while rig.inject.receive(&mut frame).is_some() {
+        while harness.inject.receive(&mut frame).is_some() {
             nix::unistd::write(port, &frame).unwrap();
         }
         std::thread::sleep(Duration::from_micros(100));

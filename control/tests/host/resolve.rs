@@ -7,62 +7,63 @@ use control::host::view::ArpState;
 use crate::support::*;
 
 /// Answers the kernel's next question for `address`.
-async fn answer(rig: &mut Rig, address: Ipv4Addr) {
-    let question = rig.frame(|_, frame| is_arp(frame, 1, address)).await;
+async fn answer(harness: &mut Harness, address: Ipv4Addr) {
+    let question = harness.frame(|_, frame| is_arp(frame, 1, address)).await;
     assert_eq!(question[22..28], PORT_MAC.0);
     assert_eq!(question[28..32], HOST.octets());
-    assert!(rig.punt.send(ETHERNET0, &arp(PORT_MAC, 2, (PEER_MAC, address), (PORT_MAC, HOST))));
+    assert!(harness.punt.send(ETHERNET0, &arp(PORT_MAC, 2, (PEER_MAC, address), (PORT_MAC, HOST))));
 }
 
 #[test]
 fn a_wanted_next_hop_is_asked_for_resolved_and_kept() {
     in_namespace(|| async {
-        let mut rig = Rig::with_ethernet0().await;
+        let mut harness = Harness::with_ethernet0().await;
         let deaf = Ipv4Addr::new(10, 1, 1, 66);
-        rig.host.keep_resolved(BTreeSet::from([next_hop(PEER), next_hop(deaf)]));
-        answer(&mut rig, PEER).await;
-        let state = rig.state("the neighbour", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
+        harness.host.keep_resolved(BTreeSet::from([next_hop(PEER), next_hop(deaf)]));
+        answer(&mut harness, PEER).await;
+        let state = harness.state("the neighbour", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
         assert_eq!(state.neighbours[&next_hop(PEER)], PEER_MAC);
         assert!(!state.neighbours.contains_key(&next_hop(deaf)));
-        let unresolved = rig.host.unresolved().await.unwrap();
+        let unresolved = harness.host.unresolved().await.unwrap();
         assert_eq!(unresolved.iter().map(|u| u.address).collect::<Vec<_>>(), [deaf]);
         let entry = ip("neigh show 10.1.1.2");
         assert!(entry.contains("managed"), "{entry}");
 
         // The kernel gives up after three questions; they go on.
-        rig.state("a failure", |s| s.arp.iter().any(|e| e.address == deaf && e.state == ArpState::Failed))
+        harness
+            .state("a failure", |s| s.arp.iter().any(|e| e.address == deaf && e.state == ArpState::Failed))
             .await;
-        answer(&mut rig, deaf).await;
-        rig.state("the late one", |s| s.neighbours.contains_key(&next_hop(deaf))).await;
+        answer(&mut harness, deaf).await;
+        harness.state("the late one", |s| s.neighbours.contains_key(&next_hop(deaf))).await;
 
         // A link that went down forgets; it is asked for again at once.
         let mut desired = one_interface();
         desired.interfaces[0].up = false;
-        rig.host.apply(desired).await.unwrap();
-        rig.state("nothing", |s| s.neighbours.is_empty()).await;
-        rig.host.apply(one_interface()).await.unwrap();
-        answer(&mut rig, PEER).await;
-        rig.state("the neighbour again", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
+        harness.host.apply(desired).await.unwrap();
+        harness.state("nothing", |s| s.neighbours.is_empty()).await;
+        harness.host.apply(one_interface()).await.unwrap();
+        answer(&mut harness, PEER).await;
+        harness.state("the neighbour again", |s| s.neighbours.contains_key(&next_hop(PEER))).await;
 
-        rig.host.keep_resolved(BTreeSet::new());
-        assert_eq!(rig.host.unresolved().await.unwrap(), []);
+        harness.host.keep_resolved(BTreeSet::new());
+        assert_eq!(harness.host.unresolved().await.unwrap(), []);
         let entry = ip("neigh show 10.1.1.2");
         assert!(entry.contains("02:00:5e:00:00:02") && !entry.contains("managed"), "{entry}");
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
     });
 }
 
 #[test]
 fn a_worker_that_needs_a_neighbour_gets_it() {
     in_namespace(|| async {
-        let mut rig = Rig::with_ethernet0().await;
-        rig.host.resolve(ETHERNET0, PEER);
-        answer(&mut rig, PEER).await;
-        rig.state("the neighbour", |s| s.neighbours.get(&next_hop(PEER)) == Some(&PEER_MAC)).await;
+        let mut harness = Harness::with_ethernet0().await;
+        harness.host.resolve(ETHERNET0, PEER);
+        answer(&mut harness, PEER).await;
+        harness.state("the neighbour", |s| s.neighbours.get(&next_hop(PEER)) == Some(&PEER_MAC)).await;
         // Gone stale, it is confirmed without a packet of anybody: by a question to the neighbour alone.
         ip("neigh replace 10.1.1.2 lladdr 02:00:5e:00:00:02 dev Et0 nud stale");
-        let question = rig.frame(|_, frame| is_arp(frame, 1, PEER)).await;
+        let question = harness.frame(|_, frame| is_arp(frame, 1, PEER)).await;
         assert_eq!(question[..6], PEER_MAC.0);
-        rig.host.shutdown().await;
+        harness.host.shutdown().await;
     });
 }

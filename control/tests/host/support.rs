@@ -38,13 +38,13 @@ pub fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
 }
 
 /// A host and the workers' ends of its rings.
-pub struct Rig {
+pub struct Harness {
     pub host: Host,
     pub punt: FrameSender,
     pub inject: FrameReceiver,
 }
 
-impl Rig {
+impl Harness {
     pub async fn start() -> Self {
         let (punt, punts) = frame_ring(1 << 20);
         let (injects, inject) = frame_ring(1 << 20);
@@ -53,10 +53,10 @@ impl Rig {
 
     /// With `Ethernet0`, 10.1.1.1/24.
     pub async fn with_ethernet0() -> Self {
-        let rig = Self::start().await;
-        let pending = rig.host.apply(one_interface()).await.unwrap();
+        let harness = Self::start().await;
+        let pending = harness.host.apply(one_interface()).await.unwrap();
         assert_eq!(pending, []);
-        rig
+        harness
     }
 
     /// The next frame from the kernel that `wanted` accepts; others pass by.

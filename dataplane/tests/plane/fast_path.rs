@@ -3,22 +3,15 @@
 
 use std::time::Duration;
 
-use common::{
-    id::{PortId, WorkerId},
-    ring::frame_ring,
-    slb::VserverCounter,
-    snapshot::Snapshot,
-};
+use common::{id::PortId, slb::VserverCounter, snapshot::Snapshot};
 use dataplane::{
-    batch::Batch,
     harness::{DIRECTED, DISPATCHED, Harness, MAC1, VIRTUAL_MAC},
-    limit::{EventSender, ReplyLimiter},
-    stage::{Context, fast_path},
+    stage::fast_path,
 };
 use proptest::prelude::*;
 
 use crate::{
-    frames::{from_agent, pad, totals},
+    frames::{burst_of_one, from_agent, pad, totals},
     mobile_ip::{rrq, to_agent},
 };
 
@@ -153,27 +146,8 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
     let mut harness = Harness::new(1);
     let usual = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user1@ispxyz.com"));
     let short = |harness: &Harness, bytes: &[u8]| {
-        let mut batch = Batch::default();
-        let mut frame = harness.wire.allocate().expect("a frame");
-        dataplane::backend::Frame::append(&mut frame, bytes.len()).expect("room").copy_from_slice(bytes);
-        batch.frames.push(frame);
-        let (events, _seen) = rtrb::RingBuffer::new(16);
-        let (mut punt, _punted) = frame_ring(4096);
-        let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
         let snapshot = harness.control.snapshot.load_full();
-        let cx = Context {
-            worker: WorkerId(0),
-            snapshot: &snapshot,
-            published: &harness.control.snapshot,
-            tables: harness.control.tables.by_ref(),
-            now: harness.clock.now(),
-            port: PortId(1),
-            punt: &mut punt,
-            replies: &mut replies,
-            events: &mut events,
-        };
-        batch.start();
-        fast_path::run(&cx, &mut batch);
+        let batch = burst_of_one(harness, &snapshot, bytes, |cx, batch| fast_path::run(cx, batch));
         batch.single_egress.is_some()
     };
     assert!(!short(&harness, &usual), "there is no session yet");

@@ -2,10 +2,19 @@
 
 use std::net::Ipv4Addr;
 
-use common::{mac::MacAddr, verdict::Verdict};
+use common::{
+    id::{PortId, WorkerId},
+    mac::MacAddr,
+    ring::frame_ring,
+    snapshot::Snapshot,
+    verdict::Verdict,
+};
 use dataplane::{
+    backend::{Frame, sim::SimFrame},
+    batch::Batch,
     harness::{AGENT, AGENT_MAC, Harness, MAC1},
-    stage::stages::StageList,
+    limit::{EventSender, ReplyLimiter},
+    stage::{Context, stages::StageList},
 };
 use etherparse::{
     EtherType, Icmpv4Header, Icmpv4Type, IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, LinkExtHeader,
@@ -20,6 +29,36 @@ pub struct Build {
     /// Tags, outermost first.
     pub vlans: Vec<u16>,
     pub ip: Ipv4Header,
+}
+
+/// A burst of one frame, received on port 1 by worker 0 with `snapshot`, after `stages`.
+pub fn burst_of_one(
+    harness: &Harness,
+    snapshot: &Snapshot,
+    bytes: &[u8],
+    stages: impl FnOnce(&mut Context<'_>, &mut Batch<SimFrame>),
+) -> Batch<SimFrame> {
+    let mut batch = Batch::default();
+    let mut frame = harness.wire.allocate().expect("a frame");
+    frame.append(bytes.len()).expect("room").copy_from_slice(bytes);
+    batch.frames.push(frame);
+    let (events, _seen) = rtrb::RingBuffer::new(16);
+    let (mut punt, _punted) = frame_ring(4096);
+    let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
+    let mut cx = Context {
+        worker: WorkerId(0),
+        snapshot,
+        published: &harness.control.snapshot,
+        tables: harness.control.tables.by_ref(),
+        now: harness.clock.now(),
+        port: PortId(1),
+        punt: &mut punt,
+        replies: &mut replies,
+        events: &mut events,
+    };
+    batch.start();
+    stages(&mut cx, &mut batch);
+    batch
 }
 
 /// From the foreign agent on port 1.

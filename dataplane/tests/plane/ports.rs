@@ -37,14 +37,14 @@ fn frames_from_control_leave_as_they_are_on_their_interfaces_port() {
 fn with_a_dry_pool_frames_from_control_are_counted_and_nothing_leaks() {
     let mut harness = Harness::new(1);
     let all = harness.wire.free_buffers();
-    let hoard = harness.wire.hoard(0);
+    let taken = harness.wire.exhaust_pool(0);
     assert!(harness.control.injects[0].send(INTERFACES[0], &[0; 60]));
     assert_eq!(harness.run(), [Vec::<Vec<u8>>::new(), Vec::new()]);
     let stats = &harness.control.stats[0];
     let counted =
         || [&stats.inject_no_buffer, &stats.injected, &stats.inject_refused].map(|cell| cell.load(Relaxed));
     assert_eq!(counted(), [1, 0, 0]);
-    drop(hoard);
+    drop(taken);
     assert!(harness.control.injects[0].send(INTERFACES[0], &[0; 60]));
     assert_eq!(harness.run()[0].len(), 1, "the pool has buffers again");
     let stats = &harness.control.stats[0];
@@ -151,9 +151,9 @@ fn control_sees_and_sets_simulated_ports() {
     control.set_up(PortId(1), false).unwrap();
     assert!(!control.link(PortId(1)).up && !wire.feed(PortId(1), 2, &[0; 60]));
     control.set_up(PortId(1), true).unwrap();
-    let hoard = wire.hoard(0);
+    let taken = wire.exhaust_pool(0);
     assert!(!wire.feed(PortId(1), 2, &[0; 60]));
-    drop(hoard);
+    drop(taken);
     let counters = control.counters(PortId(1));
     assert_eq!((counters.rx_packets, counters.rx_bytes, counters.rx_no_mbuf), (1, 60, 1));
     assert_eq!(control.pools()[0].free + 1, control.pools()[0].size);

@@ -2,21 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use common::{
-    id::{PortId, WorkerId},
-    ring::frame_ring,
-    verdict::Verdict,
-};
+use common::{id::PortId, verdict::Verdict};
 use dataplane::{
     backend::Frame,
-    batch::{Batch, Next},
+    batch::Next,
     harness::{DISPATCHED, Harness, agent_mac},
-    limit::{EventSender, ReplyLimiter},
-    stage::{Context, classify, mobile_ip, parse},
+    stage::{classify, mobile_ip, parse},
 };
 
 use crate::{
-    frames::{from_agent, see},
+    frames::{burst_of_one, from_agent, see},
     mobile_ip::rrq as payload,
 };
 
@@ -123,28 +118,11 @@ fn a_burst_that_began_with_an_old_snapshot_asks_for_the_new_one() {
     assert!(harness.wire.feed(PortId(1), 0, &request(1)));
     assert_eq!(hosts(&harness.run()[0]), [51], "the session is on the new real");
 
-    let mut batch = Batch::default();
-    let mut frame = harness.wire.allocate().unwrap();
-    frame.append(request(1).len()).unwrap().copy_from_slice(&request(1));
-    batch.frames.push(frame);
-    let (events, _seen) = rtrb::RingBuffer::new(16);
-    let (mut punt, _punted) = frame_ring(4096);
-    let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
-    let mut cx = Context {
-        worker: WorkerId(0),
-        snapshot: &old,
-        published: &harness.control.snapshot,
-        tables: harness.control.tables.by_ref(),
-        now: harness.clock.now(),
-        port: PortId(1),
-        punt: &mut punt,
-        replies: &mut replies,
-        events: &mut events,
-    };
-    batch.start();
-    parse::run(&mut cx, &mut batch);
-    classify::run(&mut cx, &mut batch);
-    mobile_ip::run(&mut cx, &mut batch);
+    let mut batch = burst_of_one(&harness, &old, &request(1), |cx, batch| {
+        parse::run(cx, batch);
+        classify::run(cx, batch);
+        mobile_ip::run(cx, batch);
+    });
     let (frame, next, egress) = batch.finish().next().unwrap();
     assert_eq!((next, egress), (Next::Transmit(Verdict::SLB_DISPATCHED), PortId(0)));
     assert_eq!(see(frame.data()).destination, agent_mac(51));

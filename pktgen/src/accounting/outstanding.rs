@@ -23,7 +23,7 @@ pub struct Request {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// No request has had this place yet.
+    /// No request has had this slot yet.
     #[default]
     Unused,
     Waiting,
@@ -34,7 +34,7 @@ pub enum State {
     Lost,
 }
 
-/// A ring of requests. A new one takes the place of the oldest.
+/// A ring of requests. A new one takes the slot of the oldest.
 #[derive(Clone, Debug)]
 pub struct Outstanding {
     ring: Vec<Request>,
@@ -54,11 +54,11 @@ fn after(serial: u32) -> u32 {
 impl Outstanding {
     /// Room for about so many requests on their way.
     pub fn new(requests: u64) -> Self {
-        let places = usize::try_from(requests).unwrap_or(MOST).clamp(LEAST, MOST).next_power_of_two();
-        Self { ring: vec![Request::default(); places], next: 1, unexpired: 1, due: 1, waiting: 0 }
+        let slots = usize::try_from(requests).unwrap_or(MOST).clamp(LEAST, MOST).next_power_of_two();
+        Self { ring: vec![Request::default(); slots], next: 1, unexpired: 1, due: 1, waiting: 0 }
     }
 
-    fn place(&mut self, serial: u32) -> &mut Request {
+    fn slot(&mut self, serial: u32) -> &mut Request {
         let mask = self.ring.len() - 1;
         &mut self.ring[serial as usize & mask]
     }
@@ -77,7 +77,7 @@ impl Outstanding {
     pub fn push(&mut self, request: Request) -> Option<Request> {
         let serial = self.next;
         self.next = after(serial);
-        let old = std::mem::replace(self.place(serial), Request { serial, state: State::Waiting, ..request });
+        let old = std::mem::replace(self.slot(serial), Request { serial, state: State::Waiting, ..request });
         let pushed_out = old.state == State::Waiting;
         self.waiting += u64::from(!pushed_out);
         pushed_out.then_some(old)
@@ -91,7 +91,7 @@ impl Outstanding {
 
     /// A remembered request waits no more.
     pub fn set(&mut self, serial: u32, state: State) {
-        let request = self.place(serial);
+        let request = self.slot(serial);
         let waited = std::mem::replace(&mut request.state, state) == State::Waiting;
         self.waiting -= u64::from(waited);
     }
@@ -133,7 +133,7 @@ impl Outstanding {
 
     /// Takes back the last [`Outstanding::due`], of this serial: it waits and comes up again.
     pub fn postpone(&mut self, serial: u32) {
-        let request = self.place(serial);
+        let request = self.slot(serial);
         if request.serial == serial && request.state == State::Superseded {
             request.state = State::Waiting;
             self.waiting += 1;

@@ -123,7 +123,7 @@ C     10.1.1.0/24 is directly connected, Ethernet0
 }
 
 #[test]
-fn the_dataplane_shows_its_books() {
+fn the_dataplane_shows_its_counters() {
     let worker = dataplane::WorkerView {
         cpu: Some(1),
         ports: "Ethernet0".into(),

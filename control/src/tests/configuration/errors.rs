@@ -65,16 +65,16 @@ const WRONG: &[(&[&str], &str, &str)] = &[
 #[test]
 fn the_caret_stands_under_the_first_bad_character() {
     for (before, prompt, marked) in WRONG {
-        let mut bench = Bench::configuring(before);
-        let (position, text) = (bench.shell.position().cloned(), bench.text());
+        let mut harness = Harness::configuring(before);
+        let (position, text) = (harness.shell.position().cloned(), harness.text());
         let line = marked.replace('§', "");
         let column = prompt.len() + marked.chars().position(|c| c == '§').unwrap();
-        let reply = bench.run(&line);
+        let reply = harness.run(&line);
         let expected = format!("{}^\n% Invalid input detected at '^' marker.\n\n", " ".repeat(column));
-        assert_eq!(bench.shell.prompt("Router"), *prompt);
+        assert_eq!(harness.shell.prompt("Router"), *prompt);
         assert_eq!((reply.text.as_str(), reply.error), (expected.as_str(), Some(ErrorId::E1)), "{line}");
         assert_eq!(
-            (bench.shell.position().cloned(), bench.text()),
+            (harness.shell.position().cloned(), harness.text()),
             (position, text),
             "{line} changed something"
         );
@@ -83,9 +83,9 @@ fn the_caret_stands_under_the_first_bad_character() {
 
 #[test]
 fn a_weight_out_of_range_is_shown_as_ios_shows_it() {
-    let mut bench = Bench::configuring(REAL);
+    let mut harness = Harness::configuring(REAL);
     let line = "weight 70000";
-    let screen = format!("{}{line}\n{}", bench.shell.prompt("Router"), bench.run(line).text);
+    let screen = format!("{}{line}\n{}", harness.shell.prompt("Router"), harness.run(line).text);
     let expected = "Router(config-slb-real)#weight 70000\n                               ^\n\
                     % Invalid input detected at '^' marker.\n\n";
     assert_eq!(screen, expected);
@@ -93,51 +93,51 @@ fn a_weight_out_of_range_is_shown_as_ios_shows_it() {
 
 #[test]
 fn characters_not_bytes_are_counted() {
-    let mut bench = Bench::configuring(GLOBAL);
-    assert_eq!(bench.run("hostname é").text.find('^'), Some("Router(config)#hostname ".len()));
-    assert_eq!(bench.run("arp é x").text.find('^'), Some("Router(config)#arp ".len()));
-    let mut bench = Bench::configuring(&["hostname Router", "interface e0", "description é"]);
-    assert_eq!(bench.run("no shutdown éé z").text.find('^'), Some("Router(config-if)#no shutdown ".len()));
+    let mut harness = Harness::configuring(GLOBAL);
+    assert_eq!(harness.run("hostname é").text.find('^'), Some("Router(config)#hostname ".len()));
+    assert_eq!(harness.run("arp é x").text.find('^'), Some("Router(config)#arp ".len()));
+    let mut harness = Harness::configuring(&["hostname Router", "interface e0", "description é"]);
+    assert_eq!(harness.run("no shutdown éé z").text.find('^'), Some("Router(config-if)#no shutdown ".len()));
 }
 
 #[test]
 fn in_exec_mode_the_prompt_is_counted_too() {
-    let mut bench = Bench::configuring(&["hostname Router", "end"]);
+    let mut harness = Harness::configuring(&["hostname Router", "end"]);
     for (line, column) in
         [("foo", 7), ("show foo", 12), ("show lines detail x", 25), ("show lines | foo", 20)]
     {
-        let reply = bench.run(line);
+        let reply = harness.run(line);
         assert_eq!((reply.text.find('^'), reply.error), (Some(column), Some(ErrorId::E1)), "{line}");
     }
 }
 
 #[test]
 fn lines_that_end_too_early_are_incomplete() {
-    let mut bench = Bench::configuring(GLOBAL);
+    let mut harness = Harness::configuring(GLOBAL);
     for line in
         ["hostname", "ip", "ip route 10.0.0.0 255.0.0.0", "interface", "interface gi", "no", "no arp", "do"]
     {
-        let reply = bench.run(line);
+        let reply = harness.run(line);
         assert_eq!(
             (reply.text.as_str(), reply.error),
             ("% Incomplete command.\n\n", Some(ErrorId::E2)),
             "{line}"
         );
     }
-    assert_eq!(bench.text(), "hostname Router\n!\n");
+    assert_eq!(harness.text(), "hostname Router\n!\n");
 }
 
 #[test]
 fn words_that_mean_two_things_are_ambiguous() {
-    let mut bench = Bench::configuring(&["hostname Router", "interface e0"]);
-    let reply = bench.run("rx 5");
+    let mut harness = Harness::configuring(&["hostname Router", "interface e0"]);
+    let reply = harness.run("rx 5");
     assert_eq!(reply.text, "% Ambiguous command:  \"rx 5\"\n");
     assert_eq!(reply.error, Some(ErrorId::E3));
     // `m` is `mtu` or `mac-address` here, so it does not mean the global `management`.
-    assert_eq!(bench.run("m").error, Some(ErrorId::E3));
-    bench.run("end");
-    assert_eq!(bench.run("sh l").error, Some(ErrorId::E3));
-    assert_eq!(bench.run("show log").error, None);
+    assert_eq!(harness.run("m").error, Some(ErrorId::E3));
+    harness.run("end");
+    assert_eq!(harness.run("sh l").error, Some(ErrorId::E3));
+    assert_eq!(harness.run("show log").error, None);
 }
 
 #[test]
@@ -156,30 +156,31 @@ fn refusals_name_their_reason_and_change_nothing() {
         (GLOBAL, "no ip route 10.0.0.0 255.0.0.0", "% No matching route to delete\n"),
         (MANAGEMENT, "socket x", "% socket needs an absolute path of at most 107 bytes\n"),
     ] {
-        let mut bench = Bench::configuring(before);
-        let text_before = bench.text();
-        let reply = bench.run(line);
+        let mut harness = Harness::configuring(before);
+        let text_before = harness.text();
+        let reply = harness.run(line);
         assert_eq!((reply.text.as_str(), reply.error), (text, Some(ErrorId::E5)), "{line}");
-        assert_eq!(bench.text(), text_before);
+        assert_eq!(harness.text(), text_before);
     }
 }
 
 #[test]
 fn a_line_that_breaks_the_whole_is_refused() {
-    let mut bench = Bench::configuring(&["interface e0", "device net_af_packet0,iface=v0", "interface e1"]);
-    let reply = bench.run("device net_af_packet1,iface=v0");
+    let mut harness =
+        Harness::configuring(&["interface e0", "device net_af_packet0,iface=v0", "interface e1"]);
+    let reply = harness.run("device net_af_packet1,iface=v0");
     assert_eq!(reply.text, "% Ethernet1: device net_af_packet1,iface=v0 is in use by Ethernet0\n");
-    bench.run("interface e0.7");
-    bench.run("encapsulation dot1q 7");
-    bench.run("interface e0");
-    assert_eq!(bench.run("no device").text, "% Ethernet0.7: Ethernet0 has no device\n");
-    assert!(bench.text().contains(" device net_af_packet0,iface=v0\n"));
+    harness.run("interface e0.7");
+    harness.run("encapsulation dot1q 7");
+    harness.run("interface e0");
+    assert_eq!(harness.run("no device").text, "% Ethernet0.7: Ethernet0 has no device\n");
+    assert!(harness.text().contains(" device net_af_packet0,iface=v0\n"));
 }
 
 #[test]
 fn an_overlong_line_is_refused() {
-    let mut bench = Bench::configuring(GLOBAL);
-    let reply = bench.run(&format!("hostname {}", "x".repeat(LINE_LIMIT)));
+    let mut harness = Harness::configuring(GLOBAL);
+    let reply = harness.run(&format!("hostname {}", "x".repeat(LINE_LIMIT)));
     assert_eq!((reply.error, reply.text.as_str()), (Some(ErrorId::E1), "% Line longer than 4096 bytes\n"));
-    assert_eq!(bench.shell.help(&"x".repeat(LINE_LIMIT + 1)), "% Unrecognized command\n");
+    assert_eq!(harness.shell.help(&"x".repeat(LINE_LIMIT + 1)), "% Unrecognized command\n");
 }

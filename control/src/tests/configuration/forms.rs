@@ -3,7 +3,7 @@
 use super::*;
 
 fn after(lines: &[&str]) -> String {
-    Bench::configuring(lines).text()
+    Harness::configuring(lines).text()
 }
 
 #[test]
@@ -79,22 +79,22 @@ fn a_loopback_is_up_by_itself() {
 
 #[test]
 fn removing_one_address_leaves_the_others() {
-    let mut bench = Bench::configuring(&[
+    let mut harness = Harness::configuring(&[
         "interface e0",
         "ip address 10.1.1.1 255.255.255.0",
         "ip address 10.1.2.1 255.255.255.0 secondary",
     ]);
-    assert_eq!(bench.run("no ip address 10.1.1.1 255.255.255.0").error, Some(ErrorId::E5));
-    assert_eq!(bench.run("no ip address 10.1.1.1").error, Some(ErrorId::E2));
-    assert_eq!(bench.run("no ip address 10.1.2.1 255.255.255.0 secondary").error, None);
-    assert_eq!(bench.text(), "interface Ethernet0\n ip address 10.1.1.1 255.255.255.0\n!\n");
+    assert_eq!(harness.run("no ip address 10.1.1.1 255.255.255.0").error, Some(ErrorId::E5));
+    assert_eq!(harness.run("no ip address 10.1.1.1").error, Some(ErrorId::E2));
+    assert_eq!(harness.run("no ip address 10.1.2.1 255.255.255.0 secondary").error, None);
+    assert_eq!(harness.text(), "interface Ethernet0\n ip address 10.1.1.1 255.255.255.0\n!\n");
 }
 
 #[test]
 fn workers_and_cores_exclude_each_other() {
-    let mut bench = Bench::configuring(&["dataplane", "cores 1-2"]);
-    assert_eq!(bench.run("workers 2").text, "% workers and cores exclude each other\n");
-    let mut bench = Bench::configuring(&["dataplane", "workers 2"]);
-    assert_eq!(bench.run("cores 1-2").text, "% workers and cores exclude each other\n");
-    assert_eq!(bench.text(), "dataplane\n workers 2\n!\n");
+    let mut harness = Harness::configuring(&["dataplane", "cores 1-2"]);
+    assert_eq!(harness.run("workers 2").text, "% workers and cores exclude each other\n");
+    let mut harness = Harness::configuring(&["dataplane", "workers 2"]);
+    assert_eq!(harness.run("cores 1-2").text, "% workers and cores exclude each other\n");
+    assert_eq!(harness.text(), "dataplane\n workers 2\n!\n");
 }

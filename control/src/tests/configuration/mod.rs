@@ -15,7 +15,7 @@ use crate::command::{Configuration as _, *};
 use crate::protocols::Configuration;
 
 /// A privileged session, and what it acts on.
-pub(super) struct Bench {
+pub(super) struct Harness {
     pub(super) shell: Shell<Idle<Configuration>>,
     pub(super) runtime: Idle<Configuration>,
 }
@@ -57,7 +57,7 @@ fn exec() -> [ExecSpec<Idle<Configuration>>; 3] {
     ]
 }
 
-impl Bench {
+impl Harness {
     /// In privileged EXEC mode.
     pub(super) fn new() -> Self {
         let commands = Arc::new(Commands::new(exec()).unwrap());
@@ -66,13 +66,13 @@ impl Bench {
 
     /// In configuration mode, after `lines`, which must all be accepted.
     pub(super) fn configuring(lines: &[&str]) -> Self {
-        let mut bench = Self::new();
-        bench.run("configure terminal");
+        let mut harness = Self::new();
+        harness.run("configure terminal");
         for line in lines {
-            let reply = bench.run(line);
+            let reply = harness.run(line);
             assert_eq!(reply.error, None, "{line}: {}", reply.text);
         }
-        bench
+        harness
     }
 
     pub(super) fn run(&mut self, line: &str) -> Reply {

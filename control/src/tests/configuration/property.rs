@@ -167,7 +167,7 @@ fn system() -> impl Strategy<Value = SystemConfig> {
 proptest! {
     #[test]
     fn what_prints_loads_and_prints_the_same(system in system()) {
-        let configuration = Configuration { system: system, ..Configuration::default() };
+        let configuration = Configuration { system, ..Configuration::default() };
         let printed = configuration.running_config();
         let loaded = match load::<Configuration>("printed", &printed) {
             Ok(loaded) => loaded,

@@ -173,13 +173,13 @@ impl Wire {
     }
 
     /// Allocates all but `keep` buffers, so that the pool runs dry while the result lives.
-    pub fn hoard(&self, keep: usize) -> Vec<SimFrame> {
-        let mut hoard = Vec::new();
+    pub fn exhaust_pool(&self, keep: usize) -> Vec<SimFrame> {
+        let mut taken = Vec::new();
         while self.pool.free() > keep
             && let Some(frame) = self.pool.allocate()
         {
-            hoard.push(frame);
+            taken.push(frame);
         }
-        hoard
+        taken
     }
 }
