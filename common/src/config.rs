@@ -34,7 +34,7 @@ pub enum Hugepages {
     Auto,
     /// Refuse to start without.
     Required,
-    /// Never.
+    /// Ordinary pages only.
     Off,
 }
 
@@ -42,7 +42,7 @@ pub enum Hugepages {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Poll {
-    /// Spin.
+    /// Spin: the core is always at 100 %.
     Always,
     /// Sleep up to 1 ms after 1000 empty polls.
     #[default]

@@ -57,7 +57,7 @@ pub struct PortCounters {
 /// Link of a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Link {
-    /// Carrier.
+    /// The device has carrier.
     pub up: bool,
     /// Mbit/s; 0: unknown.
     pub speed_mbps: u32,

@@ -44,7 +44,7 @@ pub enum Subject {
 pub struct Service {
     /// IP protocol number.
     pub protocol: u8,
-    /// Port.
+    /// Port of that protocol; 0: any.
     pub port: u16,
 }
 
@@ -53,7 +53,7 @@ pub struct Service {
 pub struct Server {
     /// Its slot and generation.
     pub id: RealId,
-    /// Address.
+    /// IPv4 address of the server; two farms may have the same.
     pub address: Ipv4Addr,
     /// Its own port, in place of the services'.
     pub port: Option<u16>,
@@ -70,7 +70,7 @@ pub struct Server {
 /// A real server's weight by feedback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weight {
-    /// Whose.
+    /// The server that it is the weight of.
     pub server: RealId,
     /// The weight; none: the configured one.
     pub weight: Option<u16>,
@@ -93,7 +93,7 @@ pub enum WeightSource {
 /// A virtual server with an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualServer {
-    /// Address.
+    /// Virtual address, or that of a range of them.
     pub address: Ipv4Addr,
     /// Protocol and port.
     pub service: Service,

@@ -24,7 +24,7 @@ pub enum Next {
     Transmit(Verdict),
     /// A frame of the host for [`Packet::egress`]; it has no verdict.
     Host,
-    /// The end.
+    /// Nowhere: it is dropped and counted so.
     Drop(Verdict),
 }
 
@@ -123,7 +123,7 @@ impl Exit {
 /// Up to 64 frames. Each waits for one stage, or has an end.
 #[derive(Debug)]
 pub struct Batch<F> {
-    /// The frames.
+    /// As received; a stage names a frame by its index.
     pub frames: Burst<F>,
     /// What is known of each.
     pub packets: [Packet; BURST],

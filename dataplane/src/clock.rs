@@ -16,7 +16,7 @@ pub trait Clock: Send {
     fn cycles(&mut self) -> u64;
     /// The time that a reading of [`Clock::cycles`] stands for.
     fn nanos(&self, cycles: u64) -> Nanos;
-    /// Waits.
+    /// Gives up the CPU for that long; a simulated clock only advances.
     fn sleep(&mut self, duration: Duration);
 }
 

@@ -60,11 +60,11 @@ pub const fn agent_mac(host: u8) -> MacAddr {
 pub struct Harness<S: StageList = Stages> {
     /// The other end of the cables.
     pub wire: Wire,
-    /// The workers.
+    /// Polled in turn by [`Harness::run`].
     pub workers: Vec<Worker<SimQueue, FakeClock, S>>,
     /// Control's end of every ring.
     pub control: ControlEnd,
-    /// The time.
+    /// The time that every worker reads.
     pub clock: FakeClock,
 }
 

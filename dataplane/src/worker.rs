@@ -141,7 +141,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
         self.stats.cpu.store(cpu as u64 + 1, Relaxed);
     }
 
-    /// Its counters.
+    /// Counters that control reads while it runs.
     pub fn stats(&self) -> &Arc<WorkerStats> {
         &self.stats
     }

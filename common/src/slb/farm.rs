@@ -58,7 +58,7 @@ pub enum Purpose {
 /// A choice. With [`Purpose::Session`] the connection is already counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Picked {
-    /// The real.
+    /// Of the farm that was asked, with its generation.
     pub real: RealId,
     /// The session is the real's test.
     pub test: bool,

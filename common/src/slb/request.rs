@@ -32,7 +32,7 @@ pub struct Request {
 pub enum Outcome {
     /// Send it to this real.
     Forward {
-        /// The real.
+        /// In service as of the snapshot that the request was handled with.
         real: RealId,
         /// What happened to the session; `None`: forwarded without one.
         change: Option<SessionChange>,

@@ -8,7 +8,7 @@ pub(super) const RESERVE: u64 = 128 << 20;
 /// Bytes to be had, and what stands in the way of more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Room {
-    /// Bytes.
+    /// Free, less what others are left.
     pub bytes: u64,
     /// File with the limit of a control group, if that allows less than the machine has.
     pub limit: Option<String>,

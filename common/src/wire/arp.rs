@@ -14,10 +14,10 @@ use crate::mac::MacAddr;
 pub const REQUEST: u16 = 1;
 /// Operation: the sender has.
 pub const REPLY: u16 = 2;
-/// Bytes.
+/// Bytes of a message for Ethernet and IPv4.
 pub const LENGTH: usize = 28;
 
-/// A message.
+/// A message for Ethernet and IPv4 (RFC 826).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Arp {

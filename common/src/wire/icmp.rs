@@ -32,24 +32,24 @@ pub const ERROR_TOS: u8 = 0xc0;
 
 /// Where fields begin, in bytes from the message's first.
 pub mod offset {
-    /// Type.
+    /// Type, 1 byte.
     pub const TYPE: usize = 0;
-    /// Code.
+    /// Code, 1 byte.
     pub const CODE: usize = 1;
     /// Checksum, 2 bytes.
     pub const CHECKSUM: usize = 2;
 }
 
-/// Bytes.
+/// Bytes of the head.
 pub const LENGTH: usize = 8;
 
 /// The head of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Icmp {
-    /// Type.
+    /// Type (RFC 792): 0 echo reply, 3 destination unreachable, 8 echo, 11 time exceeded.
     pub kind: u8,
-    /// Code.
+    /// What exactly, by type.
     pub code: u8,
     checksum: U16,
     /// Identifier and sequence number of an echo; unused and MTU of an error.
@@ -61,7 +61,7 @@ const _: () = assert!(size_of::<Icmp>() == LENGTH);
 /// A message taken apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Parsed<'a> {
-    /// The head.
+    /// Its first 8 bytes.
     pub header: &'a Icmp,
     /// Data of an echo, the quoted packet of an error.
     pub payload: &'a [u8],

@@ -26,7 +26,7 @@ pub mod offset {
     pub const SOURCE: usize = 0;
     /// Destination port.
     pub const DESTINATION: usize = 2;
-    /// Checksum.
+    /// Checksum over pseudo header and segment.
     pub const CHECKSUM: usize = 16;
 }
 

@@ -23,7 +23,7 @@ pub mod offset {
     pub const CHECKSUM: usize = 6;
 }
 
-/// The header.
+/// The 8 bytes of the header (RFC 768).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Udp {
@@ -38,7 +38,7 @@ const _: () = assert!(size_of::<Udp>() == LENGTH);
 /// A datagram taken apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Parsed<'a> {
-    /// The header.
+    /// Its ports, length and checksum.
     pub header: &'a Udp,
     /// As the UDP length says.
     pub payload: &'a [u8],

@@ -70,7 +70,7 @@ pub struct InterfaceName {
 }
 
 impl InterfaceName {
-    /// The type.
+    /// `GigabitEthernet` of `GigabitEthernet0/1`.
     pub fn kind(&self) -> InterfaceKind {
         self.kind
     }

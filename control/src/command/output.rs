@@ -45,12 +45,12 @@ impl Output {
         Self::named("text", text.into(), String::clone)
     }
 
-    /// The text.
+    /// As the shell prints it.
     pub fn into_text(self) -> String {
         (self.0)(Format::Text)
     }
 
-    /// The JSON, indented.
+    /// As `| json` prints it: indented.
     pub fn into_json(self) -> String {
         (self.0)(Format::Json)
     }
@@ -65,7 +65,6 @@ fn pretty(facts: &impl Serialize) -> String {
     serde_json::to_string_pretty(&value(facts)).unwrap_or_default()
 }
 
-/// Nothing.
 impl Default for Output {
     fn default() -> Self {
         Self::of(Value::Null, |_| String::new())

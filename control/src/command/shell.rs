@@ -36,7 +36,7 @@ pub trait Runtime {
 /// A [`Runtime`] that only holds a configuration: for checks, tests and fuzzing.
 #[derive(Clone, Debug, Default)]
 pub struct Idle<C> {
-    /// The configuration.
+    /// As it runs.
     pub configuration: Arc<C>,
     /// What was saved last.
     pub saved: Option<String>,

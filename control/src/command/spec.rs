@@ -55,7 +55,7 @@ pub struct Spec<R> {
     pub pattern: &'static str,
     /// Help for its keywords (`"weight"`) and arguments (`"<weight>"`); common keywords have theirs already.
     pub help: &'static [(&'static str, &'static str)],
-    /// Its forms.
+    /// Whether it takes `no` and `default`.
     pub forms: Forms,
     /// What runs it.
     pub run: R,

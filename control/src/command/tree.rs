@@ -46,7 +46,7 @@ pub struct Tree<R> {
 /// A line that is a command.
 #[derive(Debug)]
 pub struct Match<'t, R> {
-    /// The command.
+    /// Declaration that the line matches.
     pub spec: &'t Spec<R>,
     /// What the line gave it.
     pub args: Args,

@@ -48,7 +48,7 @@ use crate::{
 pub struct CoreLink {
     /// The published snapshot.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Sessions.
+    /// Shared with workers: sessions and what else outlives a snapshot.
     pub tables: Tables,
     /// By worker.
     pub stats: Vec<Arc<WorkerStats>>,

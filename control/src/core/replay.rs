@@ -48,7 +48,7 @@ pub enum ReplayError {
     /// A line makes no sense.
     #[error("line {line}: {reason}")]
     Line {
-        /// Its number.
+        /// From 1.
         line: usize,
         /// What is wrong with it.
         reason: String,
@@ -301,25 +301,25 @@ impl<L: Protocols, R: BufRead> Replay<L, R> {
                 self.host = change.apply(&self.host);
                 core.host_changed(&self.host);
             }
-            Written::Message { to, body } => self.hand(&to, Some(body))?,
-            Written::TasksDied(of) => self.hand(&of, None)?,
+            Written::Message { to, body } => self.deliver_message(&to, Some(body))?,
+            Written::TasksDied(of) => self.deliver_message(&of, None)?,
             Written::Stop => core.stop(),
         }
         Ok(())
     }
 
-    fn hand(&mut self, to: &str, message: Option<Value>) -> Result<(), ReplayError> {
+    fn deliver_message(&mut self, to: &str, message: Option<Value>) -> Result<(), ReplayError> {
         let (list, at) = self.core.parts();
-        let mut hand = Hand { at, to, message, failed: Err(format!("no subsystem is {to}")) };
-        list.each(&mut hand);
-        let failed = hand.failed;
+        let mut delivery = DeliverMessage { at, to, message, failed: Err(format!("no subsystem is {to}")) };
+        list.each(&mut delivery);
+        let failed = delivery.failed;
         self.core.run_to_completion();
         failed.map_err(|error| self.wrong(&error))
     }
 }
 
 /// Hands a message of its tasks to the subsystem of that name; none: they have died.
-struct Hand<'a, L: Protocols> {
+struct DeliverMessage<'a, L: Protocols> {
     at: Surroundings<'a, L>,
     to: &'a str,
     message: Option<Value>,
@@ -327,7 +327,7 @@ struct Hand<'a, L: Protocols> {
     failed: Result<(), String>,
 }
 
-impl<L: Protocols> Visitor<L> for Hand<'_, L> {
+impl<L: Protocols> Visitor<L> for DeliverMessage<'_, L> {
     fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,

@@ -1,5 +1,5 @@
-//! What takes time outside, done by a task of its own: settings of the kernel. Of several that wait, only the last one is
-//! done.
+//! Makes the kernel equal to the configuration, in a task of its own since that takes time. Of several that wait, only the
+//! last one is done.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ struct Done {
     failed: Option<Arc<HostError>>,
 }
 
-/// The task's ear.
+/// Control of the task.
 #[derive(Debug)]
-pub(super) struct Outside {
-    wanted: watch::Sender<Option<Arc<DesiredHost>>>,
+pub(super) struct HostApplier {
+    desired: watch::Sender<Option<Arc<DesiredHost>>>,
     done: watch::Receiver<Done>,
 }
 
-impl Outside {
+impl HostApplier {
     /// Starts the task. It ends when this is dropped.
     pub(super) fn start(host: Host) -> Self {
         let (sender, mut orders) = watch::channel::<Option<Arc<DesiredHost>>>(None);
@@ -33,20 +33,20 @@ impl Outside {
                 done_sender.send_replace(Done { host: Some(desired), failed });
             }
         });
-        Self { wanted: sender, done }
+        Self { desired: sender, done }
     }
 
     pub(super) fn set_host(&self, desired: DesiredHost) {
-        self.wanted.send_replace(Some(Arc::new(desired)));
+        self.desired.send_replace(Some(Arc::new(desired)));
     }
 
-    /// Waits until the kernel is as it was last wanted.
+    /// Waits until the kernel is as it was last desired to be.
     pub(super) async fn done(&self) -> Result<(), Arc<HostError>> {
-        let wanted = self.wanted.borrow().clone();
+        let desired = self.desired.borrow().clone();
         let mut done = self.done.clone();
-        let is_done = |done: &Done| match (&done.host, &wanted) {
-            (Some(done), Some(wanted)) => Arc::ptr_eq(done, wanted),
-            (_, wanted) => wanted.is_none(),
+        let is_done = |done: &Done| match (&done.host, &desired) {
+            (Some(done), Some(desired)) => Arc::ptr_eq(done, desired),
+            (_, desired) => desired.is_none(),
         };
         match done.wait_for(is_done).await {
             Ok(done) => done.failed.clone().map_or(Ok(()), Err),

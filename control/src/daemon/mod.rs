@@ -3,8 +3,8 @@
 //! Runs on the tokio runtime of the control core, off the workers' CPUs. The core is behind one lock, held for the time of
 //! one command or one step; nothing waits with it held, and no timer waits for the kernel.
 
+mod host_applier;
 mod operator;
-mod outside;
 mod steps;
 mod tasks;
 
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::operator::Operated;
-use self::{outside::Outside, steps::Steps, tasks::Tasks};
+use self::{host_applier::HostApplier, steps::Steps, tasks::Tasks};
 use crate::{
     command::load,
     core::{Core, CoreLink, Recording},
@@ -48,7 +48,7 @@ pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
 pub struct Parts<L: Protocols> {
     /// The link to the workers.
     pub link: ControlEnd,
-    /// The ports.
+    /// Devices, to be set and read.
     pub ports: Arc<dyn PortControl>,
     /// The configuration to start with.
     pub configuration: L::Configuration,
@@ -80,15 +80,15 @@ pub enum StartError {
     /// The management socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The recording.
+    /// The recording's file cannot be written.
     #[error("cannot record: {0}")]
     Record(std::io::Error),
-    /// HTTP.
+    /// The address of HTTP cannot be bound.
     #[error("management http {address}: {source}")]
     Http {
-        /// Where.
+        /// Of the line `http`.
         address: std::net::SocketAddrV4,
-        /// Why.
+        /// What the kernel says.
         source: std::io::Error,
     },
     /// The configuration is refused as a whole.
@@ -164,7 +164,7 @@ impl<L: Protocols> Daemon<L> {
         let wake = Arc::new(Notify::new());
         let core =
             Arc::new(std::sync::Mutex::new(Operated::new(core, Arc::clone(&parts.clock), Arc::clone(&wake))));
-        let outside = Outside::start(host.clone());
+        let host_applier = HostApplier::start(host.clone());
         let mut steps = Steps {
             core: Arc::clone(&core),
             wake: Arc::clone(&wake),
@@ -172,7 +172,7 @@ impl<L: Protocols> Daemon<L> {
             ports: parts.ports,
             port_states: Vec::new(),
             port_settings: BTreeMap::new(),
-            outside,
+            host_applier,
             guards,
             clock: Arc::clone(&parts.clock),
             set_level: parts.set_level,

@@ -10,7 +10,7 @@ use common::{
 use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, Operated, StartError, outside::Outside, tasks::Tasks};
+use super::{Clock, Operated, StartError, host_applier::HostApplier, tasks::Tasks};
 use crate::{
     host::{Guard, Host, HostState, PortState},
     manage::operator::{Check, SharedOperator, lock},
@@ -33,7 +33,7 @@ pub(super) struct Steps<L: Protocols> {
     pub port_states: Vec<PortState>,
     /// As they were last set.
     pub port_settings: BTreeMap<PortId, PortSettings>,
-    pub outside: Outside,
+    pub host_applier: HostApplier,
     pub guards: Vec<Guard>,
     pub clock: Clock,
     pub set_level: Box<dyn Fn(LoggingLevel) + Send>,
@@ -75,7 +75,7 @@ impl<L: Protocols> Steps<L> {
 
     /// Waits for the kernel to take what it was given at start, so that the first snapshot that workers see is whole.
     pub async fn wait_for_kernel(&mut self) -> Result<(), StartError> {
-        if let Err(error) = self.outside.done().await {
+        if let Err(error) = self.host_applier.done().await {
             return Err(Arc::into_inner(error).map_or_else(
                 || StartError::Refused("the kernel refuses what the configuration wants of it".into()),
                 StartError::Host,
@@ -114,7 +114,7 @@ impl<L: Protocols> Steps<L> {
                         self.set_ports(&settings);
                         self.poll_ports();
                     }
-                    Effect::Host(desired) => self.outside.set_host(desired),
+                    Effect::Host(desired) => self.host_applier.set_host(desired),
                 }
             }
         }

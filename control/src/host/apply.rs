@@ -72,9 +72,9 @@ pub enum Step {
 /// A static route in the kernel's terms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RouteKey {
-    /// Destination.
+    /// Destination network.
     pub prefix: Ipv4Net,
-    /// Distance.
+    /// Administrative distance of the configuration.
     pub metric: u32,
     /// Next hop.
     pub gateway: Option<Ipv4Addr>,

@@ -48,7 +48,7 @@ pub struct DesiredInterface {
 /// A static route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredRoute {
-    /// Destination.
+    /// Destination network.
     pub prefix: Ipv4Net,
     /// Where to.
     pub target: RouteTarget,

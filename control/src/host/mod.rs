@@ -67,7 +67,7 @@ pub enum HostError {
     /// A shadow could not be made.
     #[error(transparent)]
     Shadow(#[from] ShadowError),
-    /// Netlink.
+    /// The kernel refuses a netlink request, or its socket.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     /// The thread for frames did not start.

@@ -68,7 +68,7 @@ pub struct ShadowLink {
     pub running: bool,
     /// MTU in bytes.
     pub mtu: u32,
-    /// Its address.
+    /// The shadow's link address.
     pub mac: MacAddr,
 }
 
@@ -88,7 +88,7 @@ pub struct KernelAddress {
 /// A route of the main table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteEntry {
-    /// Destination.
+    /// Destination network.
     pub prefix: Ipv4Net,
     /// `kernel`, `static`, `homeward`, `bgp`...
     pub protocol: u8,
@@ -133,7 +133,7 @@ pub enum ArpState {
     Probe,
     /// Did not answer.
     Failed,
-    /// Configured.
+    /// Configured, never asked for.
     Permanent,
 }
 

@@ -17,7 +17,7 @@ use super::operator::{Operator, SharedOperator, lock};
 pub struct Http(tokio::net::TcpListener);
 
 impl Http {
-    /// Listens.
+    /// Listens on TCP at `address`; port 0: one that the kernel chooses.
     pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         Ok(Self(tokio::net::TcpListener::bind(address).await?))
     }

@@ -29,9 +29,9 @@ pub enum SocketError {
     /// The file system refuses.
     #[error("management socket {path}: {source}")]
     Io {
-        /// Where.
+        /// As configured.
         path: PathBuf,
-        /// Why.
+        /// What the kernel says.
         source: io::Error,
     },
     /// Another daemon listens there.

@@ -54,7 +54,7 @@ pub enum Action {
     Fact(&'static str, Fact),
     /// The parts of these subsystems went out with a snapshot.
     Published {
-        /// The snapshot.
+        /// Of the snapshot.
         generation: u64,
         /// Whose parts, in the order of the list.
         parts: Vec<&'static str>,

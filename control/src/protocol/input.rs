@@ -20,7 +20,7 @@ pub enum Input<'a, P: Protocol> {
         mode: &'static Mode,
         /// What it was given.
         args: &'a Args,
-        /// Its form.
+        /// Plain, `no` or `default`.
         form: Form,
     },
     /// What the ports are and whether they have link, by port.

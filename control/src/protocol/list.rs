@@ -42,7 +42,7 @@ pub trait Configured: command::Configuration {
 
 /// A list that has `P` in it.
 pub trait Member<P: Protocol>: Protocols {
-    /// Its state.
+    /// The instance of `P`.
     fn instance(&mut self) -> &mut Instance<P>;
 
     /// Its part of the configuration.
@@ -51,7 +51,7 @@ pub trait Member<P: Protocol>: Protocols {
 
 /// Something that is done with each subsystem of a list.
 pub trait Visitor<L: Protocols> {
-    /// Does it.
+    /// Called once for each subsystem.
     fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>;
@@ -82,7 +82,7 @@ impl<P: Protocol> Instance<P> {
         Self { state: P::new(shared), orders: Vec::new(), tasks: None, dead: false, changed: false }
     }
 
-    /// The state.
+    /// The state machine, to look at.
     pub fn state(&self) -> &P {
         &self.state
     }
@@ -117,12 +117,12 @@ impl<P: Protocol> Instance<P> {
         self.changed = false;
     }
 
-    /// Its health.
+    /// [`Protocol::checks`]
     pub fn checks(&mut self, config: &P::Config, shared: &Shared, out: &mut Outbox) -> Vec<Check> {
         self.with(config, shared, out, P::checks)
     }
 
-    /// Its metrics.
+    /// [`Protocol::report`]
     pub fn report(&mut self, report: &mut Report, config: &P::Config, shared: &Shared, out: &mut Outbox) {
         self.with(config, shared, out, |state, cx| state.report(report, cx));
     }

@@ -55,7 +55,7 @@ pub struct Commands<P: Protocol> {
 /// What a whole configuration is worth: warnings, or every reason for which it is refused.
 pub type Checked = Result<Vec<String>, Vec<ConfigError>>;
 
-/// A subsystem.
+/// A subsystem: its types, its lines and its state machine.
 pub trait Protocol: Sized + Send + fmt::Debug + 'static {
     /// In health, recordings and logs about the subsystem itself.
     const NAME: &'static str;
@@ -117,7 +117,7 @@ pub trait Protocol: Sized + Send + fmt::Debug + 'static {
         Vec::new()
     }
 
-    /// Metrics.
+    /// Adds its metrics, each time that they are asked for.
     fn report(&mut self, _out: &mut Report, _cx: &mut Cx<'_, Self>) {}
 
     /// Its tasks. They end when `io` has no more orders; if they end before, that is [`Input::TasksDied`], and they are

@@ -12,7 +12,7 @@ pub enum LoggingLevel {
     /// What happens, too.
     #[default]
     Informational,
-    /// Everything.
+    /// Debugging lines too.
     Debugging,
 }
 
@@ -33,7 +33,7 @@ pub struct Management {
     pub socket: PathBuf,
     /// Group that owns it.
     pub group: Option<String>,
-    /// Its permissions.
+    /// Permission bits of the socket.
     pub mode: u32,
     /// Where HTTP is served.
     pub http: Option<SocketAddrV4>,
@@ -42,7 +42,7 @@ pub struct Management {
 impl Management {
     /// The socket of a process that was given none.
     pub const DEFAULT_SOCKET: &str = "/run/homeward/homeward.sock";
-    /// Its permissions.
+    /// Permission bits of a socket that was given none.
     pub const DEFAULT_MODE: u32 = 0o660;
 }
 

@@ -41,7 +41,7 @@ use crate::{
     protocol::{Checked, Claims, Commands, Cx, Input, Protocol, Report, Shared},
 };
 
-/// The balancer.
+/// Control's half of the balancer: slots, purges, timers and overload.
 #[derive(Debug)]
 pub struct Slb {
     state: SlbState,

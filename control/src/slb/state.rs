@@ -19,9 +19,9 @@ use super::{
 /// A real is one address (and port) of one farm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RealKey {
-    /// The farm.
+    /// Name of the farm.
     pub farm: ObjectName,
-    /// Address.
+    /// IPv4 address of the server.
     pub address: Ipv4Addr,
     /// Port in directed mode.
     pub port: Option<u16>,
@@ -52,7 +52,7 @@ pub struct RealEntry {
 /// A farm in its slot.
 #[derive(Debug)]
 pub struct FarmEntry {
-    /// Index.
+    /// Index of the slot.
     pub id: FarmId,
     /// Shared with workers.
     pub live: Arc<FarmLive>,
@@ -60,16 +60,16 @@ pub struct FarmEntry {
     pub generation: u16,
     /// Reals in the order of the configuration.
     pub members: Vec<RealId>,
-    /// Reals that left, each with the position in `members` that its turn passes to.
+    /// Reals that left, each with the position in `members` that the cursor passes to.
     pub departed: Vec<(RealId, u16)>,
 }
 
 /// A virtual server in its slot.
 #[derive(Debug)]
 pub struct VserverEntry {
-    /// Index.
+    /// Index of the slot.
     pub id: VserverId,
-    /// The number shown.
+    /// The number shown, from 1.
     pub v_index: u32,
     /// Shared with workers.
     pub live: Arc<VserverLive>,
@@ -96,7 +96,7 @@ pub struct Removed {
     pub vservers: Vec<VserverId>,
 }
 
-/// How many that left a farm are remembered: their turn can only be met until the next new session.
+/// How many that left a farm are remembered: the cursor can only be at one until the next new session.
 const DEPARTED: usize = 64;
 
 impl SlbState {
@@ -194,7 +194,7 @@ fn keys(farm: &FarmConfig) -> impl Iterator<Item = RealKey> + '_ {
 }
 
 impl FarmEntry {
-    /// Takes a new list of members. The turn of one that left passes to the next that stays, going round; those that
+    /// Takes a new list of members. The cursor passes from one that left to the next that stays, going round; those that
     /// left earlier are carried along.
     fn set_members(&mut self, members: Vec<RealId>) {
         if members == self.members {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_turn_of_one_that_left_passes_to_its_neighbour() {
+    fn the_cursor_passes_from_one_that_left_to_its_neighbour() {
         let mut state = SlbState::new(1);
         state.assign(&config(&[("A", &[1, 2, 3])])).unwrap();
         let [_, two, three] = farm(&state, "A").members[..] else { panic!("three members") };

@@ -210,7 +210,7 @@ pub struct StaticRoute {
 /// `arp`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaticNeighbour {
-    /// Whose.
+    /// IPv4 address of the neighbour.
     pub address: Ipv4Addr,
     /// Its Ethernet address.
     pub mac: MacAddr,

@@ -34,7 +34,7 @@ use crate::{
 /// Time between two samples of counters.
 const SAMPLE: Duration = Duration::from_secs(1);
 
-/// The system.
+/// The subsystem of ports, interfaces, routes and the process itself.
 #[derive(Debug)]
 pub struct System {
     layout: Layout,
@@ -48,7 +48,7 @@ pub struct System {
     network: Network,
     /// Virtual addresses that the kernel holds too, as last found.
     held: Vec<VirtualAddressHeld>,
-    /// Rates.
+    /// For the rates of `show interfaces` and `show dataplane`.
     sampler: Sampler,
     sample: Nanos,
 }

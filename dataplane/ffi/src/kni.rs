@@ -1,6 +1,6 @@
 //! The kernel NIC interface, which DPDK has removed: capsule names it, nothing can use it.
 
-#![allow(non_camel_case_types)]
+#![allow(non_camel_case_types, missing_docs, reason = "the names are those of DPDK")]
 
 use std::os::raw::{c_char, c_int, c_uint};
 
@@ -22,11 +22,9 @@ pub struct rte_kni {
 pub struct rte_kni_conf {
     /// Name of the kernel device.
     pub name: [c_char; 32],
-    /// Group.
     pub group_id: u16,
     /// Size of a buffer.
     pub mbuf_size: u32,
-    /// Address.
     pub mac_addr: [u8; 6],
 }
 
@@ -34,19 +32,15 @@ pub struct rte_kni_conf {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct rte_kni_ops {
-    /// Port.
     pub port_id: u16,
-    /// MTU.
     pub change_mtu: Option<unsafe extern "C" fn(u16, c_uint) -> c_int>,
     /// Up or down.
     pub config_network_if: Option<unsafe extern "C" fn(u16, u8) -> c_int>,
-    /// Address.
     pub config_mac_address: Option<unsafe extern "C" fn(u16, *mut u8) -> c_int>,
-    /// Promiscuous.
     pub config_promiscusity: Option<unsafe extern "C" fn(u16, u8) -> c_int>,
 }
 
-/// Fails.
+/// Returns `-ENOTSUP`.
 ///
 /// # Safety
 ///
@@ -68,7 +62,7 @@ pub unsafe fn rte_kni_alloc(
     std::ptr::null_mut()
 }
 
-/// Fails.
+/// Returns `-ENOTSUP`.
 ///
 /// # Safety
 ///
@@ -77,7 +71,7 @@ pub unsafe fn rte_kni_release(_kni: *mut rte_kni) -> c_int {
     NOT_SUPPORTED
 }
 
-/// Fails.
+/// Returns `-ENOTSUP`.
 ///
 /// # Safety
 ///

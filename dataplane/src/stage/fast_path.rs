@@ -3,7 +3,7 @@
 //!
 //! A request that is usual but no repeat goes on to `mobile_ip`. Whatever is unusual about a frame leaves it untouched to
 //! `parse`, which knows all cases; nothing is dropped, answered or decided here. Two passes over a burst: the first reads
-//! headers and asks for the places in the session table, the second counts the requests and sends them, so that the table's
+//! headers and asks for the slots in the session table, the second counts the requests and sends them, so that the table's
 //! cache misses overlap.
 
 use std::net::Ipv4Addr;

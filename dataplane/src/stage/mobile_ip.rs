@@ -1,6 +1,6 @@
 //! Registration requests to a virtual server: checked, attributed to a mobile node, given to a real.
 //!
-//! Two passes over the frames: the first decodes and hashes all of them and asks for their places in the session
+//! Two passes over the frames: the first decodes and hashes all of them and asks for their slots in the session
 //! table, the second decides, so that the table's cache misses overlap.
 
 use std::net::Ipv4Addr;

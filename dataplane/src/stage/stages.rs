@@ -51,7 +51,7 @@ stages! {
     CLASSIFY => classify;
     /// UDP for a virtual server in service.
     MOBILE_IP => mobile_ip;
-    /// Transit.
+    /// Transit: to the next hop of its route.
     FORWARD => forward;
     /// For an address that the dataplane answers itself, or ARP.
     LOCAL => local;

@@ -49,7 +49,7 @@ impl SlbPart {
 /// A virtual server in service.
 #[derive(Clone, Debug)]
 pub struct VirtualServer {
-    /// Slot.
+    /// Position in [`SlbPart::vservers`].
     pub id: VserverId,
     /// Name as shown.
     pub name: String,
@@ -104,7 +104,7 @@ pub enum Predictor {
 /// A server farm that a virtual server in service uses.
 #[derive(Clone, Debug)]
 pub struct Farm {
-    /// Slot.
+    /// Position in [`SlbPart::farms`].
     pub id: FarmId,
     /// Name as shown.
     pub name: String,
@@ -116,9 +116,9 @@ pub struct Farm {
     pub reals: Vec<RealId>,
     /// Rises (and wraps) whenever `reals` changes; compared with the generation in the farm word.
     pub generation: u16,
-    /// Members that left with the last change, each with the position in `reals` that its turn passes to.
+    /// Members that left with the last change, each with the position in `reals` that the cursor passes to.
     pub departed: Vec<(RealId, u16)>,
-    /// The turn, shared by all workers and all snapshots.
+    /// The cursor, shared by all workers and all snapshots.
     pub live: Arc<FarmLive>,
 }
 
@@ -127,7 +127,7 @@ pub struct Farm {
 pub struct Real {
     /// Slot and generation.
     pub id: RealId,
-    /// Address.
+    /// Destination in directed mode; in dispatched mode the address whose neighbour gets the packets.
     pub address: Ipv4Addr,
     /// Destination port in directed mode; `None` keeps the packet's.
     pub port: Option<u16>,

@@ -87,9 +87,9 @@ impl Key {
 pub struct Association {
     /// Index, 0x100 and up (RFC 4721, section 7).
     pub spi: u32,
-    /// How.
+    /// How authenticators are made.
     pub algorithm: Algorithm,
-    /// With what.
+    /// The secret that goes into them.
     pub key: Key,
 }
 

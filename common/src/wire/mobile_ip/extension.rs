@@ -65,7 +65,7 @@ pub enum Extension {
     Pad,
     /// 32 to 34.
     Auth {
-        /// Which.
+        /// Between whom: 32 mobile and home agent, 33 mobile and foreign, 34 foreign and home.
         kind: AuthKind,
         /// Security parameter index.
         spi: u32,
@@ -74,7 +74,7 @@ pub enum Extension {
     },
     /// 36: generalised authentication, sub-type [`MN_AAA`] or another.
     Generalised {
-        /// Which.
+        /// [`MN_AAA`] is 1.
         sub_type: u8,
         /// Security parameter index; 2 is CHAP (RFC 4721, section 8).
         spi: u32,
@@ -100,7 +100,7 @@ pub enum Extension {
     Revocation {
         /// I in bit 15.
         flags: u16,
-        /// Seconds.
+        /// Of the sender's clock, in seconds.
         timestamp: u32,
     },
     /// 139 (RFC 4433).
@@ -125,18 +125,18 @@ pub enum Extension {
     },
     /// Any other with an 8-bit length.
     Other {
-        /// Type.
+        /// Extension type.
         kind: u8,
-        /// Data.
+        /// What follows the length.
         data: Vec<u8>,
     },
     /// Any other with a 16-bit length.
     OtherLong {
-        /// Type.
+        /// Extension type.
         kind: u8,
         /// Sub-type, or reserved.
         sub_type: u8,
-        /// Data.
+        /// What follows the length.
         data: Vec<u8>,
     },
 }

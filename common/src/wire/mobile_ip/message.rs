@@ -40,31 +40,31 @@ pub enum DecodeError {
     /// Neither a request nor a reply.
     #[error("message type {kind}")]
     Kind {
-        /// Its type.
+        /// First byte of the message.
         kind: u8,
     },
     /// An extension's header is incomplete.
     #[error("extension {kind}: header truncated")]
     ExtTruncated {
-        /// Its type.
+        /// Extension type.
         kind: u8,
     },
     /// An extension's data runs past the message.
     #[error("extension {kind}: data runs past the message")]
     ExtOverrun {
-        /// Its type.
+        /// Extension type.
         kind: u8,
     },
     /// An unknown type below 128: the whole message is to be discarded in silence (RFC 5944, section 1.8).
     #[error("extension {kind} is unknown and may not be skipped")]
     UnknownNonSkippable {
-        /// Its type.
+        /// Extension type.
         kind: u8,
     },
     /// An authenticator without room for its SPI.
     #[error("extension {kind}: too short for an SPI")]
     AuthTooShort {
-        /// Its type.
+        /// Extension type.
         kind: u8,
     },
 }
@@ -75,7 +75,7 @@ pub enum EncodeError {
     /// More data than the length field can say.
     #[error("extension {kind}: {length} bytes are too many")]
     TooLong {
-        /// Its type.
+        /// Extension type.
         kind: u8,
         /// Bytes of its data.
         length: usize,
@@ -83,7 +83,7 @@ pub enum EncodeError {
     /// The type has another shape, or a layout of its own.
     #[error("extension {kind} is not written this way")]
     Shape {
-        /// Its type.
+        /// Extension type.
         kind: u8,
     },
 }
@@ -124,7 +124,7 @@ pub struct Reply {
     pub extensions: Vec<Extension>,
 }
 
-/// Either.
+/// A registration request or reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Type 1.

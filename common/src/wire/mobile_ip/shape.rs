@@ -46,7 +46,7 @@ pub(super) fn is_long_dynamic_ha(extension: &[u8]) -> bool {
 pub struct Located<'a> {
     /// Where its type byte is, from the start of the message.
     pub offset: usize,
-    /// Its type.
+    /// Extension type.
     pub kind: u8,
     /// Byte 1 of an extension with a 16-bit length: a sub-type, or reserved.
     pub sub_type: Option<u8>,

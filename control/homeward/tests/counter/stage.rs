@@ -22,7 +22,7 @@ pub const PROTOCOL: u8 = 253;
 pub const VERDICTS: &[Declaration] =
     &[Declaration { name: "counted", class: Class::Dropped, owner: "counter", counter: None }];
 
-/// Counted.
+/// How a counted packet ends.
 pub const COUNTED: Verdict = Verdict::joined(0);
 
 const COUNT: Stage = Stage::joined(0);

@@ -19,7 +19,7 @@ pub const KEPT: usize = 8;
 pub struct Recording {
     pub(super) file: File,
     pub(super) path: PathBuf,
-    /// Bytes.
+    /// Most bytes of the file.
     pub(super) limit: u64,
 }
 

@@ -19,7 +19,7 @@ pub(in crate::core) struct Header {
     pub program: String,
     /// Subsystems, in the order of the list.
     pub subsystems: Vec<String>,
-    /// Workers.
+    /// How many workers there were.
     pub workers: usize,
     /// When the state machines began, on the workers' clock, in nanoseconds.
     pub at: u64,
@@ -56,7 +56,6 @@ pub(in crate::core) struct Step {
     pub at: u64,
     /// The time of day, in nanoseconds since 1970.
     pub wall: u64,
-    /// The input.
     pub input: Input,
     /// What was read of live state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -93,9 +92,9 @@ pub(in crate::core) enum Input {
     Host(HostChange),
     /// A subsystem's tasks told it something.
     Message {
-        /// The subsystem.
+        /// Name of the subsystem.
         to: String,
-        /// What.
+        /// The message as JSON.
         body: Value,
     },
     /// The tasks of this subsystem have died.

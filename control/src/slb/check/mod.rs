@@ -33,9 +33,9 @@ pub enum Refusal {
     /// Two virtual servers in service would match the same packets.
     #[error("virtual address {address}:{port} is in use by {by}")]
     AddressInUse {
-        /// Address.
+        /// That both match.
         address: Ipv4Addr,
-        /// Port.
+        /// 0: any.
         port: u16,
         /// Who has it.
         by: ObjectName,
@@ -76,10 +76,10 @@ pub enum Refusal {
     /// More reals than a session can name.
     #[error("more than {MAX_REALS} real servers are not supported")]
     TooManyReals,
-    /// More farms than there are places.
+    /// More farms than there are slots.
     #[error("more than {MAX_FARMS} server farms are not supported")]
     TooManyFarms,
-    /// More virtual servers than there are places.
+    /// More virtual servers than there are slots.
     #[error("more than {MAX_VSERVERS} virtual servers are not supported")]
     TooManyVservers,
     /// A command that would have no effect.
@@ -96,9 +96,9 @@ pub enum Warning {
     /// IOS allows 1 to 4.
     #[error("reassign {reassign} of real {real} is above the range of IOS (1 to 4)")]
     LargeReassign {
-        /// Whose.
+        /// Address of the real.
         real: Ipv4Addr,
-        /// The value.
+        /// As configured.
         reassign: u8,
     },
 }

@@ -7,7 +7,7 @@ use super::{ObjectName, RealConfig};
 /// One server farm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FarmConfig {
-    /// Name.
+    /// In upper case, as IOS keeps it.
     pub name: ObjectName,
     /// `nat server`: directed mode, else dispatched.
     pub nat_server: bool,

@@ -10,7 +10,7 @@ use super::ObjectName;
 /// One virtual server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VserverConfig {
-    /// Name.
+    /// In upper case, as IOS keeps it.
     pub name: ObjectName,
     /// `virtual`.
     pub address: Option<VirtualConfig>,
@@ -37,7 +37,7 @@ pub struct VserverConfig {
 pub struct VirtualConfig {
     /// Address, or a subnet of addresses.
     pub network: Ipv4Net,
-    /// Transport.
+    /// `udp` or `tcp`.
     pub protocol: Transport,
     /// Port; 0: any.
     pub port: u16,

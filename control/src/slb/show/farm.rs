@@ -9,7 +9,7 @@ use super::{Columns, RealView};
 /// One server farm as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FarmView {
-    /// Name.
+    /// Name of the farm.
     pub server_farm: String,
     /// `ROUNDROBIN` or `LEASTCONNS`.
     pub predictor: &'static str,
@@ -21,7 +21,7 @@ pub struct FarmView {
     pub failaction_purge: bool,
     /// Virtual servers that use it.
     pub vservers: Vec<String>,
-    /// Its reals.
+    /// In the order of the configuration.
     pub reals: Vec<RealView>,
 }
 

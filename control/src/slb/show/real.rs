@@ -9,12 +9,12 @@ use super::Columns;
 /// One real server as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RealView {
-    /// Address.
+    /// Address of the real.
     pub real: Ipv4Addr,
     /// Destination port in directed mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// Farm.
+    /// Name of its farm.
     pub farm: String,
     /// Operational weight.
     pub weight: u32,

@@ -36,7 +36,7 @@ pub struct StatsView {
 }
 
 impl StatsView {
-    /// The text.
+    /// As IOS prints it.
     pub fn text(&self) -> String {
         let rows = [
             ("Pkts via normal switching:", self.pkts_via_normal_switching),

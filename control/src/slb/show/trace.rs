@@ -34,15 +34,15 @@ pub struct TraceView {
 /// A real that a new session might go to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CandidateView {
-    /// Address.
+    /// Address of the real.
     pub real: Ipv4Addr,
-    /// Farm.
+    /// Name of its farm.
     pub farm: String,
     /// State's name.
     pub state: String,
     /// Operational weight.
     pub weight: u32,
-    /// Used of the weight in this turn, if the turn is this real's.
+    /// Used of the weight in this cycle, if the cursor is at this real.
     pub used: Option<u32>,
     /// Can take a new session.
     pub eligible: bool,
@@ -51,7 +51,7 @@ pub struct CandidateView {
 }
 
 impl TraceView {
-    /// The text.
+    /// As the shell prints it.
     pub fn text(&self) -> String {
         let mut out = String::new();
         // Writing to a string cannot fail.

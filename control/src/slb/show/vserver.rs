@@ -9,7 +9,7 @@ use super::Columns;
 /// One virtual server as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VserverView {
-    /// Name.
+    /// Name of the virtual server.
     pub vserver: String,
     /// `UDP` or `TCP`; empty without `virtual`.
     pub protocol: &'static str,

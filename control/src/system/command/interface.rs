@@ -19,9 +19,9 @@ use crate::{
 
 /// Interfaces that are ports.
 const PORT: &[&Mode] = &[&INTERFACE];
-/// Subinterfaces.
+/// Modes of lines that only subinterfaces have.
 const SUB: &[&Mode] = &[&SUBINTERFACE];
-/// Both.
+/// Modes of lines that interfaces and subinterfaces have.
 const ANY: &[&Mode] = &[&INTERFACE, &SUBINTERFACE];
 
 /// Most interfaces.

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// One neighbour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ArpView {
-    /// Whose.
+    /// IPv4 address of the neighbour.
     pub address: Ipv4Addr,
     /// `None`: asked for, not answered.
     pub mac: Option<MacAddr>,

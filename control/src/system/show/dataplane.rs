@@ -23,7 +23,7 @@ pub struct DataplaneView {
 /// One worker; rates over the last 5 seconds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct WorkerView {
-    /// Number.
+    /// From 0.
     pub worker: u8,
     /// CPU that it is pinned to.
     pub cpu: Option<u16>,
@@ -60,7 +60,7 @@ pub struct WorkerView {
 /// How many packets ended so.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct VerdictView {
-    /// How.
+    /// How they ended.
     pub verdict: Verdict,
     /// What kind of end.
     pub class: Class,

@@ -42,9 +42,9 @@ pub struct DeviceView {
     /// What it turned out to be.
     #[serde(flatten)]
     pub info: PortInfo,
-    /// Link.
+    /// Carrier, speed and duplex.
     pub link: Link,
-    /// Totals.
+    /// Totals since the device was opened or cleared.
     pub counters: PortCounters,
     /// Over the last 5 seconds.
     pub rates: Rates,

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// One route in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteView {
-    /// Destination.
+    /// Destination network.
     pub prefix: Ipv4Net,
     /// Who installed it.
     pub source: Source,

@@ -23,7 +23,7 @@ const MB: u64 = 1 << 20;
 /// What the pools must hold, known before EAL runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Need {
-    /// Buffers.
+    /// Buffers in the pool.
     pub buffers: u32,
     /// Bytes of data of each.
     pub room: usize,
