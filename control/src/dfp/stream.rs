@@ -5,24 +5,10 @@ use std::time::Duration;
 
 use common::time::Nanos;
 
-use super::packet::{Header, HeaderError, Role};
+use super::packet::{FramingError, Header, Role};
 
 /// The longest time from the first to the last byte of a message.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The stream cannot be followed any longer; its connection must be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StreamError {
-    /// No message begins like this.
-    #[error(transparent)]
-    Header(#[from] HeaderError),
-    /// A message took longer than [`PATIENCE`] to arrive.
-    #[error("message incomplete after 10 seconds")]
-    Slow,
-    /// The connection ended inside a message.
-    #[error("connection ended inside a message")]
-    Truncated,
-}
 
 /// Puts messages together; holds at most one, and at most 8 bytes of it before its length is known to be sound.
 #[derive(Clone, Debug)]
@@ -32,7 +18,7 @@ pub struct Stream {
     buffer: Vec<u8>,
     /// Of the message that is arriving; none: between messages.
     deadline: Option<Nanos>,
-    failed: Option<StreamError>,
+    failed: Option<FramingError>,
 }
 
 impl Stream {
@@ -44,7 +30,7 @@ impl Stream {
     /// Takes bytes off the front of `input`, up to the end of one message, and returns that if it is whole.
     ///
     /// Call it until it returns None, which leaves `input` empty. After an error it returns that error always.
-    pub fn next(&mut self, input: &mut &[u8], now: Nanos) -> Result<Option<&[u8]>, StreamError> {
+    pub fn next(&mut self, input: &mut &[u8], now: Nanos) -> Result<Option<&[u8]>, FramingError> {
         self.expire(now)?;
         match self.take(input, now) {
             Ok(whole) => Ok(whole.then_some(&self.buffer)),
@@ -58,17 +44,17 @@ impl Stream {
     }
 
     /// Fails if the deadline has come. More bytes do not move it.
-    pub fn expire(&mut self, now: Nanos) -> Result<(), StreamError> {
+    pub fn expire(&mut self, now: Nanos) -> Result<(), FramingError> {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.fail(StreamError::Slow);
+            self.fail(FramingError::Slow);
         }
         self.failed.map_or(Ok(()), Err)
     }
 
     /// The peer has sent its last byte; fails if that was inside a message.
-    pub fn finish(&mut self) -> Result<(), StreamError> {
+    pub fn finish(&mut self) -> Result<(), FramingError> {
         if self.deadline.is_some() {
-            self.fail(StreamError::Truncated);
+            self.fail(FramingError::Truncated);
         }
         self.failed.map_or(Ok(()), Err)
     }
@@ -78,7 +64,7 @@ impl Stream {
         self.buffer.capacity()
     }
 
-    fn take(&mut self, input: &mut &[u8], now: Nanos) -> Result<bool, StreamError> {
+    fn take(&mut self, input: &mut &[u8], now: Nanos) -> Result<bool, FramingError> {
         if self.deadline.is_none() {
             self.buffer.clear();
             self.buffer.shrink_to(Header::LONG);
@@ -91,7 +77,7 @@ impl Stream {
             self.fill(input, Header::SIZE);
             // The first byte tells other protocols apart, which may wait for an answer after fewer than 8.
             if self.buffer.first().is_some_and(|version| *version != Header::VERSION) {
-                return Err(HeaderError::Version(self.buffer[0]).into());
+                return Err(FramingError::Version(self.buffer[0]));
             }
         }
         let Some(header) = self.buffer.first_chunk() else { return Ok(false) };
@@ -116,7 +102,7 @@ impl Stream {
         *input = rest;
     }
 
-    fn fail(&mut self, error: StreamError) -> StreamError {
+    fn fail(&mut self, error: FramingError) -> FramingError {
         (self.failed, self.deadline, self.buffer) = (Some(error), None, Vec::new());
         error
     }

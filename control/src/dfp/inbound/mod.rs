@@ -9,9 +9,9 @@ use common::{time::Nanos, token_bucket::TokenBucket};
 
 use super::{
     counter::{Counter, Counters},
-    packet::{Class, DecodeError, Decoded, HeaderError, Message, MessageType, Role, SecurityError},
+    packet::{Class, DecodeError, Decoded, FramingError, Message, MessageType, Role, SecurityError},
     security::Keyring,
-    stream::{Stream, StreamError},
+    stream::Stream,
 };
 
 /// Messages a second that a peer may send, and at once.
@@ -30,20 +30,9 @@ pub enum Received {
     /// A message that counts; also as a sign of life.
     Message(Decoded),
     /// A message was discarded and counted; nothing else happens.
-    Discarded(Discard),
+    Discarded(DecodeError),
     /// The connection must be closed, for good. What went wrong is counted.
     Closed(Close),
-}
-
-/// Why a message was discarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Discard {
-    /// It does not decode.
-    #[error(transparent)]
-    Undecodable(#[from] DecodeError),
-    /// A BindID Report nobody has asked for.
-    #[error("unsolicited BindID Report")]
-    Unsolicited,
 }
 
 /// Why a connection must be closed.
@@ -51,7 +40,7 @@ pub enum Discard {
 pub enum Close {
     /// The stream cannot be followed.
     #[error(transparent)]
-    Stream(#[from] StreamError),
+    Framing(#[from] FramingError),
     /// More messages than 20 a second.
     #[error("too many messages")]
     Rate,
@@ -74,11 +63,7 @@ impl Close {
 
     fn counter(self) -> Counter {
         match self {
-            Self::Stream(StreamError::Header(HeaderError::Version(_))) => Counter::BadVersion,
-            Self::Stream(StreamError::Header(HeaderError::Length(_)) | StreamError::Truncated) => {
-                Counter::BadLength
-            }
-            Self::Stream(StreamError::Slow) => Counter::SlowClose,
+            Self::Framing(error) => error.counter(),
             Self::Rate => Counter::RateClose,
             Self::Malformed(error) => error.counter(),
             Self::Security(error) => DecodeError::Security(error).counter(),
@@ -139,7 +124,7 @@ impl Inbound {
             self.insecure = 0;
         }
         Some(match decoded {
-            Ok(decoded) => self.accept(decoded, answer),
+            Ok(decoded) => self.accept(decoded, answer, now),
             Err(error) => self.discard(error, now),
         })
     }
@@ -174,7 +159,7 @@ impl Inbound {
         self.counters.count(counter);
     }
 
-    fn accept(&mut self, decoded: Decoded, answer: bool) -> Received {
+    fn accept(&mut self, decoded: Decoded, answer: bool, now: Nanos) -> Received {
         self.counters.add(Counter::SkippedTlv, decoded.notes.skipped.into());
         if decoded.notes.reserved {
             self.counters.count(Counter::ReservedSet);
@@ -184,8 +169,7 @@ impl Inbound {
         }
         let spent = match &decoded.message {
             Message::BindIdReport(_) if self.awaited.is_none() => {
-                self.counters.count(Counter::Unsolicited);
-                return Received::Discarded(Discard::Unsolicited);
+                return self.discard(DecodeError::Unsolicited, now);
             }
             Message::BindIdReport(table) if table.is_end() => {
                 self.awaited = None;
@@ -217,7 +201,7 @@ impl Inbound {
             _ => {}
         }
         self.counters.count(error.counter());
-        Received::Discarded(error.into())
+        Received::Discarded(error)
     }
 
     fn close(&mut self, close: Close) -> Received {

@@ -56,7 +56,7 @@ fn what_the_framing_refuses_closes() {
         let mut agent = Inbound::new(Role::Agent);
         let received = one(&mut agent, &hex(bytes), at(1));
         assert!(
-            matches!(received, Received::Closed(close @ Close::Stream(StreamError::Header(_))) if close.is_framing())
+            matches!(received, Received::Closed(close @ Close::Framing(FramingError::Version(_) | FramingError::Length(_))) if close.is_framing())
         );
         assert_eq!(*agent.counters(), nothing_but(counter, 1));
         // Nothing more is heard, and nothing more counted.
@@ -72,7 +72,7 @@ fn a_message_that_trickles_closes_at_the_deadline() {
     assert_eq!(push(&mut agent, &parameters(None)[..9], &Keyring::default(), at(5)), []);
     assert_eq!(agent.deadline(), Some(at(10_005)));
     assert_eq!(agent.expire(at(10_004)), None);
-    assert_eq!(agent.expire(at(10_005)), Some(Close::Stream(StreamError::Slow)));
+    assert_eq!(agent.expire(at(10_005)), Some(Close::Framing(FramingError::Slow)));
     assert_eq!((agent.expire(at(10_006)), agent.finish()), (None, None));
     assert_eq!(*agent.counters(), nothing_but(Counter::SlowClose, 1));
 }
@@ -81,7 +81,7 @@ fn a_message_that_trickles_closes_at_the_deadline() {
 fn an_end_inside_a_message_has_no_effect_but_a_count() {
     let mut agent = Inbound::new(Role::Agent);
     assert_eq!(push(&mut agent, &parameters(None)[..15], &Keyring::default(), at(5)), []);
-    assert_eq!(agent.finish(), Some(Close::Stream(StreamError::Truncated)));
+    assert_eq!(agent.finish(), Some(Close::Framing(FramingError::Truncated)));
     assert_eq!(*agent.counters(), nothing_but(Counter::BadLength, 1));
     assert_eq!(Inbound::new(Role::Agent).finish(), None);
 }
@@ -119,7 +119,7 @@ fn the_tenth_malformed_message_within_a_minute_closes() {
     let error = DecodeError::TlvLength { tlv: 0x0101, length: 3 };
     for index in 0..9 {
         let received = one(&mut agent, &hex(MALFORMED), at(1000 * index));
-        assert_eq!(received, Received::Discarded(Discard::Undecodable(error)));
+        assert_eq!(received, Received::Discarded(error));
         // Good ones between do not help.
         assert!(matches!(one(&mut agent, &parameters(None), at(1000 * index)), Received::Message(_)));
     }
@@ -138,7 +138,7 @@ fn the_fifth_security_error_in_a_row_closes() {
     let (wrong, none, good) = (parameters(Some("cookies")), parameters(None), parameters(Some("Cookies")));
     for round in 0..3 {
         for bytes in [&wrong, &none, &wrong, &none] {
-            let [Received::Discarded(Discard::Undecodable(DecodeError::Security(_)))] =
+            let [Received::Discarded(DecodeError::Security(_))] =
                 push(&mut agent, bytes, &keys, at(1000 * round))[..]
             else {
                 panic!("not discarded")
@@ -176,7 +176,7 @@ fn a_reflected_message_is_discarded() {
     let mut manager = Inbound::new(Role::Manager);
     let received = one(&mut manager, &parameters(None), at(1));
     let error = DecodeError::WrongDirection(MessageType::PARAMETERS);
-    assert_eq!(received, Received::Discarded(error.into()));
+    assert_eq!(received, Received::Discarded(error));
     assert_eq!(*manager.counters(), nothing_but(Counter::WrongDirection, 1));
 }
 
@@ -194,7 +194,7 @@ fn end() -> Vec<u8> {
 #[test]
 fn bind_tables_are_taken_only_between_request_and_end() {
     let mut manager = Inbound::new(Role::Manager);
-    let unsolicited = Received::Discarded(Discard::Unsolicited);
+    let unsolicited = Received::Discarded(DecodeError::Unsolicited);
     assert_eq!(one(&mut manager, &table(1), at(1)), unsolicited);
     manager.await_bind_tables();
     // They do not use up the bucket.

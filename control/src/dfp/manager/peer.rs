@@ -17,7 +17,7 @@ use crate::{
         Dfp, Order,
         counter::{Counter, Counters},
         debug::{self, Facility},
-        inbound::{Discard, Inbound, Received},
+        inbound::{Inbound, Received},
         log::{Limiter, Notice},
         packet::{DecodeError, Message, Role, Row},
         security::Keyring,
@@ -156,10 +156,10 @@ impl Peer {
                 self.last_message = Some(cx.wall());
                 cx.debug(FACILITY.switch(), || debug::received(FACILITY, peer, decoded));
             }
-            Received::Discarded(discard) => {
-                cx.debug(FACILITY.switch(), || debug::discarded(FACILITY, peer, discard_words(*discard)));
-                if let Discard::Undecodable(error) = *discard {
-                    self.notice(Notice::Discarded { error, peer }, cx.now());
+            Received::Discarded(error) => {
+                cx.debug(FACILITY.switch(), || debug::discarded(FACILITY, peer, discard_words(*error)));
+                if *error != DecodeError::Unsolicited {
+                    self.notice(Notice::Discarded { error: *error, peer }, cx.now());
                 }
             }
             Received::Closed(close) => self.notice(Notice::Closed { close: *close, peer }, cx.now()),
@@ -230,9 +230,9 @@ impl Peer {
 }
 
 /// `security error (mismatch)`, or what else is wrong.
-fn discard_words(discard: Discard) -> String {
-    match discard {
-        Discard::Undecodable(DecodeError::Security(error)) => format!("security error ({error})"),
+fn discard_words(error: DecodeError) -> String {
+    match error {
+        DecodeError::Security(error) => format!("security error ({error})"),
         other => other.to_string(),
     }
 }

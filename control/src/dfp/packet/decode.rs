@@ -114,7 +114,7 @@ impl Walk {
             // Of several the last one counts.
             (tlv::KEEP_ALIVE, MessageType::PARAMETERS) => {
                 if whole.len() != 8 {
-                    return Err(DecodeError::KeepAliveLength { length: whole.len() });
+                    return Err(DecodeError::TlvSize { tlv: "Keep-Alive", length: whole.len() });
                 }
                 self.keep_alive = Some(be32(whole, 4));
             }

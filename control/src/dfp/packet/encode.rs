@@ -30,7 +30,7 @@ impl Message {
         let length = out.len() - start;
         let limit = message_type.limit(Role::Manager);
         let field = u32::try_from(length).ok().filter(|_| length <= limit);
-        let field = field.ok_or(EncodeError::TooLong { length })?;
+        let field = field.ok_or(EncodeError::Length(length))?;
         out[start + 4..start + 8].copy_from_slice(&field.to_be_bytes());
         if let Some(key) = key {
             key.sign(&mut out[start..]);
@@ -58,7 +58,7 @@ impl Message {
 fn append_loads(loads: &[Load], out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let hosts = loads.iter().map(|load| load.hosts.len()).sum();
     if hosts > MAX_HOSTS {
-        return Err(EncodeError::TooManyHosts { hosts });
+        return Err(EncodeError::Hosts(hosts));
     }
     loads.iter().try_for_each(|load| load.encode(out))
 }

@@ -3,6 +3,33 @@
 use super::MessageType;
 use crate::dfp::counter::Counter;
 
+/// The stream cannot be followed any longer: after this no message boundary can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FramingError {
+    /// Not version 1; such as TLS, HTTP or SSH on the port.
+    #[error("version {0}")]
+    Version(u8),
+    /// Message Length below 8 or above the limit of the type.
+    #[error("message length {0}")]
+    Length(u32),
+    /// A message took longer than [`PATIENCE`](crate::dfp::stream::PATIENCE) to arrive.
+    #[error("message incomplete after 10 seconds")]
+    Slow,
+    #[error("connection ended inside a message")]
+    Truncated,
+}
+
+impl FramingError {
+    /// Where it is counted.
+    pub fn counter(self) -> Counter {
+        match self {
+            Self::Version(_) => Counter::BadVersion,
+            Self::Length(_) | Self::Truncated => Counter::BadLength,
+            Self::Slow => Counter::SlowClose,
+        }
+    }
+}
+
 /// What to do about a message that is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -36,51 +63,29 @@ pub enum DecodeError {
     /// The slice is no frame: not what [`Header::read`](super::Header::read) takes, or not of its length.
     #[error("no frame")]
     Frame,
-    /// Not from who knows the password.
     #[error("{0} security information")]
     Security(#[from] SecurityError),
-    /// A message type that is not defined.
     #[error("unknown message type {0}")]
     UnknownType(MessageType),
     /// A message that this end sends and never takes.
     #[error("wrong direction: {0}")]
     WrongDirection(MessageType),
-    /// Bytes left at the end that are too few for a TLV.
+    /// Nobody has asked for it.
+    #[error("unsolicited BindID Report")]
+    Unsolicited,
+    /// Too few for a TLV: 1 to 3.
     #[error("{left} bytes after the last TLV")]
-    TlvHeader {
-        /// Bytes left, 1 to 3.
-        left: usize,
-    },
+    TlvHeader { left: usize },
     /// A TLV Length below 4, or beyond the end of the message.
     #[error("TLV length {length}")]
-    TlvLength {
-        /// Type of the TLV.
-        tlv: u16,
-        /// The Length field.
-        length: u16,
-    },
-    /// A Load TLV of another size than its number of hosts makes.
-    #[error("Load TLV length {length}")]
-    LoadLength {
-        /// Bytes of the TLV.
-        length: usize,
-    },
-    /// A Keep-Alive TLV of another size than 8 bytes.
-    #[error("Keep-Alive TLV length {length}")]
-    KeepAliveLength {
-        /// Bytes of the TLV.
-        length: usize,
-    },
-    /// A BindID Table TLV of another size than its number of entries makes.
-    #[error("BindID Table TLV length {length}")]
-    BindTableLength {
-        /// Bytes of the TLV.
-        length: usize,
-    },
-    /// More than 128 hosts in one message.
+    TlvLength { tlv: u16, length: u16 },
+    /// A TLV of another size, bytes, than its contents make.
+    #[error("{tlv} TLV length {length}")]
+    TlvSize { tlv: &'static str, length: usize },
+    /// In one message.
     #[error("more than 128 hosts")]
     TooManyHosts,
-    /// A second Security TLV in a message that the first one secures.
+    /// In a message that the first one secures.
     #[error("second Security TLV")]
     SecondSecurity,
 }
@@ -91,7 +96,7 @@ impl DecodeError {
         match self {
             Self::Frame => Class::Framing,
             Self::Security(_) => Class::Security,
-            Self::UnknownType(_) | Self::WrongDirection(_) => Class::Ignore,
+            Self::UnknownType(_) | Self::WrongDirection(_) | Self::Unsolicited => Class::Ignore,
             _ => Class::Message,
         }
     }
@@ -105,6 +110,7 @@ impl DecodeError {
             Self::Security(SecurityError::Mismatch) => Counter::SecurityMismatch,
             Self::UnknownType(_) => Counter::UnknownType,
             Self::WrongDirection(_) => Counter::WrongDirection,
+            Self::Unsolicited => Counter::Unsolicited,
             _ => Counter::Malformed,
         }
     }
@@ -113,22 +119,13 @@ impl DecodeError {
 /// The message cannot be sent as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// More than 128 hosts: see [`reports`](super::reports).
-    #[error("{hosts} hosts in one message, at most 128 fit")]
-    TooManyHosts {
-        /// Hosts in the message, or in the TLV that is too long.
-        hosts: usize,
-    },
-    /// More BindID entries than a TLV has room for: see [`BindTable::answer`](super::BindTable::answer).
-    #[error("{entries} BindID entries in one message, at most 5459 fit")]
-    TooManyEntries {
-        /// Entries of the table.
-        entries: usize,
-    },
+    /// In the message, or in the TLV that is too long: see [`reports`](super::reports).
+    #[error("{0} hosts in one message, at most 128 fit")]
+    Hosts(usize),
+    /// More than a TLV has room for: see [`BindTable::answer`](super::BindTable::answer).
+    #[error("{0} BindID entries in one message, at most 5459 fit")]
+    Entries(usize),
     /// Longer than any peer must read.
-    #[error("a message of {length} bytes")]
-    TooLong {
-        /// Bytes it would have.
-        length: usize,
-    },
+    #[error("a message of {0} bytes")]
+    Length(usize),
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{be16, be32};
+use super::{FramingError, be16, be32};
 
 /// Which end of a connection this is: an agent listens and reports, a manager connects and balances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +86,6 @@ pub struct Header {
     pub reserved: u8,
 }
 
-/// After this header no message boundary can be trusted: the connection must be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderError {
-    /// Not version 1; such as TLS, HTTP or SSH on the port.
-    #[error("version {0}")]
-    Version(u8),
-    /// Message Length below 8 or above the limit of the type.
-    #[error("message length {0}")]
-    Length(u32),
-}
-
 impl Header {
     /// Bytes of the header.
     pub const SIZE: usize = 8;
@@ -108,9 +97,9 @@ impl Header {
     pub const LONGEST: usize = 65_600;
 
     /// Reads and checks the first 8 bytes of a message to `role`.
-    pub fn read(bytes: &[u8; Self::SIZE], role: Role) -> Result<Self, HeaderError> {
+    pub fn read(bytes: &[u8; Self::SIZE], role: Role) -> Result<Self, FramingError> {
         if bytes[0] != Self::VERSION {
-            return Err(HeaderError::Version(bytes[0]));
+            return Err(FramingError::Version(bytes[0]));
         }
         let message_type = MessageType(be16(bytes, 2));
         let length = be32(bytes, 4);
@@ -119,7 +108,7 @@ impl Header {
             Ok(length) if (Self::SIZE..=limit).contains(&length) => {
                 Ok(Self { message_type, length, reserved: bytes[1] })
             }
-            _ => Err(HeaderError::Length(length)),
+            _ => Err(FramingError::Length(length)),
         }
     }
 }

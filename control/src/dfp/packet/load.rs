@@ -55,9 +55,7 @@ impl Serialize for Protocol {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// Server.
     pub address: Ipv4Addr,
-    /// Binding.
     pub bind_id: BindId,
     /// Weight; 0: no new work, please.
     pub weight: u16,
@@ -79,7 +77,6 @@ pub struct Host {
 pub struct Load {
     /// Port; 0: any.
     pub port: u16,
-    /// Protocol.
     pub protocol: Protocol,
     /// Hosts; none is legal and says nothing.
     pub hosts: Vec<Host>,
@@ -101,10 +98,8 @@ pub struct RowKey {
 /// One row of a weight table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What the weight is for.
     #[serde(flatten)]
     pub key: RowKey,
-    /// Weight.
     pub weight: u16,
 }
 
@@ -132,15 +127,8 @@ impl Load {
 
     /// Reads a whole TLV. The second value is true if Flags or reserved bytes are set.
     pub(super) fn decode(bytes: &[u8]) -> Result<(Self, bool), DecodeError> {
-        let malformed = DecodeError::LoadLength { length: bytes.len() };
-        if bytes.len() < Self::FIXED {
-            return Err(malformed);
-        }
-        let count = usize::from(be16(bytes, 8));
-        if bytes.len() != Self::FIXED + Self::HOST * count {
-            return Err(malformed);
-        }
-        let hosts = bytes[Self::FIXED..].as_chunks::<{ Self::HOST }>().0;
+        let malformed = DecodeError::TlvSize { tlv: "Load", length: bytes.len() };
+        let hosts = tlv::entries::<{ Self::HOST }>(bytes, Self::FIXED).ok_or(malformed)?;
         let hosts = hosts.iter().map(|&[a0, a1, a2, a3, id0, id1, w0, w1]| Host {
             address: Ipv4Addr::new(a0, a1, a2, a3),
             bind_id: BindId(u16::from_be_bytes([id0, id1])),
@@ -152,14 +140,13 @@ impl Load {
 
     /// Appends the TLV.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let too_many = EncodeError::TooManyHosts { hosts: self.hosts.len() };
-        let hosts = u16::try_from(self.hosts.len()).map_err(|_| too_many)?;
-        let length = u16::try_from(self.size()).map_err(|_| too_many)?;
+        let too_many = EncodeError::Hosts(self.hosts.len());
+        let (length, hosts) = tlv::fields(self.size(), self.hosts.len()).ok_or(too_many)?;
         out.extend(tlv::LOAD.to_be_bytes());
-        out.extend(length.to_be_bytes());
+        out.extend(length);
         out.extend(self.port.to_be_bytes());
         out.extend([self.protocol.0, 0]);
-        out.extend(hosts.to_be_bytes());
+        out.extend(hosts);
         out.extend([0; 2]);
         for host in &self.hosts {
             out.extend(host.address.octets());

@@ -21,11 +21,20 @@ mod header;
 mod load;
 mod table;
 
-pub use decode::{Decoded, Notes};
-pub use error::{Class, DecodeError, EncodeError, SecurityError};
-pub use header::{Header, HeaderError, MessageType, Role};
-pub use load::{Host, Load, MAX_HOSTS, Protocol, Row, RowKey, reports};
-pub use table::{BindEntry, BindId, BindTable};
+pub(crate) use self::{
+    decode::Decoded,
+    error::{Class, DecodeError, EncodeError, FramingError, SecurityError},
+    header::MessageType,
+    load::{Load, MAX_HOSTS, Row, reports},
+    table::{BindEntry, BindTable},
+};
+#[cfg(test)]
+pub(crate) use self::{decode::Notes, load::Host};
+pub use self::{
+    header::{Header, Role},
+    load::{Protocol, RowKey},
+    table::BindId,
+};
 
 /// A message and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,14 +70,31 @@ impl Message {
     }
 }
 
-/// TLV types.
+/// TLV types, and what TLVs have in common.
 mod tlv {
+    use super::be16;
+
     pub const SECURITY: u16 = 0x0001;
     pub const LOAD: u16 = 0x0002;
     pub const KEEP_ALIVE: u16 = 0x0101;
     pub const BIND_TABLE: u16 = 0x0301;
     /// Bytes of a TLV header.
     pub const HEADER: usize = 4;
+
+    /// The entries behind the first `fixed` bytes of a whole TLV, the last four of which are their number and Reserved.
+    /// None: it is not as long as that number makes it.
+    pub fn entries<const SIZE: usize>(whole: &[u8], fixed: usize) -> Option<&[[u8; SIZE]]> {
+        let (head, rest) = whole.split_at_checked(fixed)?;
+        let (entries, left) = rest.as_chunks();
+        let count = usize::from(be16(head, fixed - 4));
+        (left.is_empty() && entries.len() == count).then_some(entries)
+    }
+
+    /// Length and number of entries as their fields have them; none: there is no room for as many.
+    pub fn fields(size: usize, count: usize) -> Option<([u8; 2], [u8; 2])> {
+        let field = |value| u16::try_from(value).ok().map(u16::to_be_bytes);
+        field(size).zip(field(count))
+    }
 }
 
 /// The two bytes at an offset that the caller has checked.

@@ -38,7 +38,6 @@ impl fmt::Display for BindId {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BindEntry {
-    /// The BindID.
     pub bind_id: BindId,
     /// Address of the clients' network.
     pub client: Ipv4Addr,
@@ -62,13 +61,10 @@ pub struct BindEntry {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindTable {
-    /// Server.
     pub server: Ipv4Addr,
-    /// Its port; 0 for any.
+    /// 0: any.
     pub port: u16,
-    /// Its protocol.
     pub protocol: Protocol,
-    /// Its bindings.
     pub entries: Vec<BindEntry>,
 }
 
@@ -104,17 +100,11 @@ impl BindTable {
 
     /// Reads a whole TLV. The second value is true if reserved bytes are set.
     pub(super) fn decode(bytes: &[u8]) -> Result<(Self, bool), DecodeError> {
-        let malformed = DecodeError::BindTableLength { length: bytes.len() };
-        if bytes.len() < Self::FIXED {
-            return Err(malformed);
-        }
-        let count = usize::from(be16(bytes, 12));
-        if bytes.len() != Self::FIXED + Self::ENTRY * count {
-            return Err(malformed);
-        }
+        let malformed = DecodeError::TlvSize { tlv: "BindID Table", length: bytes.len() };
+        let fields = tlv::entries::<{ Self::ENTRY }>(bytes, Self::FIXED).ok_or(malformed)?;
         let mut reserved = bytes[11] != 0 || be16(bytes, 14) != 0;
-        let mut entries = Vec::with_capacity(count);
-        for entry in bytes[Self::FIXED..].as_chunks::<{ Self::ENTRY }>().0 {
+        let mut entries = Vec::with_capacity(fields.len());
+        for entry in fields {
             let [id0, id1, r0, r1, c0, c1, c2, c3, m0, m1, m2, m3] = *entry;
             reserved |= r0 != 0 || r1 != 0;
             entries.push(BindEntry {
@@ -135,15 +125,14 @@ impl BindTable {
     /// Appends the TLV.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let count = self.entries.len();
-        let too_many = EncodeError::TooManyEntries { entries: count };
-        let entries = u16::try_from(count).map_err(|_| too_many)?;
-        let length = u16::try_from(Self::FIXED + Self::ENTRY * count).map_err(|_| too_many)?;
+        let too_many = EncodeError::Entries(count);
+        let (length, entries) = tlv::fields(Self::FIXED + Self::ENTRY * count, count).ok_or(too_many)?;
         out.extend(tlv::BIND_TABLE.to_be_bytes());
-        out.extend(length.to_be_bytes());
+        out.extend(length);
         out.extend(self.server.octets());
         out.extend(self.port.to_be_bytes());
         out.extend([self.protocol.0, 0]);
-        out.extend(entries.to_be_bytes());
+        out.extend(entries);
         out.extend([0; 2]);
         for entry in &self.entries {
             out.extend(entry.bind_id.0.to_be_bytes());

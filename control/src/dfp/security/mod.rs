@@ -4,7 +4,8 @@
 
 mod keyring;
 
-pub use keyring::{Keyring, Proof};
+pub use keyring::Keyring;
+pub(super) use keyring::Proof;
 
 use std::fmt;
 
@@ -44,37 +45,16 @@ const DIGEST: usize = 20;
 /// Offset of what follows the Security TLV.
 const AFTER: usize = 36;
 
-/// How the key is filled before the message is hashed. No capture of old equipment was at hand: if one says
-/// otherwise, the default is where to change it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum KeyFill {
-    /// RFC 1828: as MD5 fills its last block. What the draft refers to.
-    #[default]
-    Rfc1828,
-    /// No fill, as Mobile IP's prefix and suffix mode.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a plausible variant of old equipment"))]
-    NoFill,
-    /// Zeros up to 64 bytes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a plausible variant of old equipment"))]
-    Zero64,
-}
-
-impl KeyFill {
-    /// What stands between the key and the message.
-    fn bytes(self, key: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Rfc1828 => {
-                // One 0x80, zeros, and the length in bits as 8 little-endian bytes, up to a multiple of 64.
-                let size = (key.len() + 9).next_multiple_of(64) - key.len();
-                let mut fill = vec![0; size];
-                fill[0] = 0x80;
-                fill[size - 8..].copy_from_slice(&(key.len() as u64 * 8).to_le_bytes());
-                fill
-            }
-            Self::NoFill => Vec::new(),
-            Self::Zero64 => vec![0; 64_usize.saturating_sub(key.len())],
-        }
-    }
+/// What stands between the key and the message, as RFC 1828 has it, to which the draft refers: filled as MD5 fills its last
+/// block. No capture of old equipment was at hand: if one says otherwise (no fill, or zeros up to 64 bytes, both of which
+/// the tests know), this is where to change it.
+fn fill(key: &[u8]) -> Vec<u8> {
+    // One 0x80, zeros, and the length in bits as 8 little-endian bytes, up to a multiple of 64.
+    let size = (key.len() + 9).next_multiple_of(64) - key.len();
+    let mut fill = vec![0; size];
+    fill[0] = 0x80;
+    fill[size - 8..].copy_from_slice(&(key.len() as u64 * 8).to_le_bytes());
+    fill
 }
 
 /// A password as a key; never shown by `Debug`.
@@ -90,12 +70,12 @@ pub struct Key {
 impl Key {
     /// The key of a password.
     pub fn new(secret: &Secret) -> Self {
-        Self::with_fill(secret, KeyFill::default())
+        Self::with_fill(secret, fill)
     }
 
-    fn with_fill(secret: &Secret, fill: KeyFill) -> Self {
+    fn with_fill(secret: &Secret, fill: fn(&[u8]) -> Vec<u8>) -> Self {
         let bytes = secret.expose().as_bytes();
-        let prefix = Md5::new().chain_update(bytes).chain_update(fill.bytes(bytes));
+        let prefix = Md5::new().chain_update(bytes).chain_update(fill(bytes));
         Self { secret: secret.clone(), prefix, witness: Witness::default() }
     }
 

@@ -10,7 +10,7 @@ fn at(millis: u64) -> Nanos {
 }
 
 /// Gives the stream one piece and collects the messages.
-fn push(stream: &mut Stream, mut piece: &[u8], now: Nanos) -> Result<Vec<Vec<u8>>, StreamError> {
+fn push(stream: &mut Stream, mut piece: &[u8], now: Nanos) -> Result<Vec<Vec<u8>>, FramingError> {
     let mut messages = Vec::new();
     while let Some(message) = stream.next(&mut piece, now)? {
         messages.push(message.to_vec());
@@ -81,8 +81,8 @@ fn the_deadline_counts_from_the_first_byte_and_does_not_move() {
     }
     assert_eq!(stream.expire(at(10_999)), Ok(()));
     // Too late, even if it is the rest of the message.
-    assert_eq!(push(&mut stream, &report[20..], at(11_000)), Err(StreamError::Slow));
-    assert_eq!(stream.expire(at(11_001)), Err(StreamError::Slow));
+    assert_eq!(push(&mut stream, &report[20..], at(11_000)), Err(FramingError::Slow));
+    assert_eq!(stream.expire(at(11_001)), Err(FramingError::Slow));
     assert_eq!(stream.deadline(), None);
 }
 
@@ -103,14 +103,14 @@ fn between_messages_there_is_no_deadline_and_the_next_has_its_own() {
 #[test]
 fn a_bad_header_ends_the_stream_for_good() {
     for (bytes, error) in [
-        ("16", HeaderError::Version(0x16)),
-        ("4745", HeaderError::Version(0x47)),
-        ("0100010100000007", HeaderError::Length(7)),
-        ("0100010100001001", HeaderError::Length(4097)),
-        ("01000101ffffffff", HeaderError::Length(u32::MAX)),
+        ("16", FramingError::Version(0x16)),
+        ("4745", FramingError::Version(0x47)),
+        ("0100010100000007", FramingError::Length(7)),
+        ("0100010100001001", FramingError::Length(4097)),
+        ("01000101ffffffff", FramingError::Length(u32::MAX)),
     ] {
         let mut stream = Stream::new(Role::Manager);
-        let expected = Err(StreamError::Header(error));
+        let expected = Err(error);
         assert_eq!(push(&mut stream, &hex(bytes), at(1)), expected);
         assert_eq!(stream.held(), 0);
         // Sound messages after it are not trusted.
@@ -125,7 +125,7 @@ fn messages_before_a_bad_header_count() {
     let mut input = &bytes[..];
     let mut stream = Stream::new(Role::Manager);
     assert_eq!(stream.next(&mut input, at(1)), Ok(Some(&hex(REPORT)[..])));
-    assert_eq!(stream.next(&mut input, at(1)), Err(StreamError::Header(HeaderError::Version(2))));
+    assert_eq!(stream.next(&mut input, at(1)), Err(FramingError::Version(2)));
 }
 
 #[test]
@@ -134,8 +134,8 @@ fn an_end_inside_a_message_is_an_error() {
     for cut in 1..report.len() {
         let mut stream = Stream::new(Role::Manager);
         assert_eq!(push(&mut stream, &report[..cut], at(1)), Ok(vec![]));
-        assert_eq!(stream.finish(), Err(StreamError::Truncated));
-        assert_eq!(stream.finish(), Err(StreamError::Truncated));
+        assert_eq!(stream.finish(), Err(FramingError::Truncated));
+        assert_eq!(stream.finish(), Err(FramingError::Truncated));
     }
     let mut stream = Stream::new(Role::Manager);
     assert_eq!(stream.finish(), Ok(()));

@@ -13,9 +13,9 @@ use super::{
 use crate::dfp::{
     counter::Counter,
     debug::{self, Facility},
-    inbound::{Discard, Received},
+    inbound::Received,
     log::Notice,
-    packet::{Decoded, Load, Message},
+    packet::{DecodeError, Decoded, Load, Message},
     sockets::{End, LinkId, SocketEvent, SocketOrder},
 };
 
@@ -118,11 +118,11 @@ impl Agent {
             match peer.inbound.next(&mut bytes, &self.keys, now) {
                 None => return true,
                 Some(Received::Message(decoded)) => self.message(id, &decoded, now),
-                Some(Received::Discarded(discard)) => {
-                    if let Discard::Undecodable(error) = discard {
+                Some(Received::Discarded(error)) => {
+                    if error != DecodeError::Unsolicited {
                         self.notice(Notice::Discarded { error, peer: remote }, now);
                     }
-                    self.line(|| debug::discarded(Facility::Agent, remote, discard));
+                    self.line(|| debug::discarded(Facility::Agent, remote, error));
                 }
                 Some(Received::Closed(close)) => {
                     self.notice(Notice::Closed { close, peer: remote }, now);

@@ -6,18 +6,16 @@
 
 mod bind;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use common::time::Nanos;
 
 use self::bind::BindIds;
 use super::view::ConnectionState;
-use crate::{
-    dfp::manager::config::DfpAgent,
-    dfp::{
-        inbound::{Close, Discard, Received},
-        packet::{BindTable, DecodeError, Load, Message},
-    },
+use crate::dfp::{
+    inbound::{Close, Received},
+    manager::config::DfpAgent,
+    packet::{BindTable, DecodeError, Load, Message},
 };
 
 pub const CONNECT: Duration = Duration::from_secs(10);
@@ -73,30 +71,22 @@ pub enum Action {
 }
 
 /// Why a connection was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
     /// The agent has closed it, or it broke.
+    #[error("ended by the agent")]
     Ended,
-    /// Nothing valid has come for longer than the timeout.
+    /// Nothing valid has come for longer than that.
+    #[error("no message within the timeout")]
     Silent,
-    /// The agent does not read.
+    #[error("the agent does not read")]
     Stalled,
     /// What has come is not to be borne.
+    #[error(transparent)]
     Closed(Close),
     /// It is no longer wanted.
+    #[error("removed")]
     Removed,
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ended => f.write_str("ended by the agent"),
-            Self::Silent => f.write_str("no message within the timeout"),
-            Self::Stalled => f.write_str("the agent does not read"),
-            Self::Closed(close) => fmt::Display::fmt(close, f),
-            Self::Removed => f.write_str("removed"),
-        }
-    }
 }
 
 /// What there is of TCP.
@@ -289,7 +279,7 @@ impl Connection {
                 self.go(ConnectionState::Open);
                 self.process(decoded.message);
             }
-            Received::Discarded(Discard::Undecodable(DecodeError::Security(_))) => {
+            Received::Discarded(DecodeError::Security(_)) => {
                 self.go(ConnectionState::SecurityError);
             }
             Received::Discarded(_) => {}

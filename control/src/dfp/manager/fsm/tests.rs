@@ -4,9 +4,8 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::dfp::{
-    packet::{BindEntry, BindId, Decoded, HeaderError, Host, MessageType, Notes, Protocol, SecurityError},
+    packet::{BindEntry, BindId, Decoded, FramingError, Host, MessageType, Notes, Protocol, SecurityError},
     security::Proof,
-    stream::StreamError,
 };
 
 const JITTER: Duration = Duration::from_millis(300);
@@ -62,7 +61,7 @@ impl Rig {
 
     fn insecure(&mut self) -> Vec<Action> {
         let error = DecodeError::Security(SecurityError::Mismatch);
-        self.event(Event::Received(Received::Discarded(error.into())))
+        self.event(Event::Received(Received::Discarded(error)))
     }
 
     fn closed(&mut self, close: Close) -> Vec<Action> {
@@ -114,7 +113,7 @@ fn load(weight: u16) -> Load {
     Load { port: 434, protocol: Protocol::UDP, hosts: vec![host] }
 }
 
-const VERSION: Close = Close::Stream(StreamError::Header(HeaderError::Version(2)));
+const VERSION: Close = Close::Framing(FramingError::Version(2));
 
 use ConnectionState::{Connecting, Failed, NotOpen, Open, SecurityError as Insecure, Trying};
 
@@ -386,10 +385,10 @@ fn what_is_discarded_for_other_reasons_is_no_sign_of_life() {
     let end = rig.connection.deadline();
     rig.now = rig.now.after(seconds(2));
     for discard in [
-        Discard::Undecodable(DecodeError::TooManyHosts),
-        Discard::Undecodable(DecodeError::UnknownType(MessageType(0x0601))),
-        Discard::Undecodable(DecodeError::WrongDirection(MessageType::PARAMETERS)),
-        Discard::Unsolicited,
+        DecodeError::TooManyHosts,
+        DecodeError::UnknownType(MessageType(0x0601)),
+        DecodeError::WrongDirection(MessageType::PARAMETERS),
+        DecodeError::Unsolicited,
     ] {
         assert_eq!(rig.event(Event::Received(Received::Discarded(discard))), []);
     }

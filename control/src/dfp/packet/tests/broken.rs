@@ -33,12 +33,12 @@ fn only_frames_are_messages(#[case] cut: usize, #[case] more: &str) {
 }
 
 #[rstest]
-#[case::version_0(0, HeaderError::Version(0))]
-#[case::version_2(2, HeaderError::Version(2))]
-#[case::tls(0x16, HeaderError::Version(0x16))]
-#[case::http(b'G', HeaderError::Version(0x47))]
-#[case::ssh(b'S', HeaderError::Version(0x53))]
-fn another_version_is_no_frame(#[case] version: u8, #[case] expected: HeaderError) {
+#[case::version_0(0, FramingError::Version(0))]
+#[case::version_2(2, FramingError::Version(2))]
+#[case::tls(0x16, FramingError::Version(0x16))]
+#[case::http(b'G', FramingError::Version(0x47))]
+#[case::ssh(b'S', FramingError::Version(0x53))]
+fn another_version_is_no_frame(#[case] version: u8, #[case] expected: FramingError) {
     let header = [version, 0, 1, 1, 0, 0, 0, 8];
     assert_eq!(Header::read(&header, Role::Manager), Err(expected));
 }
@@ -61,7 +61,7 @@ fn lengths_above_the_limit_are_no_frame(#[case] kind: u16, #[case] length: u32, 
 
 fn bad_length(kind: u16, length: u32, role: Role) {
     let header = hex(&format!("0100 {kind:04x} {length:08x}"));
-    assert_eq!(Header::read(header.first_chunk().unwrap(), role), Err(HeaderError::Length(length)));
+    assert_eq!(Header::read(header.first_chunk().unwrap(), role), Err(FramingError::Length(length)));
 }
 
 #[rstest]
@@ -117,8 +117,8 @@ fn tlvs_beyond_the_message_are_malformed(#[case] tlv: u16, #[case] length: u16) 
 #[case::count_65535("0002 0014 01b21100 ffff0000 0a010133 ffff0019", 20)]
 #[case::count_that_wraps_16_bits("0002 0014 01b21100 20010000 0a010133 ffff0019", 20)]
 fn load_tlvs_of_another_size_are_malformed(#[case] tlvs: &str, #[case] length: usize) {
-    refused(&message(0x0101, tlvs), Role::Manager, DecodeError::LoadLength { length });
-    refused(&message(0x0201, tlvs), Role::Agent, DecodeError::LoadLength { length });
+    refused(&message(0x0101, tlvs), Role::Manager, DecodeError::TlvSize { tlv: "Load", length });
+    refused(&message(0x0201, tlvs), Role::Agent, DecodeError::TlvSize { tlv: "Load", length });
 }
 
 #[rstest]
@@ -126,7 +126,7 @@ fn load_tlvs_of_another_size_are_malformed(#[case] tlvs: &str, #[case] length: u
 #[case("0101 0007 000000", 7)]
 #[case("0101 000c 00000003 00000000", 12)]
 fn keep_alive_tlvs_of_another_size_are_malformed(#[case] tlvs: &str, #[case] length: usize) {
-    refused(&message(0x0301, tlvs), Role::Agent, DecodeError::KeepAliveLength { length });
+    refused(&message(0x0301, tlvs), Role::Agent, DecodeError::TlvSize { tlv: "Keep-Alive", length });
 }
 
 #[rstest]
@@ -136,10 +136,10 @@ fn keep_alive_tlvs_of_another_size_are_malformed(#[case] tlvs: &str, #[case] len
 #[case("0301 001c 01010101 00500600 00000000 000000000000000000000000", 28)]
 #[case("0301 0010 01010101 00500600 15560000", 16)]
 fn bind_tables_of_another_size_are_malformed(#[case] tlvs: &str, #[case] length: usize) {
-    refused(&message(0x0402, tlvs), Role::Manager, DecodeError::BindTableLength { length });
+    refused(&message(0x0402, tlvs), Role::Manager, DecodeError::TlvSize { tlv: "BindID Table", length });
     // A second table has no meaning, but must be sound.
     let second = format!("0301 0010 01010101 00500600 00000000 {tlvs}");
-    refused(&message(0x0402, &second), Role::Manager, DecodeError::BindTableLength { length });
+    refused(&message(0x0402, &second), Role::Manager, DecodeError::TlvSize { tlv: "BindID Table", length });
 }
 
 fn loads(counts: &[usize]) -> String {

@@ -50,13 +50,13 @@ fn what_fits_in_no_message_is_refused_and_leaves_the_buffer_alone() {
         assert_eq!(out, [7]);
         error
     };
-    let many = EncodeError::TooManyHosts { hosts: 129 };
+    let many = EncodeError::Hosts(129);
     assert_eq!(refused(Message::PreferenceInfo(vec![load(129)])), many);
     assert_eq!(refused(Message::ServerState(vec![load(64), load(65)])), many);
     let entries = BindTable::MAX_ENTRIES + 1;
-    assert_eq!(refused(Message::BindIdReport(table(entries))), EncodeError::TooManyEntries { entries });
+    assert_eq!(refused(Message::BindIdReport(table(entries))), EncodeError::Entries(entries));
     let empty = refused(Message::PreferenceInfo(vec![load(0); 341]));
-    assert_eq!(empty, EncodeError::TooLong { length: 8 + 12 * 341 });
+    assert_eq!(empty, EncodeError::Length(8 + 12 * 341));
 
     let longest = Message::BindIdReport(table(BindTable::MAX_ENTRIES));
     longest.encode(&mut out, Some(&key("Cookies"))).unwrap();
