@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     net::{Ipv4Addr, SocketAddrV4},
     time::Duration,
 };
@@ -91,18 +90,14 @@ impl Notice {
         }
     }
 
-    /// `DFP-4-BAD_SEC`.
-    pub fn mnemonic(&self, facility: Facility) -> String {
-        let Line { severity, name, .. } = self.line();
-        format!("{}-{severity}-{name}", facility.name())
-    }
-
-    pub fn emit(&self, facility: Facility) {
-        let (mnemonic, Line { severity, text, .. }) = (self.mnemonic(facility), self.line());
+    fn emit(&self, facility: Facility) {
+        let Line { severity, name, text, .. } = self.line();
+        let mnemonic = format!("{}-{severity}-{name}", facility.name());
+        let mnemonic = mnemonic.as_str();
         if severity > 4 {
-            tracing::info!(mnemonic = mnemonic.as_str(), "{text}");
+            tracing::info!(mnemonic, "{text}");
         } else {
-            tracing::warn!(mnemonic = mnemonic.as_str(), "{text}");
+            tracing::warn!(mnemonic, "{text}");
         }
     }
 
@@ -111,12 +106,6 @@ impl Notice {
         if limiter.allows(self, now) {
             self.emit(facility);
         }
-    }
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line().text)
     }
 }
 

@@ -12,7 +12,7 @@ impl Dfp {
     pub(super) fn metrics(&self, out: &mut Report, cx: &Cx<'_, Self>) {
         let manager = self.manager_view(cx);
         for agent in &manager.agents {
-            let labels = vec![("agent", format!("{}:{}", agent.address, agent.port))];
+            let labels = vec![("agent", agent.config.socket().to_string())];
             for state in ConnectionState::ALL {
                 let labels = [labels.clone(), vec![("state", state.key())]].concat();
                 let is = u8::from(agent.state == state).into();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use common::time::Nanos;
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde::{Serialize, Serializer};
 
 use super::{
     counter::{Counter, Counters},
@@ -74,12 +74,10 @@ impl<T: fmt::Display + Default + PartialEq> fmt::Display for OrWildcard<T> {
 }
 
 /// A counter to a key, for JSON.
-pub fn counters<S: Serializer>(counters: &Counters, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(Counter::ALL.len()))?;
-    for counter in Counter::ALL {
-        map.serialize_entry(&counter.key(), &counters.get(counter))?;
+impl Serialize for Counters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Counter::ALL.map(|counter| (counter.key(), self.get(counter))))
     }
-    map.end()
 }
 
 /// An entry of a BindID table, for JSON.

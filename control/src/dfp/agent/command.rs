@@ -80,8 +80,7 @@ pub const COMMANDS: &[ConfigSpec<Vec<AgentConfig>>] = &[
 /// The name is too long or nobody's.
 pub fn name_of(args: &Args) -> Result<Option<AgentName>, ConfigError> {
     let keyword = args.which(&AgentName::ALL.map(AgentName::as_str));
-    let parse = |text: &str| text.parse().map_err(|error| ConfigError::new(format!("{error}")));
-    keyword.or_else(|| args.text("name")).map(parse).transpose()
+    keyword.or_else(|| args.text("name")).map(str::parse).transpose()
 }
 
 fn absent() -> ConfigError {

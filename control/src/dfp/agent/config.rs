@@ -3,12 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use crate::{
-    command::{ConfigWriter, rank},
+    command::{ConfigError, ConfigWriter, rank},
     dfp::password::DfpPassword,
 };
-
-/// Longest name of a subsystem.
-pub const NAME_LENGTH: usize = 15;
 
 /// A part of the program that has weights to report: the registered clients of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,17 +21,6 @@ pub enum Subsystem {
 pub struct AgentName {
     name: &'static str,
     subsystem: Subsystem,
-}
-
-/// The text is no subsystem's name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseAgentNameError {
-    /// More than [`NAME_LENGTH`] characters.
-    #[error("DFP agent subsystem name is limited to {NAME_LENGTH} characters")]
-    Long,
-    /// Nobody has registered it.
-    #[error("Unknown DFP agent subsystem {0}")]
-    Unknown(String),
 }
 
 impl AgentName {
@@ -57,14 +43,14 @@ impl AgentName {
 }
 
 impl std::str::FromStr for AgentName {
-    type Err = ParseAgentNameError;
+    type Err = ConfigError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.chars().count() > NAME_LENGTH {
-            return Err(ParseAgentNameError::Long);
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        if text.chars().count() > 15 {
+            return Err(ConfigError::new("DFP agent subsystem name is limited to 15 characters"));
         }
         let known = Self::ALL.into_iter().find(|known| known.name.eq_ignore_ascii_case(text));
-        known.ok_or_else(|| ParseAgentNameError::Unknown(text.to_owned()))
+        known.ok_or_else(|| ConfigError::new(format!("Unknown DFP agent subsystem {text}")))
     }
 }
 
@@ -141,7 +127,7 @@ mod tests {
     #[test]
     fn other_names_say_what_is_wrong() {
         let error = |name: &str| name.parse::<AgentName>().unwrap_err().to_string();
-        assert_eq!(error("abcdefghijklmno"), "Unknown DFP agent subsystem abcdefghijklmno");
-        assert_eq!(error("abcdefghijklmnop"), "DFP agent subsystem name is limited to 15 characters");
+        assert_eq!(error("abcdefghijklmno"), "% Unknown DFP agent subsystem abcdefghijklmno");
+        assert_eq!(error("abcdefghijklmnop"), "% DFP agent subsystem name is limited to 15 characters");
     }
 }

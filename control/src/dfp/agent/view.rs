@@ -8,7 +8,7 @@ use super::config::AgentName;
 use crate::dfp::{
     counter::Counters,
     packet::{BindTable, Row},
-    view::{OrWildcard, PasswordView, Text, bind_tables, by_service, counters, line},
+    view::{OrWildcard, PasswordView, Text, bind_tables, by_service, line},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,7 +29,6 @@ pub struct View {
     /// Why the port cannot be listened on.
     pub listen_error: Option<String>,
     /// What went wrong on all connections, those that have ended included.
-    #[serde(serialize_with = "counters")]
     pub counters: Counters,
     pub managers: Vec<ManagerView>,
     /// The weight table in the order of its reports.
@@ -44,7 +43,6 @@ pub struct ManagerView {
     pub port: u16,
     /// Seconds within which it wants a message; 0: none asked for.
     pub timeout: u32,
-    #[serde(serialize_with = "counters")]
     pub counters: Counters,
 }
 

@@ -5,6 +5,8 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
+use serde::Serialize;
+
 use crate::{
     command::{ConfigWriter, rank},
     dfp::password::DfpPassword,
@@ -39,13 +41,14 @@ impl ManagerConfig {
 }
 
 /// `agent IP PORT [TIMEOUT [RETRIES [INTERVAL]]]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DfpAgent {
     pub address: Ipv4Addr,
     pub port: u16,
     /// Seconds without a message before the connection is closed; 0: never.
     pub timeout: u16,
     /// Attempts before the agent is given up; 0: no limit.
+    #[serde(rename = "retry_count")]
     pub retries: u16,
     /// Seconds between attempts, 1 to 65535.
     pub interval: u16,

@@ -27,6 +27,7 @@ use self::{
 use super::{
     Dfp,
     counter::Counter,
+    debug,
     log::Notice,
     packet::{Load, Row, reports},
     security::Keyring,
@@ -190,12 +191,13 @@ impl Manager {
 
     /// Does one thing; what has come of it.
     fn perform(&mut self, address: SocketAddrV4, action: Action, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
+        let peer = self.peers.get_mut(&address)?;
         match action {
             Action::Weights(loads) => {
                 let dropped = self.apply_report(address, &loads, cx);
                 if dropped > 0 {
                     let peer = self.peers.get_mut(&address)?;
-                    peer.count(Counter::TableOverflow, dropped);
+                    peer.counters.add(Counter::TableOverflow, dropped);
                     peer.notice(Notice::Overflow { agent: address }, cx.now());
                 }
             }
@@ -207,17 +209,20 @@ impl Manager {
                 self.opened += 1;
                 let link = LinkId::Opened(self.opened);
                 self.links.insert(link, address);
-                self.peers.get_mut(&address)?.connect(link, cx);
+                peer.connect(link, cx);
             }
             Action::Close => {
-                let link = self.peers.get_mut(&address)?.close(cx)?;
+                let link = peer.close(cx)?;
                 self.links.remove(&link);
             }
-            other => {
-                let peer = self.peers.get_mut(&address)?;
-                self.connected |= other == Action::Opened;
-                return peer.perform(other, &self.keys, cx);
+            Action::Send(message) => return peer.send(&message, &self.keys, cx),
+            Action::State { from, to } => peer.debug(cx, |agent| debug::state(agent, from, to)),
+            Action::Opened => {
+                self.connected = true;
+                peer.notice(Notice::Opened { agent: address }, cx.now());
             }
+            Action::GaveUp { attempts } => peer.notice(Notice::GaveUp { attempts, agent: address }, cx.now()),
+            Action::Lost(loss) => peer.lost(loss, cx),
         }
         None
     }
@@ -255,7 +260,7 @@ impl Manager {
     pub fn view(&self, config: Option<&ManagerConfig>, now: Nanos) -> View {
         let Some(config) = config else { return View::default() };
         let peer = |agent: &DfpAgent| self.peers.get(&agent.socket());
-        let view = |peer: &Peer| peer.view(self.weights.reported(peer.config().socket()));
+        let view = |peer: &Peer| peer.view(self.weights.reported(peer.address()));
         View {
             password: PasswordView::of(&self.keys, now),
             agents: config.agents.iter().filter_map(peer).map(view).collect(),

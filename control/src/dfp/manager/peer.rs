@@ -34,11 +34,10 @@ const MOST_MESSAGES: usize = 128;
 
 #[derive(Debug)]
 pub struct Peer {
-    config: DfpAgent,
     connection: Connection,
     pub tcp: Option<Tcp>,
     /// Of connections that have ended.
-    counters: Counters,
+    pub(super) counters: Counters,
     last_message: Option<SystemTime>,
     limiter: Limiter,
 }
@@ -56,7 +55,6 @@ impl Peer {
     /// Nothing has been tried yet.
     pub(super) fn new(config: DfpAgent, jitter: Duration) -> Self {
         Self {
-            config,
             connection: Connection::new(config, jitter),
             tcp: None,
             counters: Counters::default(),
@@ -66,32 +64,29 @@ impl Peer {
     }
 
     pub(super) fn config(&self) -> &DfpAgent {
-        &self.config
+        self.connection.config()
     }
 
-    fn address(&self) -> SocketAddrV4 {
-        self.config.socket()
+    pub(super) fn address(&self) -> SocketAddrV4 {
+        self.config().socket()
     }
 
     /// What the state machine makes of an event.
     pub(super) fn handle(&mut self, event: Event, cx: &Cx<'_, Dfp>) -> Vec<Action> {
-        match &event {
-            Event::Entered(config) => self.config = *config,
-            Event::Received(received) => self.note(received, cx),
-            _ => {}
+        if let Event::Received(received) = &event {
+            self.note(received, cx);
         }
         self.connection.handle(event, cx.now())
     }
 
     /// What the state machine is to hear of what the sockets tell.
     pub(super) fn event(&mut self, event: SocketEvent, keys: &Keyring, cx: &Cx<'_, Dfp>) -> Vec<Event> {
-        let address = self.address();
         let Some(tcp) = &mut self.tcp else { return Vec::new() };
         match event {
             SocketEvent::Connected(_) => vec![Event::Connected],
             SocketEvent::Failed(_, error) => {
                 self.tcp = None;
-                cx.debug(FACILITY.switch(), || debug::closed(FACILITY, address, error));
+                self.debug(cx, |agent| debug::closed(FACILITY, agent, error));
                 vec![Event::ConnectFailed]
             }
             SocketEvent::Input(_, bytes) => {
@@ -140,10 +135,6 @@ impl Peer {
         Some(tcp.link)
     }
 
-    pub(super) fn count(&mut self, counter: Counter, count: u64) {
-        self.counters.add(counter, count);
-    }
-
     pub(super) fn notice(&mut self, notice: Notice, now: Nanos) {
         notice.emit_rarely(FACILITY, &mut self.limiter, now);
     }
@@ -154,10 +145,10 @@ impl Peer {
         match received {
             Received::Message(decoded) => {
                 self.last_message = Some(cx.wall());
-                cx.debug(FACILITY.switch(), || debug::received(FACILITY, peer, decoded));
+                self.debug(cx, |agent| debug::received(FACILITY, agent, decoded));
             }
             Received::Discarded(error) => {
-                cx.debug(FACILITY.switch(), || debug::discarded(FACILITY, peer, discard_words(*error)));
+                self.debug(cx, |agent| debug::discarded(FACILITY, agent, discard_words(*error)));
                 if *error != DecodeError::Unsolicited {
                     self.notice(Notice::Discarded { error: *error, peer }, cx.now());
                 }
@@ -166,30 +157,23 @@ impl Peer {
         }
     }
 
-    /// Does what concerns this agent alone; what has come of it.
-    pub(super) fn perform(&mut self, action: Action, keys: &Keyring, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
-        let agent = self.address();
-        match action {
-            Action::Send(message) => return self.send(&message, keys, cx),
-            Action::State { from, to } => cx.debug(FACILITY.switch(), || debug::state(agent, from, to)),
-            Action::Opened => self.notice(Notice::Opened { agent }, cx.now()),
-            Action::GaveUp { attempts } => self.notice(Notice::GaveUp { attempts, agent }, cx.now()),
-            Action::Lost(loss) => {
-                if loss == Loss::Stalled {
-                    self.count(Counter::StalledClose, 1);
-                }
-                cx.debug(FACILITY.switch(), || debug::closed(FACILITY, agent, loss));
-                if loss != Loss::Removed {
-                    self.notice(Notice::Lost { loss, agent }, cx.now());
-                }
-            }
-            Action::Connect | Action::Close | Action::Weights(_) | Action::WeightsLost => {}
-        }
-        None
+    pub(super) fn debug(&self, cx: &Cx<'_, Dfp>, line: impl FnOnce(SocketAddrV4) -> String) {
+        cx.debug(FACILITY.switch(), || line(self.address()));
     }
 
-    fn send(&mut self, message: &Message, keys: &Keyring, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
-        let peer = self.address();
+    /// Says that the connection is lost.
+    pub(super) fn lost(&mut self, loss: Loss, cx: &Cx<'_, Dfp>) {
+        if loss == Loss::Stalled {
+            self.counters.count(Counter::StalledClose);
+        }
+        self.debug(cx, |agent| debug::closed(FACILITY, agent, loss));
+        if loss != Loss::Removed {
+            self.notice(Notice::Lost { loss, agent: self.address() }, cx.now());
+        }
+    }
+
+    /// Sends a message, unless the agent reads none.
+    pub(super) fn send(&mut self, message: &Message, keys: &Keyring, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
         let tcp = self.tcp.as_mut()?;
         let mut bytes = Vec::new();
         if let Err(error) = message.encode(&mut bytes, keys.sending(cx.now())) {
@@ -206,7 +190,7 @@ impl Peer {
         tcp.unwritten += 1;
         let (link, length) = (tcp.link, bytes.len());
         cx.order(Order::Socket(SocketOrder::Write(link, bytes)));
-        cx.debug(FACILITY.switch(), || debug::sent(FACILITY, peer, message, length));
+        self.debug(cx, |agent| debug::sent(FACILITY, agent, message, length));
         None
     }
 
@@ -215,11 +199,7 @@ impl Peer {
         let mut counters = self.counters;
         self.tcp.iter().for_each(|tcp| counters.merge(tcp.inbound.counters()));
         AgentView {
-            address: self.config.address,
-            port: self.config.port,
-            timeout: self.config.timeout,
-            retry_count: self.config.retries,
-            interval: self.config.interval,
+            config: *self.config(),
             state: self.connection.state(),
             counters,
             last_message: self.last_message.map(Clock),

@@ -2,17 +2,18 @@
 
 use std::{fmt, net::Ipv4Addr};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::config::DfpAgent;
 use crate::dfp::{
     counter::Counters,
     packet::{BindId, BindTable, Protocol, Row},
-    view::{Clock, OrWildcard, PasswordView, Text, bind_tables, by_service, counters, line},
+    view::{Clock, OrWildcard, PasswordView, Text, bind_tables, by_service, line},
 };
 
 /// State of the connection to one agent (CISCO-SLB-MIB).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
     /// Nothing has been tried yet.
     #[default]
@@ -57,12 +58,6 @@ impl fmt::Display for ConnectionState {
     }
 }
 
-impl Serialize for ConnectionState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.key())
-    }
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct View {
     /// Of all agents.
@@ -74,17 +69,10 @@ pub struct View {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AgentView {
-    pub address: Ipv4Addr,
-    pub port: u16,
-    /// Seconds without a message before the connection is closed; 0: never.
-    pub timeout: u16,
-    /// Attempts after the first; 0: no limit.
-    pub retry_count: u16,
-    /// Seconds between attempts.
-    pub interval: u16,
+    #[serde(flatten)]
+    pub config: DfpAgent,
     pub state: ConnectionState,
     /// What went wrong, in this and earlier connections.
-    #[serde(serialize_with = "counters")]
     pub counters: Counters,
     /// When the last valid message came.
     pub last_message: Option<Clock>,
@@ -109,9 +97,9 @@ pub struct WeightView {
 }
 
 /// `180 (Default)`.
-fn interval(seconds: u16) -> String {
-    let default = if seconds == DfpAgent::DEFAULT_INTERVAL { " (Default)" } else { "" };
-    format!("{seconds}{default}")
+fn shown(interval: u16) -> String {
+    let default = if interval == DfpAgent::DEFAULT_INTERVAL { " (Default)" } else { "" };
+    format!("{interval}{default}")
 }
 
 /// The text of `show ip slb dfp weights`.
@@ -136,9 +124,8 @@ impl View {
         line!(out, "DFP Manager:\n{} sec", self.password);
         line!(out, "Agent IP        Port    Timeout  Retry Count  Interval\n{}", "-".repeat(63));
         for agent in &self.agents {
-            let AgentView { address, port, timeout, retry_count, .. } = agent;
-            let interval = interval(agent.interval);
-            line!(out, "{address:<15} {port:<7} {timeout:<8} {retry_count:<12} {interval}");
+            let DfpAgent { address, port, timeout, retries, interval } = agent.config;
+            line!(out, "{address:<15} {port:<7} {timeout:<8} {retries:<12} {}", shown(interval));
         }
         out.0
     }
@@ -150,7 +137,7 @@ impl View {
 
     /// The agent at that address and port.
     pub fn agent(&self, address: Ipv4Addr, port: u16) -> Option<&AgentView> {
-        self.agents.iter().find(|agent| (agent.address, agent.port) == (address, port))
+        self.agents.iter().find(|agent| (agent.config.address, agent.config.port) == (address, port))
     }
 }
 
@@ -158,10 +145,9 @@ impl AgentView {
     /// The text of `show ip slb dfp agent IP PORT`.
     pub fn text(&self) -> String {
         let mut out = Text::default();
-        let Self { address, port, timeout, retry_count, counters, .. } = self;
-        line!(out, "DFP Agent {address}:{port}  Connection state: {}", self.state.title());
-        let interval = interval(self.interval);
-        line!(out, "  Timeout = {timeout}  Retry Count = {retry_count}  Interval = {interval}");
+        let Self { config: DfpAgent { timeout, retries, interval, .. }, counters, .. } = self;
+        line!(out, "DFP Agent {}  Connection state: {}", self.config.socket(), self.state.title());
+        line!(out, "  Timeout = {timeout}  Retry Count = {retries}  Interval = {}", shown(*interval));
         line!(out, "  Security errors = {}", counters.security_errors());
         if counters.errors() > 0 {
             line!(out, "  Unexpected errors = {}", counters.errors());

@@ -38,14 +38,6 @@ pub struct Keyring {
     witness: Witness,
 }
 
-impl PartialEq for Keyring {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.current, &self.pending) == (&other.current, &other.pending)
-    }
-}
-
-impl Eq for Keyring {}
-
 impl Keyring {
     /// The password, or none, of a start: at once in use, since a change-over at each start would leave a time
     /// without security.
@@ -76,18 +68,11 @@ impl Keyring {
 
     /// Another password is configured, or none, which counts at once. So does one that nobody has heard the former of.
     pub(in crate::dfp) fn configure(&mut self, password: Option<&DfpPassword>, heard: bool, now: Nanos) {
-        match password {
-            Some(password) if heard => {
-                let timeout = Duration::from_secs(password.timeout.into());
-                self.change(Key::new(&password.secret), timeout, now);
-            }
-            _ => {
-                let key = |password: &DfpPassword| Key {
-                    witness: self.witness.clone(),
-                    ..Key::new(&password.secret)
-                };
-                (self.current, self.pending) = (password.map(key), None);
-            }
+        if let Some(password) = password {
+            let timeout = if heard { password.timeout.into() } else { 0 };
+            self.change(Key::new(&password.secret), Duration::from_secs(timeout), now);
+        } else {
+            (self.current, self.pending) = (None, None);
         }
     }
 

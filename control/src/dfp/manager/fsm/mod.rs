@@ -140,6 +140,10 @@ impl Connection {
         }
     }
 
+    pub fn config(&self) -> &DfpAgent {
+        &self.config
+    }
+
     pub fn state(&self) -> ConnectionState {
         self.state
     }
