@@ -20,6 +20,9 @@ use crate::{
 /// How often workers are looked at: what they tell, whether they move, whether an old snapshot can be freed.
 pub const POLL: Duration = Duration::from_millis(50);
 
+/// How often it is seen whether workers have a snapshot that something waits for.
+const SETTLE: Duration = Duration::from_millis(1);
+
 /// Events taken from one worker by one look.
 const EVENTS: usize = 4096;
 
@@ -147,7 +150,9 @@ impl<L: Protocols> Core<L> {
 
     /// When [`Core::advance`] is to be called next.
     pub fn deadline(&mut self) -> Nanos {
-        let mut earliest = Earliest(self.poll);
+        let unsettled = !self.out.unsettled.is_empty();
+        let mut earliest =
+            Earliest(if unsettled { self.poll.min(self.shared.now.after(SETTLE)) } else { self.poll });
         Protocols::each(&mut self.list, &mut earliest);
         earliest.0
     }
@@ -253,7 +258,7 @@ impl<L: Protocols> Core<L> {
                 let (list, at) = self.parts();
                 list.each(&mut Deliver(at, Broadcast::Fact(&fact)));
             } else if !self.publish() {
-                return;
+                return self.release_settled();
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a state machine sees beside its input, and where it leaves what must be done outside.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     time::SystemTime,
 };
@@ -77,6 +77,10 @@ impl fmt::Display for Action {
 pub struct Outbox {
     /// For the world.
     pub effects: Vec<Effect>,
+    /// For the world, once every worker has the snapshot that is published next.
+    pub(crate) announcements: Vec<Effect>,
+    /// The same for snapshots that are published, by their generations.
+    pub(crate) unsettled: VecDeque<(u64, Effect)>,
     /// For other subsystems.
     pub facts: Vec<Fact>,
     /// Who wants which neighbours resolved.
@@ -152,6 +156,15 @@ impl<P: Protocol> Cx<'_, P> {
             actions.push(Action::Effect(P::NAME, effect.clone()));
         }
         self.out.effects.push(effect);
+    }
+
+    /// Leaves something to be done outside once every worker that moves has the snapshot that is published next: what is
+    /// announced is true by then. In the order of the calls.
+    pub fn act_when_settled(&mut self, effect: Effect) {
+        if let Some(actions) = &mut self.out.actions {
+            actions.push(Action::Effect(P::NAME, effect.clone()));
+        }
+        self.out.announcements.push(effect);
     }
 
     /// True if the lines of this switch are wanted.

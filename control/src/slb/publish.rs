@@ -29,7 +29,8 @@ impl Slb {
         if !Arc::ptr_eq(&next.net.owners, &old.net.owners) {
             for announcement in plan::announcements(&old.net.owners, &next.net.owners) {
                 let NextHop { interface, address } = announcement.hop;
-                cx.act(Effect::Send(interface, arp::gratuitous(announcement.mac, address).to_vec()));
+                let frame = arp::gratuitous(announcement.mac, address).to_vec();
+                cx.act_when_settled(Effect::Send(interface, frame));
             }
         }
         let resolution = Resolution::new(cx.config, &self.state, &next.net);

@@ -182,6 +182,8 @@ impl Harness {
 
     /// Addresses of the gratuitous ARPs sent since the last call.
     pub fn announced(&mut self) -> Vec<Ipv4Addr> {
+        let due = self.core.deadline();
+        self.pass(due.since(self.now));
         let effects = self.core.take_effects().into_iter();
         let sender = |effect| match effect {
             Effect::Send(_, frame) => Some(Ipv4Addr::from(<[u8; 4]>::try_from(&frame[28..32]).unwrap())),

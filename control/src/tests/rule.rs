@@ -179,6 +179,8 @@ fn maxconns_sends_the_third_elsewhere_and_ends_with_the_sessions() {
 #[test]
 fn a_virtual_server_out_of_service_has_no_sessions_and_no_address() {
     let mut harness = Harness::new(&sample("", " idle ipmobile request 300\n"));
+    assert!(harness.announced().is_empty(), "no worker answers for the address yet");
+    harness.settle();
     assert_eq!(harness.announced().len(), 1);
     for user in 0..10 {
         harness.goes_to(&format!("user{user}"));
@@ -192,6 +194,8 @@ fn a_virtual_server_out_of_service_has_no_sessions_and_no_address() {
     harness.assert_counters_balance();
     assert!(harness.announced().is_empty());
     harness.configure("ip slb vserver MIPSLB\ninservice");
+    assert!(harness.announced().is_empty());
+    harness.settle();
     assert_eq!(harness.announced(), [Ipv4Addr::new(10, 1, 1, 10)], "gratuitous ARP");
     assert_eq!(harness.real(51).0, "OPERATIONAL");
 }
