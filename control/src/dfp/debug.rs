@@ -115,12 +115,9 @@ fn write_body(out: &mut String, message: &Message) -> fmt::Result {
 }
 
 fn write_service(out: &mut String, protocol: Protocol, port: u16) -> fmt::Result {
-    match (protocol, port) {
-        (Protocol::ANY, 0) => write!(out, " any/any"),
-        (Protocol::ANY, port) => write!(out, " any/{port}"),
-        (protocol, 0) => write!(out, " {}/any", protocol.to_string().to_ascii_lowercase()),
-        (protocol, port) => write!(out, " {}/{port}", protocol.to_string().to_ascii_lowercase()),
-    }
+    let or_any = |is_any, text: String| if is_any { "any".to_owned() } else { text };
+    let name = or_any(protocol == Protocol::ANY, protocol.to_string().to_ascii_lowercase());
+    write!(out, " {name}/{}", or_any(port == 0, port.to_string()))
 }
 
 /// ` udp/434 10.1.1.51 bind 65535 weight 24`, for each host.

@@ -208,7 +208,7 @@ impl Dfp {
             },
             Message::HostLoad(load) => {
                 self.host_load = load.or(self.host_load);
-                self.computed(Subsystem::IpMobile);
+                self.tell(Subsystem::IpMobile, Agent::computed);
             }
         }
     }
@@ -261,18 +261,16 @@ impl Dfp {
         }
     }
 
-    fn table_changed(&mut self, subsystem: Subsystem, now: Nanos) {
+    /// Tells an agent, if it is configured, what it has to report now.
+    fn tell(&mut self, subsystem: Subsystem, how: impl FnOnce(&mut Agent, Option<Table>)) {
         let table = self.table(subsystem);
         if let Some(agent) = self.agents.get_mut(&subsystem) {
-            agent.changed(table, false, now);
+            how(agent, table);
         }
     }
 
-    fn computed(&mut self, subsystem: Subsystem) {
-        let table = self.table(subsystem);
-        if let Some(agent) = self.agents.get_mut(&subsystem) {
-            agent.computed(table);
-        }
+    fn table_changed(&mut self, subsystem: Subsystem, now: Nanos) {
+        self.tell(subsystem, |agent, table| agent.changed(table, false, now));
     }
 
     /// Gives the agents whose interval has ended the weights of now.
@@ -286,7 +284,7 @@ impl Dfp {
                 // Its weights follow once this is answered.
                 cx.order(Order::Measure);
             } else {
-                self.computed(subsystem);
+                self.tell(subsystem, Agent::computed);
             }
         }
     }

@@ -29,11 +29,12 @@ impl DfpPassword {
         Ok(Self { secret, timeout: args.int("timeout").unwrap_or(Self::DEFAULT_TIMEOUT) })
     }
 
-    /// Writes it as its command reads it, without the default.
+    /// Writes ` password` and what its command reads behind it, without the default.
     ///
     /// # Errors
     /// None; the result is that of other writing.
     pub fn print(&self, out: &mut ConfigWriter) -> fmt::Result {
+        out.write_str(" password ")?;
         out.secret(&self.secret)?;
         match self.timeout {
             Self::DEFAULT_TIMEOUT => Ok(()),

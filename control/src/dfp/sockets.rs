@@ -13,9 +13,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinHandle,
 };
@@ -24,7 +24,7 @@ use tokio::{
 pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// Connections that the kernel keeps while we are busy.
-const BACKLOG: i32 = 128;
+const BACKLOG: u32 = 128;
 
 /// Pause after the system has refused a connection, for want of file descriptors for example.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -245,11 +245,10 @@ impl Sockets {
 }
 
 fn bind(address: SocketAddrV4) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address.into())?;
+    socket.listen(BACKLOG)
 }
 
 /// The next connection to any of them.

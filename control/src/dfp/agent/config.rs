@@ -98,7 +98,6 @@ impl AgentConfig {
             writeln!(out, " interval {}", self.interval)?;
         }
         if let Some(password) = &self.password {
-            out.write_str(" password ")?;
             password.print(out)?;
             out.write_char('\n')?;
         }

@@ -22,54 +22,47 @@ pub(super) struct CpuGroup {
     pub(super) used: u64,
 }
 
-/// Folders of the own groups by what they account, innermost first. Version 1 has a hierarchy for each.
-#[derive(Clone, Debug, Default)]
+/// The groups of this process; none if the kernel names none.
+#[derive(Clone, Debug)]
 pub(super) struct Groups {
-    unified: Vec<PathBuf>,
-    cpu: Vec<PathBuf>,
-    cpuacct: Vec<PathBuf>,
-    memory: Vec<PathBuf>,
+    root: PathBuf,
+    mounts: Vec<Mount>,
+    /// `/proc/self/cgroup`
+    own: String,
 }
 
 impl Groups {
-    /// The groups of this process; none if the kernel names none.
     pub(super) fn find(root: &Path) -> Self {
         let text = |path: &str| read(&root.join(path)).unwrap_or_default();
-        let (mountinfo, own) = (text("proc/self/mountinfo"), text("proc/self/cgroup"));
-        let mounts = mounts(&mountinfo);
-        let of = |controller: Option<&str>| -> Vec<PathBuf> {
-            let is_it = |mount: &&Mount| match (controller, &mount.controllers) {
-                (None, None) => true,
-                (Some(wanted), Some(has)) => has.iter().any(|one| one == wanted),
-                _ => false,
-            };
-            let mount = mounts.iter().find(is_it);
-            let group = own_group(&own, controller);
-            mount.zip(group).map(|(mount, group)| levels(root, mount, group)).unwrap_or_default()
+        let mounts = mounts(&text("proc/self/mountinfo"));
+        Self { root: root.to_owned(), mounts, own: text("proc/self/cgroup") }
+    }
+
+    /// Folders of the own group in the hierarchy of `controller` (none: version 2) and of those above, innermost first.
+    fn folders(&self, controller: Option<&str>) -> Vec<PathBuf> {
+        let is_it = |mount: &&Mount| match controller {
+            None => mount.controllers.is_none(),
+            Some(wanted) => mount.controllers.iter().flatten().any(|one| one == wanted),
         };
-        Self {
-            unified: of(None),
-            cpu: of(Some("cpu")),
-            cpuacct: of(Some("cpuacct")),
-            memory: of(Some("memory")),
-        }
+        let mount = self.mounts.iter().find(is_it);
+        let group = own_group(&self.own, controller);
+        mount.zip(group).map(|(mount, group)| levels(&self.root, mount, group)).unwrap_or_default()
     }
 
     /// Every limit of CPU time.
     pub(super) fn cpu(&self) -> Vec<CpuGroup> {
-        let file = |folder: &Path, name: &str| read(&folder.join(name)).ok();
-        let second = self.unified.iter().filter_map(|folder| {
-            let (quota, period) = cpu_max(&file(folder, "cpu.max")?)?;
-            let used = number(&file(folder, "cpu.stat")?, "usage_usec")?.checked_mul(1000)?;
-            Some(CpuGroup { path: folder.clone(), quota, period, used })
+        let second = self.folders(None).into_iter().filter_map(|path| {
+            let (quota, period) = cpu_max(&read(&path.join("cpu.max")).ok()?)?;
+            let used = number(&read(&path.join("cpu.stat")).ok()?, "usage_usec")?.checked_mul(1000)?;
+            Some(CpuGroup { path, quota, period, used })
         });
         // The two hierarchies of version 1 have the same groups, level by level.
-        let first = self.cpu.iter().zip(&self.cpuacct).filter_map(|(limit, account)| {
+        let accounts = self.folders(Some("cpuacct"));
+        let first = self.folders(Some("cpu")).into_iter().zip(accounts).filter_map(|(path, account)| {
             // No limit is -1, which is no number here.
-            let quota = file(limit, "cpu.cfs_quota_us")?.trim().parse().ok()?;
-            let period = file(limit, "cpu.cfs_period_us")?.trim().parse().ok()?;
-            let used = file(account, "cpuacct.usage")?.trim().parse().ok()?;
-            Some(CpuGroup { path: limit.clone(), quota, period, used })
+            let quota = value(&path, "cpu.cfs_quota_us")?;
+            let period = value(&path, "cpu.cfs_period_us")?;
+            Some(CpuGroup { quota, period, used: value(&account, "cpuacct.usage")?, path })
         });
         second.chain(first).filter(|group| group.quota > 0).collect()
     }
@@ -77,24 +70,25 @@ impl Groups {
     /// Bytes left and allowed, for every limit of memory. Pages of files that are not in use count as left: the
     /// kernel takes them back first.
     pub(super) fn memory(&self) -> Vec<(u64, u64)> {
-        let second =
-            self.unified.iter().map(|folder| (folder, "memory.max", "memory.current", "inactive_file"));
-        let first = self
-            .memory
-            .iter()
-            .map(|folder| (folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"));
-        second
-            .chain(first)
-            .filter_map(|(folder, limit, usage, inactive)| {
-                let file = |name: &str| read(&folder.join(name)).ok();
+        let second = ["memory.max", "memory.current", "inactive_file"];
+        let first = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
+        let mut limits = Vec::new();
+        for (controller, [limit, usage, inactive]) in [(None, second), (Some("memory"), first)] {
+            limits.extend(self.folders(controller).into_iter().filter_map(|folder| {
                 // No limit is the word `max`, or a number beyond any memory, whose share left is then all.
-                let limit: u64 = file(limit)?.trim().parse().ok()?;
-                let used: u64 = file(usage)?.trim().parse().ok()?;
-                let idle = file("memory.stat").and_then(|stat| number(&stat, inactive)).unwrap_or(0);
+                let (limit, used) = (value(&folder, limit)?, value(&folder, usage)?);
+                let stat = read(&folder.join("memory.stat")).ok();
+                let idle = stat.and_then(|stat| number(&stat, inactive)).unwrap_or(0);
                 Some((limit.saturating_sub(used.saturating_sub(idle)), limit))
-            })
-            .collect()
+            }));
+        }
+        limits
     }
+}
+
+/// The number that is all of a file.
+fn value(folder: &Path, name: &str) -> Option<u64> {
+    read(&folder.join(name)).ok()?.trim().parse().ok()
 }
 
 /// The folder of `group` and those above it up to the mount. A group outside what is mounted (in a container) is seen

@@ -50,11 +50,6 @@ impl PerMille {
         Self(u16::try_from(share).unwrap_or(1000))
     }
 
-    /// Thousandths.
-    pub fn get(self) -> u16 {
-        self.0
-    }
-
     /// The score of the home agent's weight: 0 to 16, 16 is idle. No machine is ever idle in full: the kernel, daemons
     /// and whoever measures use some of it. So a host of which at most an eighth is in use is idle, and what
     /// is left is counted in sixteenths of the other seven eighths, truncated.

@@ -39,7 +39,7 @@ fn the_host_counts_the_allowed_cpus_only() {
     let root = machine(&[]);
     let busy = "cpu0 1900 0 0 0 0 0 0 0 0 0\ncpu1 30 20 10 20 5 5 5 5 30 0\n";
     let figures = second_sample(root.path(), &[("proc/stat", busy)]);
-    assert_eq!((figures.cpu.get(), figures.memory.get()), (250, 750));
+    assert_eq!((figures.cpu.0, figures.memory.0), (250, 750));
     assert_eq!((figures.cpu.score(), figures.memory.score()), (4, 13));
 }
 
@@ -65,7 +65,7 @@ fn a_limit_of_a_group_above_counts_in_version_2() {
         ("sys/fs/cgroup/system.slice/cpu.stat", "usage_usec 401000\n"),
     ];
     let figures = second_sample(root.path(), &between);
-    assert_eq!((figures.cpu.get(), figures.memory.get()), (200, 200));
+    assert_eq!((figures.cpu.0, figures.memory.0), (200, 200));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn version_1_has_a_hierarchy_for_each_controller() {
         ("sys/fs/cgroup/cpu/box/a/cpuacct.usage", "1500000005\n"),
     ];
     let figures = second_sample(root.path(), &between);
-    assert_eq!((figures.cpu.get(), figures.memory.get()), (250, 500));
+    assert_eq!((figures.cpu.0, figures.memory.0), (250, 500));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_group_outside_what_is_mounted_is_the_mount() {
             ("sys/fs/cgroup/memory.max", "100\n"),
             ("sys/fs/cgroup/memory.current", "90\n"),
         ]);
-        assert_eq!(second_sample(root.path(), &[]).memory.get(), 100);
+        assert_eq!(second_sample(root.path(), &[]).memory.0, 100);
     }
 }
 
@@ -157,7 +157,7 @@ fn an_idle_machine_has_full_scores_though_its_system_runs() {
     let all = [("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-1\n"), ("proc/meminfo", SMALL)];
     let root = machine(&[("proc/stat", QUIET[0]), all[0], all[1]]);
     let figures = second_sample(root.path(), &[("proc/stat", QUIET[1])]);
-    assert_eq!((figures.cpu.get(), figures.memory.get()), (991, 899));
+    assert_eq!((figures.cpu.0, figures.memory.0), (991, 899));
     assert_eq!((figures.cpu.score(), figures.memory.score()), (16, 16));
 }
 

@@ -32,7 +32,6 @@ impl ManagerConfig {
         out.block(rank::FEEDBACK);
         out.write_str("ip slb dfp")?;
         if let Some(password) = &self.password {
-            out.write_str(" password ")?;
             password.print(out)?;
         }
         out.write_char('\n')?;

@@ -19,11 +19,9 @@ pub struct Notes {
 /// A message taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// What it says.
     pub message: Message,
     /// How it was secured.
     pub proof: Proof,
-    /// What is odd about it.
     pub notes: Notes,
 }
 

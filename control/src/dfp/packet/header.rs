@@ -18,15 +18,10 @@ pub enum Role {
 pub struct MessageType(pub u16);
 
 impl MessageType {
-    /// Agent to manager.
     pub const PREFERENCE_INFO: Self = Self(0x0101);
-    /// Manager to agent.
     pub const SERVER_STATE: Self = Self(0x0201);
-    /// Manager to agent.
     pub const PARAMETERS: Self = Self(0x0301);
-    /// Manager to agent.
     pub const BIND_ID_REQUEST: Self = Self(0x0401);
-    /// Agent to manager.
     pub const BIND_ID_REPORT: Self = Self(0x0402);
     /// The drafts print 0x0402; Cisco's reference implementation and dissector use 0x0403.
     pub const BIND_ID_CHANGE_NOTIFY: Self = Self(0x0403);

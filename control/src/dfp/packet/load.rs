@@ -120,7 +120,7 @@ impl Load {
         })
     }
 
-    /// Bytes of the TLV.
+    /// In bytes.
     fn size(&self) -> usize {
         Self::FIXED + Self::HOST * self.hosts.len()
     }
