@@ -1,6 +1,7 @@
 //! The manager: the connection to each agent (`fsm`), what agents have reported (`weights`), and the weights of servers
 //! that follow from it.
 
+mod bind;
 pub mod commands;
 pub mod config;
 pub mod fsm;
@@ -86,7 +87,7 @@ impl Manager {
         for agent in agents {
             let address = agent.socket();
             match self.peers.get(&address) {
-                Some(peer) if peer.config() == agent => {}
+                Some(peer) if peer.config == *agent => {}
                 Some(_) => self.handle(address, Event::Entered(*agent), cx),
                 None => {
                     self.peers.insert(address, Peer::new(*agent, jitter(address, cx)));
@@ -101,7 +102,7 @@ impl Manager {
     pub fn repeat(&mut self, args: &Args, cx: &mut Cx<'_, Dfp>) {
         let (Some(address), Some(port)) = (args.ip("address"), args.int("port")) else { return };
         let address = SocketAddrV4::new(address, port);
-        if let Some(config) = self.peers.get(&address).map(|peer| *peer.config()) {
+        if let Some(config) = self.peers.get(&address).map(|peer| peer.config) {
             self.handle(address, Event::Entered(config), cx);
         }
     }
@@ -209,13 +210,13 @@ impl Manager {
                 self.opened += 1;
                 let link = LinkId::Opened(self.opened);
                 self.links.insert(link, address);
-                peer.connect(link, cx);
+                peer.open(link, cx);
             }
             Action::Close => {
                 let link = peer.close(cx)?;
                 self.links.remove(&link);
             }
-            Action::Send(message) => return peer.send(&message, &self.keys, cx),
+            Action::Send(message) => return peer.write(&message, &self.keys, cx),
             Action::State { from, to } => peer.debug(cx, |agent| debug::state(agent, from, to)),
             Action::Opened => {
                 self.connected = true;

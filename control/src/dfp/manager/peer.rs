@@ -8,9 +8,10 @@ use std::{
 use common::time::Nanos;
 
 use super::{
+    bind::BindIds,
     config::DfpAgent,
-    fsm::{Action, Connection, Event, Loss},
-    view::AgentView,
+    fsm::{Action, Event, Loss, Phase},
+    view::{AgentView, ConnectionState},
 };
 use crate::{
     dfp::{
@@ -34,7 +35,17 @@ const MOST_MESSAGES: usize = 128;
 
 #[derive(Debug)]
 pub struct Peer {
-    connection: Connection,
+    pub(super) config: DfpAgent,
+    pub(super) state: ConnectionState,
+    pub(super) phase: Phase,
+    /// Attempts that have failed since the last valid message.
+    pub(super) attempts: u32,
+    /// Wait before a quick reconnect, so that many agents do not come back at the same moment.
+    pub(super) jitter: Duration,
+    /// When a lost connection was last made anew without waiting for the interval.
+    pub(super) quick: Option<Nanos>,
+    pub(super) bind_ids: BindIds,
+    pub(super) actions: Vec<Action>,
     pub tcp: Option<Tcp>,
     /// Of connections that have ended.
     pub(super) counters: Counters,
@@ -52,10 +63,17 @@ pub struct Tcp {
 }
 
 impl Peer {
-    /// Nothing has been tried yet.
+    /// Nothing has been tried yet; [`Event::Entered`] starts it. `jitter`, up to a second, should differ between agents.
     pub(super) fn new(config: DfpAgent, jitter: Duration) -> Self {
         Self {
-            connection: Connection::new(config, jitter),
+            config,
+            state: ConnectionState::NotOpen,
+            phase: Phase::Idle,
+            attempts: 0,
+            jitter,
+            quick: None,
+            bind_ids: BindIds::default(),
+            actions: Vec::new(),
             tcp: None,
             counters: Counters::default(),
             last_message: None,
@@ -63,12 +81,8 @@ impl Peer {
         }
     }
 
-    pub(super) fn config(&self) -> &DfpAgent {
-        self.connection.config()
-    }
-
     pub(super) fn address(&self) -> SocketAddrV4 {
-        self.config().socket()
+        self.config.socket()
     }
 
     /// What the state machine makes of an event.
@@ -76,7 +90,7 @@ impl Peer {
         if let Event::Received(received) = &event {
             self.note(received, cx);
         }
-        self.connection.handle(event, cx.now())
+        self.decide(event, cx.now())
     }
 
     /// What the state machine is to hear of what the sockets tell.
@@ -114,7 +128,7 @@ impl Peer {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Nanos> {
         let inbound = self.tcp.as_ref().and_then(|tcp| tcp.inbound.deadline());
-        inbound.into_iter().chain(self.connection.deadline()).min()
+        inbound.into_iter().chain(self.due()).min()
     }
 
     /// A message that has been arriving for too long.
@@ -123,7 +137,7 @@ impl Peer {
         Some(Event::Received(Received::Closed(close)))
     }
 
-    pub(super) fn connect(&mut self, link: LinkId, cx: &mut Cx<'_, Dfp>) {
+    pub(super) fn open(&mut self, link: LinkId, cx: &mut Cx<'_, Dfp>) {
         self.tcp = Some(Tcp { link, inbound: Inbound::new(Role::Manager), unwritten: 0 });
         cx.order(Order::Socket(SocketOrder::Connect(link, self.address())));
     }
@@ -173,7 +187,7 @@ impl Peer {
     }
 
     /// Sends a message, unless the agent reads none.
-    pub(super) fn send(&mut self, message: &Message, keys: &Keyring, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
+    pub(super) fn write(&mut self, message: &Message, keys: &Keyring, cx: &mut Cx<'_, Dfp>) -> Option<Event> {
         let tcp = self.tcp.as_mut()?;
         let mut bytes = Vec::new();
         if let Err(error) = message.encode(&mut bytes, keys.sending(cx.now())) {
@@ -199,12 +213,12 @@ impl Peer {
         let mut counters = self.counters;
         self.tcp.iter().for_each(|tcp| counters.merge(tcp.inbound.counters()));
         AgentView {
-            config: *self.config(),
-            state: self.connection.state(),
+            config: self.config,
+            state: self.state,
             counters,
             last_message: self.last_message.map(Clock),
             reported,
-            bind_ids: self.connection.bind_tables().to_vec(),
+            bind_ids: self.bind_ids.tables().to_vec(),
         }
     }
 }

@@ -2,20 +2,17 @@
 //! clock. States are those of CISCO-SLB-MIB; draft-eck-dfp-01, 3.1, 5.3 and 7.1, for what is between them.
 //!
 //! Whoever runs it holds at most one TCP connection (or attempt), from [`Action::Connect`] to [`Action::Close`] or the
-//! event that it has failed or ended, and gives [`Event::Tick`] at [`Connection::deadline`].
+//! event that it has failed or ended, and gives [`Event::Tick`] at [`Peer::due`].
 
-mod bind;
-
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use common::time::Nanos;
 
-use self::bind::BindIds;
-use super::view::ConnectionState;
+use super::{peer::Peer, view::ConnectionState};
 use crate::dfp::{
     inbound::{Close, Received},
     manager::config::DfpAgent,
-    packet::{BindTable, DecodeError, Load, Message},
+    packet::{DecodeError, Load, Message},
 };
 
 pub const CONNECT: Duration = Duration::from_secs(10);
@@ -91,7 +88,7 @@ pub enum Loss {
 
 /// What there is of TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Nothing, and nothing is wanted.
     Idle,
     /// Nothing until then.
@@ -108,53 +105,9 @@ enum Phase {
     },
 }
 
-/// The connection to one agent.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    config: DfpAgent,
-    state: ConnectionState,
-    phase: Phase,
-    /// Attempts that have failed since the last valid message.
-    attempts: u32,
-    /// Wait before a quick reconnect, so that many agents do not come back at the same moment.
-    jitter: Duration,
-    /// When a lost connection was last made anew without waiting for the interval.
-    quick: Option<Nanos>,
-    bind_ids: BindIds,
-    actions: Vec<Action>,
-}
-
-impl Connection {
-    /// A block of which nothing has been tried; [`Event::Entered`] starts it. `jitter`, up to a second, should differ
-    /// between agents.
-    pub fn new(config: DfpAgent, jitter: Duration) -> Self {
-        Self {
-            config,
-            state: ConnectionState::NotOpen,
-            phase: Phase::Idle,
-            attempts: 0,
-            jitter,
-            quick: None,
-            bind_ids: BindIds::default(),
-            actions: Vec::new(),
-        }
-    }
-
-    pub fn config(&self) -> &DfpAgent {
-        &self.config
-    }
-
-    pub fn state(&self) -> ConnectionState {
-        self.state
-    }
-
-    /// BindID tables that the agent has reported on this connection.
-    pub fn bind_tables(&self) -> &Arc<[BindTable]> {
-        self.bind_ids.tables()
-    }
-
+impl Peer {
     /// When [`Event::Tick`] is due.
-    pub fn deadline(&self) -> Option<Nanos> {
+    pub(super) fn due(&self) -> Option<Nanos> {
         let phase = match self.phase {
             Phase::Idle => None,
             Phase::Waiting { until } | Phase::Connecting { until } => Some(until),
@@ -170,7 +123,7 @@ impl Connection {
     }
 
     /// Takes an event; what is to be done about it. An event that cannot happen now is ignored.
-    pub fn handle(&mut self, event: Event, now: Nanos) -> Vec<Action> {
+    pub(super) fn decide(&mut self, event: Event, now: Nanos) -> Vec<Action> {
         match event {
             Event::Entered(config) => self.enter(config, now),
             Event::BindIds(wanted) => self.bind_ids.want(wanted),

@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::dfp::{
-    packet::{BindEntry, BindId, Decoded, FramingError, Host, MessageType, Notes, Protocol, SecurityError},
+    packet::{
+        BindEntry, BindId, BindTable, Decoded, FramingError, Host, MessageType, Notes, Protocol,
+        SecurityError,
+    },
     security::Proof,
 };
 
@@ -15,14 +18,14 @@ fn config(timeout: u16, retries: u16, interval: u16) -> DfpAgent {
 }
 
 struct Rig {
-    connection: Connection,
+    peer: Peer,
     now: Nanos,
 }
 
 impl Rig {
     /// Not started yet.
     fn idle(config: DfpAgent) -> Self {
-        Self { connection: Connection::new(config, JITTER), now: Nanos(5_000_000_000) }
+        Self { peer: Peer::new(config, JITTER), now: Nanos(5_000_000_000) }
     }
 
     /// An attempt is under way.
@@ -47,7 +50,7 @@ impl Rig {
     }
 
     fn event(&mut self, event: Event) -> Vec<Action> {
-        self.connection.handle(event, self.now)
+        self.peer.decide(event, self.now)
     }
 
     fn message(&mut self, message: Message) -> Vec<Action> {
@@ -70,7 +73,7 @@ impl Rig {
 
     /// Lets time pass up to the deadline, which must be `after` away, and ticks; nothing may happen a moment earlier.
     fn pass(&mut self, after: Duration) -> Vec<Action> {
-        let deadline = self.connection.deadline().expect("something is waited for");
+        let deadline = self.peer.due().expect("something is waited for");
         assert_eq!(deadline.since(self.now), after);
         self.now = Nanos(deadline.0 - 1);
         assert_eq!(self.event(Event::Tick), []);
@@ -84,7 +87,7 @@ impl Rig {
     }
 
     fn state(&self) -> ConnectionState {
-        self.connection.state()
+        self.peer.state
     }
 }
 
@@ -120,7 +123,7 @@ use ConnectionState::{Connecting, Failed, NotOpen, Open, SecurityError as Insecu
 #[test]
 fn not_open_with_a_complete_block_connects() {
     let mut rig = Rig::idle(config(0, 0, 180));
-    assert_eq!((rig.state(), rig.connection.deadline()), (NotOpen, None));
+    assert_eq!((rig.state(), rig.peer.due()), (NotOpen, None));
     let actions = rig.event(Event::Entered(config(0, 0, 180)));
     assert_eq!(actions, [change(NotOpen, Connecting), Action::Connect]);
 }
@@ -132,7 +135,7 @@ fn connecting_and_connected_opens_and_sends_parameters_also_without_timeout() {
         let actions = rig.event(Event::Connected);
         assert_eq!(actions, [change(Connecting, Open), Action::Opened, parameters(timeout.into())]);
         let silence = (timeout > 0).then(|| rig.now.after(seconds(31)));
-        assert_eq!(rig.connection.deadline(), silence);
+        assert_eq!(rig.peer.due(), silence);
     }
 }
 
@@ -159,7 +162,7 @@ fn three_retries_are_four_attempts() {
     }
     let actions = rig.event(Event::ConnectFailed);
     assert_eq!(actions, [change(Connecting, Failed), Action::GaveUp { attempts: 4 }]);
-    assert_eq!(rig.connection.deadline(), None, "no further attempt");
+    assert_eq!(rig.peer.due(), None, "no further attempt");
     rig.now = rig.now.after(seconds(100_000));
     assert_eq!(rig.event(Event::Tick), []);
 }
@@ -211,7 +214,7 @@ fn a_valid_message_restarts_the_liveness_timer() {
     for _ in 0..20 {
         rig.now = rig.now.after(seconds(5));
         assert_eq!(rig.hello(), []);
-        assert_eq!(rig.connection.deadline(), Some(rig.now.after(seconds(6))));
+        assert_eq!(rig.peer.due(), Some(rig.now.after(seconds(6))));
     }
 }
 
@@ -227,11 +230,11 @@ fn a_report_is_processed_and_a_hello_changes_no_weight() {
 #[test]
 fn a_security_error_shows_and_does_not_restart_the_liveness_timer() {
     let mut rig = Rig::open(config(10, 0, 180));
-    let end = rig.connection.deadline();
+    let end = rig.peer.due();
     rig.now = rig.now.after(seconds(3));
     assert_eq!(rig.insecure(), [change(Open, Insecure)]);
     assert_eq!(rig.insecure(), []);
-    assert_eq!(rig.connection.deadline(), end);
+    assert_eq!(rig.peer.due(), end);
     assert_eq!(rig.hello(), [change(Insecure, Open)]);
 }
 
@@ -262,7 +265,7 @@ fn silence_closes_a_second_after_the_timeout() {
 
 #[test]
 fn without_timeout_silence_is_borne() {
-    assert_eq!(Rig::proven(config(0, 0, 180)).connection.deadline(), None);
+    assert_eq!(Rig::proven(config(0, 0, 180)).peer.due(), None);
 }
 
 #[test]
@@ -316,7 +319,7 @@ fn a_shorter_interval_acts_at_once() {
     let mut rig = Rig::connecting(config(0, 0, 180));
     rig.event(Event::ConnectFailed);
     rig.event(Event::Entered(config(0, 0, 300)));
-    assert_eq!(rig.connection.deadline(), Some(rig.now.after(seconds(180))));
+    assert_eq!(rig.peer.due(), Some(rig.now.after(seconds(180))));
     rig.event(Event::Entered(config(0, 0, 2)));
     assert_eq!(rig.pass_quietly(seconds(2)), [Action::Connect]);
 }
@@ -328,7 +331,7 @@ fn retries_used_up_and_entered_again_it_connects_with_all_its_attempts() {
         rig.event(Event::ConnectFailed);
         rig.pass(seconds(5));
         rig.event(Event::ConnectFailed);
-        assert_eq!((rig.state(), rig.connection.deadline()), (Failed, None));
+        assert_eq!((rig.state(), rig.peer.due()), (Failed, None));
     };
     again(&mut rig);
     let actions = rig.event(Event::Entered(config(0, 1, 5)));
@@ -340,17 +343,17 @@ fn retries_used_up_and_entered_again_it_connects_with_all_its_attempts() {
 fn removed_it_closes_in_every_state() {
     let mut rig = Rig::proven(config(5, 0, 180));
     assert_eq!(quiet(rig.event(Event::Removed)), lost(Loss::Removed));
-    assert_eq!((rig.state(), rig.connection.deadline()), (NotOpen, None));
+    assert_eq!((rig.state(), rig.peer.due()), (NotOpen, None));
 
     let mut rig = Rig::connecting(config(5, 0, 180));
     assert_eq!(quiet(rig.event(Event::Removed)), [Action::Close]);
-    assert_eq!((rig.state(), rig.connection.deadline()), (NotOpen, None));
+    assert_eq!((rig.state(), rig.peer.due()), (NotOpen, None));
     assert_eq!(rig.event(Event::Connected), [], "too late");
 
     let mut rig = Rig::connecting(config(5, 0, 180));
     rig.event(Event::ConnectFailed);
     assert_eq!(quiet(rig.event(Event::Removed)), []);
-    assert_eq!((rig.state(), rig.connection.deadline()), (NotOpen, None));
+    assert_eq!((rig.state(), rig.peer.due()), (NotOpen, None));
 }
 
 #[test]
@@ -382,7 +385,7 @@ fn an_agent_that_accepts_and_closes_at_once_is_tried_by_the_interval() {
 #[test]
 fn what_is_discarded_for_other_reasons_is_no_sign_of_life() {
     let mut rig = Rig::open(config(5, 0, 180));
-    let end = rig.connection.deadline();
+    let end = rig.peer.due();
     rig.now = rig.now.after(seconds(2));
     for discard in [
         DecodeError::TooManyHosts,
@@ -392,7 +395,7 @@ fn what_is_discarded_for_other_reasons_is_no_sign_of_life() {
     ] {
         assert_eq!(rig.event(Event::Received(Received::Discarded(discard))), []);
     }
-    assert_eq!((rig.state(), rig.connection.deadline()), (Open, end));
+    assert_eq!((rig.state(), rig.peer.due()), (Open, end));
 }
 
 #[test]
@@ -428,7 +431,7 @@ fn bind_ids_are_asked_for_only_while_a_farm_has_one() {
     assert_eq!(rig.event(Event::BindIds(true)), REQUEST);
     rig.event(Event::BindIds(false));
     assert_eq!(rig.message(Message::BindIdChangeNotify), []);
-    assert_eq!(rig.connection.deadline(), None);
+    assert_eq!(rig.peer.due(), None);
 
     let mut rig = Rig::connecting(config(0, 0, 180));
     assert_eq!(rig.event(Event::BindIds(true)), []);
@@ -443,7 +446,7 @@ fn bind_ids_are_asked_for_again_after_a_change_at_most_every_ten_seconds() {
     assert_eq!(rig.message(Message::BindIdChangeNotify), []);
     assert_eq!(rig.message(Message::BindIdChangeNotify), []);
     assert_eq!(rig.pass(seconds(10)), REQUEST);
-    assert_eq!(rig.connection.deadline(), None);
+    assert_eq!(rig.peer.due(), None);
     rig.now = rig.now.after(seconds(11));
     assert_eq!(rig.message(Message::BindIdChangeNotify), REQUEST);
     // A new connection does not hurry it.
@@ -460,19 +463,19 @@ fn an_answer_counts_when_it_is_complete_and_ends_with_its_connection() {
     rig.event(Event::BindIds(true));
     rig.message(Message::BindIdReport(table(51)));
     rig.message(Message::BindIdReport(table(52)));
-    assert_eq!(rig.connection.bind_tables()[..], []);
+    assert_eq!(rig.peer.bind_ids.tables()[..], []);
     rig.message(Message::BindIdReport(BindTable::END));
-    assert_eq!(rig.connection.bind_tables()[..], [table(51), table(52)]);
+    assert_eq!(rig.peer.bind_ids.tables()[..], [table(51), table(52)]);
 
     rig.message(Message::BindIdChangeNotify);
     rig.pass(seconds(10));
     rig.message(Message::BindIdReport(table(53)));
-    assert_eq!(rig.connection.bind_tables()[..], [table(51), table(52)], "the former one stands");
+    assert_eq!(rig.peer.bind_ids.tables()[..], [table(51), table(52)], "the former one stands");
     rig.message(Message::BindIdReport(BindTable::END));
-    assert_eq!(rig.connection.bind_tables()[..], [table(53)]);
+    assert_eq!(rig.peer.bind_ids.tables()[..], [table(53)]);
 
     rig.event(Event::Ended);
-    assert_eq!(rig.connection.bind_tables()[..], []);
+    assert_eq!(rig.peer.bind_ids.tables()[..], []);
 }
 
 #[test]
@@ -482,7 +485,7 @@ fn events_out_of_place_do_nothing() {
         assert_eq!(rig.event(event), []);
     }
     assert_eq!(rig.hello(), []);
-    assert_eq!((rig.state(), rig.connection.deadline()), (NotOpen, None));
+    assert_eq!((rig.state(), rig.peer.due()), (NotOpen, None));
     let mut rig = Rig::open(config(0, 0, 180));
     for event in [Event::Connected, Event::ConnectFailed, Event::Tick] {
         assert_eq!(rig.event(event), []);
