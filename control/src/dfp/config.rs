@@ -15,8 +15,9 @@ pub struct DfpConfig {
 impl DfpConfig {
     /// Writes the part's text.
     pub fn print(&self, out: &mut ConfigWriter) {
-        self.manager.iter().for_each(|manager| manager.print(out));
-        self.agents.iter().for_each(|agent| agent.print(out));
+        // Writing to a string cannot fail.
+        let _ = self.manager.iter().try_for_each(|manager| manager.print(out));
+        let _ = self.agents.iter().try_for_each(|agent| agent.print(out));
     }
 }
 

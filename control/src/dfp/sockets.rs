@@ -158,17 +158,8 @@ impl Sockets {
                 let tell = Arc::clone(&self.tell);
                 self.spawn(link, |orders| link::open(link, address, orders, tell));
             }
-            SocketOrder::Write(link, bytes) => {
-                if let Some(link) = self.links.get(&link) {
-                    // One that has ended has said so, or will.
-                    let _ = link.orders.send(link::Order::Write(bytes));
-                }
-            }
-            SocketOrder::End(link, End::Finish) => {
-                if let Some(link) = self.links.get(&link) {
-                    let _ = link.orders.send(link::Order::Finish);
-                }
-            }
+            SocketOrder::Write(link, bytes) => self.order(link, link::Order::Write(bytes)),
+            SocketOrder::End(link, End::Finish) => self.order(link, link::Order::Finish),
             SocketOrder::End(link, how) => {
                 let Some(mut link) = self.links.remove(&link) else { return };
                 if how == End::Reset {
@@ -179,6 +170,11 @@ impl Sockets {
                 let _ = (&mut link.task).await;
             }
         }
+    }
+
+    fn order(&self, link: LinkId, order: link::Order) {
+        // One that has ended has said so, or will.
+        let _ = self.links.get(&link).map(|link| link.orders.send(order));
     }
 
     /// Accepts connections; returns after each. May be dropped and called again.

@@ -1,10 +1,6 @@
 //! What the shows of both roles have in common.
 
-use std::{
-    fmt::{self, Write as _},
-    net::Ipv4Addr,
-    time::SystemTime,
-};
+use std::{fmt, net::Ipv4Addr, time::SystemTime};
 
 use common::time::Nanos;
 use serde::{Serialize, Serializer};
@@ -30,7 +26,7 @@ impl PasswordView {
     /// As they are at `now`.
     pub fn of(keys: &Keyring, now: Nanos) -> Self {
         Self {
-            current: keys.has_current(now),
+            current: keys.sending(now).is_some(),
             pending: keys.has_pending(now),
             timeout: keys.remaining(now).as_millis().div_ceil(1000) as u64,
         }
@@ -111,18 +107,8 @@ pub fn by_service(rows: &[Row]) -> Vec<((Protocol, u16), Vec<Row>)> {
     blocks
 }
 
-#[derive(Debug, Default)]
-pub struct Text(pub String);
-
-impl Text {
-    pub fn line(&mut self, line: fmt::Arguments<'_>) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{line}");
-    }
-}
-
-/// Adds a line to a [`Text`].
+/// Adds a line to a text.
 macro_rules! line {
-    ($text:expr, $($format:tt)*) => { $text.line(format_args!($($format)*)) };
+    ($text:expr, $($format:tt)*) => { $text.push_str(&(format!($($format)*) + "\n")) };
 }
 pub(super) use line;

@@ -109,8 +109,8 @@ fn agent(agents: &mut Vec<AgentConfig>, position: &mut Position, args: &Args, fo
 /// The agent that the session edits; another session may have deleted it.
 fn entry<'c>(agents: &'c mut [AgentConfig], position: &Position) -> Result<&'c mut AgentConfig, ConfigError> {
     let name: Option<AgentName> = position.key(&DFP_AGENT).and_then(|key| key.parse().ok());
-    let at = name.and_then(|name| find(agents, name.subsystem()));
-    at.and_then(|at| agents.get_mut(at)).ok_or_else(absent)
+    let at = name.and_then(|name| find(agents, name.subsystem())).ok_or_else(absent)?;
+    Ok(&mut agents[at])
 }
 
 fn password(agents: &mut Vec<AgentConfig>, position: &mut Position, args: &Args, form: Form) -> EditResult {

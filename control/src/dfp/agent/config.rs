@@ -24,7 +24,6 @@ pub struct AgentName {
 }
 
 impl AgentName {
-    /// The home agent's name.
     pub const IPMOBILE: Self = Self { name: "ipmobile", subsystem: Subsystem::IpMobile };
     /// Every registered name.
     pub const ALL: [Self; 3] = [
@@ -86,12 +85,7 @@ impl AgentConfig {
             .then(|| format!("% DFP agent {} has no port, it will not accept connections", self.name))
     }
 
-    pub fn print(&self, out: &mut ConfigWriter) {
-        // Writing to a string cannot fail.
-        let _ = self.write(out);
-    }
-
-    fn write(&self, out: &mut ConfigWriter) -> fmt::Result {
+    pub fn print(&self, out: &mut ConfigWriter) -> fmt::Result {
         out.block(rank::FEEDBACK_AGENTS);
         writeln!(out, "ip dfp agent {}", self.name)?;
         if self.interval != Self::DEFAULT_INTERVAL {

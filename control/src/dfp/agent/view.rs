@@ -8,7 +8,7 @@ use super::config::AgentName;
 use crate::dfp::{
     counter::Counters,
     packet::{BindTable, Row},
-    view::{OrWildcard, PasswordView, Text, bind_tables, by_service, line},
+    view::{OrWildcard, PasswordView, bind_tables, by_service, line},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,7 +61,7 @@ fn yes(is: bool) -> &'static str {
 
 impl View {
     fn text(&self, detail: bool) -> String {
-        let mut out = Text::default();
+        let mut out = String::new();
         if detail {
             line!(out, "Unexpected errors: {}", self.counters.errors());
             for (counter, count) in self.counters.counted() {
@@ -74,10 +74,10 @@ impl View {
             self.write_weights(&mut out);
             self.write_bind_ids(&mut out);
         }
-        out.0
+        out
     }
 
-    fn write_agent(&self, out: &mut Text, detail: bool) {
+    fn write_agent(&self, out: &mut String, detail: bool) {
         let port = self.port.map_or_else(|| "<none>".to_owned(), |port| port.to_string());
         line!(out, "DFP Agent for service: {}", self.title());
         line!(out, "  Port: {port} Interval: {}", self.interval);
@@ -93,7 +93,7 @@ impl View {
     }
 
     /// One block for each port and protocol.
-    fn write_weights(&self, out: &mut Text) {
+    fn write_weights(&self, out: &mut String) {
         line!(out, "\nWeight Table Report for Agent {}", self.title());
         for ((protocol, port), rows) in by_service(&self.weights) {
             line!(out, "\nWeights for Port: {} Protocol: {}\n", OrWildcard(port), OrWildcard(protocol));
@@ -105,7 +105,7 @@ impl View {
     }
 
     /// One block for each server; its address is told where port and protocol do not tell it from another.
-    fn write_bind_ids(&self, out: &mut Text) {
+    fn write_bind_ids(&self, out: &mut String) {
         line!(out, "\nBind ID Table Report for Agent {}", self.title());
         for table in &self.bind_ids {
             let same = |other: &&BindTable| (other.port, other.protocol) == (table.port, table.protocol);
@@ -130,11 +130,11 @@ impl View {
 impl ManagerView {
     /// The text of `show ip slb dfp manager IP`.
     pub fn text(&self) -> String {
-        let mut out = Text::default();
+        let mut out = String::new();
         line!(out, "DFP Manager {}:{}", self.address, self.port);
         line!(out, "  Timeout = {}", self.timeout);
         line!(out, "  Security errors = {}", self.counters.security_errors());
         line!(out, "  Unexpected errors = {}", self.counters.errors());
-        out.0
+        out
     }
 }

@@ -36,9 +36,7 @@ const IDLE: u32 = 875;
 pub struct PerMille(u16);
 
 impl PerMille {
-    /// All of it.
     pub const ALL: Self = Self(1000);
-    /// Nothing.
     pub const NONE: Self = Self(0);
 
     /// `part` of `whole`, at most all; all of nothing.

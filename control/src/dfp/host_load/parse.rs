@@ -20,22 +20,17 @@ pub(super) fn allowed_cpus(status: &str) -> BTreeSet<u32> {
 
 /// Idle and total ticks of the CPUs in `allowed` (all if it is empty) in `/proc/stat`.
 pub(super) fn cpu_times(stat: &str, allowed: &BTreeSet<u32>) -> Option<(u64, u64)> {
-    let mut sum: Option<(u64, u64)> = None;
-    for line in stat.lines() {
-        let Some((cpu, times)) = line.strip_prefix("cpu").and_then(|rest| rest.split_once(' ')) else {
-            continue;
-        };
-        let Ok(cpu) = cpu.parse::<u32>() else { continue };
-        if !allowed.is_empty() && !allowed.contains(&cpu) {
-            continue;
-        }
+    let lines = stat.lines().filter_map(|line| {
+        let (cpu, times) = line.strip_prefix("cpu")?.split_once(' ')?;
+        let cpu = cpu.parse().ok()?;
+        (allowed.is_empty() || allowed.contains(&cpu)).then_some(times)
+    });
+    let times = lines.map(|times| {
         // user nice system idle iowait irq softirq steal; guest time is in user already.
         let times: Vec<u64> = times.split_whitespace().take(8).filter_map(|n| n.parse().ok()).collect();
-        let idle = times.iter().skip(3).take(2).sum::<u64>();
-        let (idle_before, total_before) = sum.unwrap_or((0, 0));
-        sum = Some((idle_before + idle, total_before + times.iter().sum::<u64>()));
-    }
-    sum
+        (times.iter().skip(3).take(2).sum::<u64>(), times.iter().sum::<u64>())
+    });
+    times.reduce(|(idle, total), (idle_here, total_here)| (idle + idle_here, total + total_here))
 }
 
 /// Bytes available, and of all memory, in `/proc/meminfo`.

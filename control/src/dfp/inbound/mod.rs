@@ -136,12 +136,14 @@ impl Inbound {
 
     /// Closes the connection if a message has been arriving for too long.
     pub fn expire(&mut self, now: Nanos) -> Option<Close> {
-        self.stream.expire(now).err().and_then(|error| self.close_once(error.into()))
+        let result = self.stream.expire(now);
+        self.close_once(result)
     }
 
     /// The peer has sent its last byte: the reason if that is an error, none if it is an orderly end.
     pub fn finish(&mut self) -> Option<Close> {
-        self.stream.finish().err().and_then(|error| self.close_once(error.into()))
+        let result = self.stream.finish();
+        self.close_once(result)
     }
 
     /// A BindID Request goes out: its answer is awaited, up to the end marker.
@@ -210,10 +212,8 @@ impl Inbound {
         Received::Closed(close)
     }
 
-    fn close_once(&mut self, close: Close) -> Option<Close> {
-        if self.closed {
-            return None;
-        }
+    fn close_once(&mut self, result: Result<(), FramingError>) -> Option<Close> {
+        let close = result.err().filter(|_| !self.closed)?.into();
         self.close(close);
         Some(close)
     }

@@ -23,12 +23,7 @@ pub struct ManagerConfig {
 }
 
 impl ManagerConfig {
-    pub fn print(&self, out: &mut ConfigWriter) {
-        // Writing to a string cannot fail.
-        let _ = self.write(out);
-    }
-
-    fn write(&self, out: &mut ConfigWriter) -> fmt::Result {
+    pub fn print(&self, out: &mut ConfigWriter) -> fmt::Result {
         out.block(rank::FEEDBACK);
         out.write_str("ip slb dfp")?;
         if let Some(password) = &self.password {
@@ -95,7 +90,7 @@ mod tests {
             agents: vec![DfpAgent::new(Ipv4Addr::new(10, 1, 1, 51), 500), short],
         };
         let mut out = ConfigWriter::new(Secrets::Clear);
-        manager.print(&mut out);
+        manager.print(&mut out).unwrap();
         let text = "ip slb dfp password cisco 60\n agent 10.1.1.51 500\n agent 10.1.1.52 500 0 3\n!\n";
         assert_eq!(out.finish(), text);
     }

@@ -8,7 +8,7 @@ use super::config::DfpAgent;
 use crate::dfp::{
     counter::Counters,
     packet::{BindId, BindTable, Protocol, Row},
-    view::{Clock, OrWildcard, PasswordView, Text, bind_tables, by_service, line},
+    view::{Clock, OrWildcard, PasswordView, bind_tables, by_service, line},
 };
 
 /// State of the connection to one agent (CISCO-SLB-MIB).
@@ -104,7 +104,7 @@ fn shown(interval: u16) -> String {
 
 /// The text of `show ip slb dfp weights`.
 pub fn weights_text(weights: &[WeightView]) -> String {
-    let mut out = Text::default();
+    let mut out = String::new();
     for weight in weights {
         let (protocol, port) = (OrWildcard(weight.protocol), OrWildcard(weight.port));
         let WeightView { real, bind_id, weight, agent, agent_port, set_at, .. } = weight;
@@ -114,20 +114,20 @@ pub fn weights_text(weights: &[WeightView]) -> String {
         );
         line!(out, "    Set by Agent {agent}:{agent_port} at {set_at}");
     }
-    out.0
+    out
 }
 
 impl View {
     /// The text of `show ip slb dfp`.
     pub fn text(&self) -> String {
-        let mut out = Text::default();
+        let mut out = String::new();
         line!(out, "DFP Manager:\n{} sec", self.password);
         line!(out, "Agent IP        Port    Timeout  Retry Count  Interval\n{}", "-".repeat(63));
         for agent in &self.agents {
             let DfpAgent { address, port, timeout, retries, interval } = agent.config;
             line!(out, "{address:<15} {port:<7} {timeout:<8} {retries:<12} {}", shown(interval));
         }
-        out.0
+        out
     }
 
     /// The text of `show ip slb dfp detail`.
@@ -144,7 +144,7 @@ impl View {
 impl AgentView {
     /// The text of `show ip slb dfp agent IP PORT`.
     pub fn text(&self) -> String {
-        let mut out = Text::default();
+        let mut out = String::new();
         let Self { config: DfpAgent { timeout, retries, interval, .. }, counters, .. } = self;
         line!(out, "DFP Agent {}  Connection state: {}", self.config.socket(), self.state.title());
         line!(out, "  Timeout = {timeout}  Retry Count = {retries}  Interval = {}", shown(*interval));
@@ -171,6 +171,6 @@ impl AgentView {
                 line!(out, "    Bind ID {}  Client {}  Mask {}", entry.bind_id, entry.client, entry.mask);
             }
         }
-        out.0
+        out
     }
 }

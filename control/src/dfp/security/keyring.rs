@@ -97,11 +97,6 @@ impl Keyring {
         self.deadline().map_or(Duration::ZERO, |deadline| deadline.since(now))
     }
 
-    /// True if a password is in use.
-    pub fn has_current(&self, now: Nanos) -> bool {
-        self.at(now).0.is_some()
-    }
-
     /// True if a password waits for the deadline.
     pub fn has_pending(&self, now: Nanos) -> bool {
         self.at(now).1.is_some()
