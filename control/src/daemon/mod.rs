@@ -148,9 +148,12 @@ impl<L: Protocols> Daemon<L> {
         let (link, punts, injects) = CoreLink::split(parts.link);
         let management = parts.configuration.settings().management;
         let socket = Socket::bind(&management.socket, management.mode, management.group.as_deref())?;
+        let exec_timeout = management.exec_timeout;
         let http = match management.http {
             Some(address) => Some(
-                Http::bind(address.into()).await.map_err(|source| StartError::Http { address, source })?,
+                Http::bind(address.into(), management.http_connections)
+                    .await
+                    .map_err(|source| StartError::Http { address, source })?,
             ),
             None => None,
         };
@@ -190,7 +193,7 @@ impl<L: Protocols> Daemon<L> {
         steps.perform();
         steps.wait_for_kernel().await?;
         steps.tasks.start(&core, &parts.clock, &wake);
-        steps.tasks.spawn("shells", socket.serve(Arc::clone(&core), parts.log));
+        steps.tasks.spawn("shells", socket.serve(Arc::clone(&core), parts.log, exec_timeout));
         if let Some(http) = http {
             steps.tasks.spawn("http", http.serve(Arc::clone(&core)));
         }

@@ -1,6 +1,6 @@
 //! HTTP for machines: `/metrics`, `/health`, and `/api/show/...`, the JSON of every show.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -9,22 +9,47 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
-use super::operator::{Operator, SharedOperator, lock};
+use super::{
+    connections::{ConnectionLimits, Connections},
+    operator::{Operator, SharedOperator, lock},
+};
+
+/// Longest time from one request to the whole head of the next one; the first begins with the connection.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Longest time that a peer takes nothing of what it is sent.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// Pause after the system has refused a connection, for want of file descriptors for example.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound server.
 #[derive(Debug)]
-pub struct Http(tokio::net::TcpListener);
+pub struct Http {
+    listener: TcpListener,
+    connections: Connections,
+}
 
 impl Http {
     /// Listens on TCP at `address`; port 0: one that the kernel chooses.
-    pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
-        Ok(Self(tokio::net::TcpListener::bind(address).await?))
+    pub async fn bind(address: SocketAddr, limits: ConnectionLimits) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(address).await?, connections: Connections::new(limits) })
     }
 
     /// Where, with the port that the kernel chose if 0 was asked for.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.0.local_addr()
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 
     /// Serves until dropped.
@@ -37,10 +62,33 @@ impl Http {
                 json(StatusCode::NOT_FOUND, r#"{"error":"try /metrics, /health or /api/show/..."}"#.into())
             })
             .with_state(core);
-        if let Err(error) = axum::serve(self.0, routes).await {
-            tracing::error!("HTTP stopped: {error}");
+        // Connections end with the server.
+        let mut tasks = JoinSet::new();
+        loop {
+            while tasks.try_join_next().is_some() {}
+            let Ok((stream, peer)) = self.listener.accept().await else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            let Some(permit) = self.connections.admit(peer.ip(), "HTTP") else { continue };
+            let routes = routes.clone();
+            tasks.spawn(async move {
+                // Whatever went wrong with it concerns its peer only.
+                let _ = connection(stream, routes).await;
+                drop(permit);
+            });
         }
     }
+}
+
+async fn connection(stream: TcpStream, routes: Router) -> io::Result<()> {
+    SockRef::from(&stream).set_tcp_user_timeout(Some(STALLED))?;
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    builder
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .await
+        .map_err(io::Error::other)
 }
 
 fn json(status: StatusCode, body: String) -> Response {

@@ -2,11 +2,13 @@
 //!
 //! Runs on the control runtime; never on a worker's core, and never holds the core's lock while it waits.
 
+pub mod connections;
 pub mod http;
 pub mod log;
 pub mod operator;
 pub mod protocol;
 pub mod server;
+mod shells;
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,14 @@ use std::{
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use futures::{SinkExt, StreamExt};
 use tokio::{
     net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
-    sync::{Semaphore, broadcast},
+    sync::broadcast,
+    time::Instant,
 };
 use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec, LinesCodecError};
 
@@ -18,10 +20,11 @@ use super::{
     log::LogBook,
     operator::{Operator, SharedOperator, lock},
     protocol::{MAX_LINE, Reply, Request, Response},
+    shells::{MAX_SHELLS, Place, Shells},
 };
 
-/// Shells at once.
-const MAX_SHELLS: usize = 64;
+/// Longest time that a shell does not read what it is sent.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// Why the socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -79,28 +82,38 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Serves shells until dropped.
-    pub async fn serve<O: Operator>(self, core: SharedOperator<O>, log: LogBook) {
-        let seats = Arc::new(Semaphore::new(MAX_SHELLS));
+    /// Serves shells until dropped. One that asks nothing for `exec_timeout` is closed; zero: never.
+    pub async fn serve<O: Operator>(self, core: SharedOperator<O>, log: LogBook, exec_timeout: Duration) {
+        let shells = Shells::default();
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
                 // Out of descriptors: those who hold them must go first.
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
-                tracing::warn!("a shell was refused: {MAX_SHELLS} are open");
+            let is_root = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0);
+            let Some(place) = shells.admit(is_root) else {
+                refuse(&stream);
                 continue;
             };
             let (core, log) = (Arc::clone(&core), log.clone());
             tokio::spawn(async move {
-                let session = lock(&core).open();
-                let session = shell(stream, &core, &log, session).await;
+                let mut session = lock(&core).open();
+                shell(stream, &core, &log, &mut session, &place, exec_timeout).await;
                 lock(&core).close(session);
-                drop(seat);
             });
         }
     }
+}
+
+/// Says why there is no place, if that can be said at once.
+fn refuse(stream: &UnixStream) {
+    tracing::warn!("a shell was refused: {MAX_SHELLS} are open");
+    let text = format!("% {MAX_SHELLS} shells are open: close one, or come as root");
+    let reply = Response::Reply(ended(&text));
+    let line = serde_json::to_string(&reply).unwrap_or_default() + "\n";
+    // Whoever does not read it finds the connection closed.
+    let _ = stream.try_write(line.as_bytes());
 }
 
 impl Drop for Socket {
@@ -113,41 +126,55 @@ async fn shell<O: Operator>(
     stream: UnixStream,
     core: &SharedOperator<O>,
     log: &LogBook,
-    mut session: O::Session,
-) -> O::Session {
+    session: &mut O::Session,
+    place: &Place,
+    exec_timeout: Duration,
+) {
     let (reader, writer) = stream.into_split();
     let mut requests = FramedRead::new(reader, LinesCodec::new_with_max_length(MAX_LINE));
     let mut responses = FramedWrite::new(writer, LinesCodec::new());
     // An empty line runs nothing and yields the prompt.
-    let hello = execute(core, &mut session, "");
+    let hello = execute(core, session, "");
     if send(&mut responses, &Response::Reply(hello)).await.is_err() {
-        return session;
+        return;
     }
     let mut feed: Option<broadcast::Receiver<Arc<str>>> = None;
+    let mut asked = Instant::now();
     loop {
+        let idle = async {
+            match exec_timeout {
+                Duration::ZERO => std::future::pending().await,
+                timeout => tokio::time::sleep_until(asked + timeout).await,
+            }
+        };
         let response = tokio::select! {
             biased;
+            () = place.taken() => Response::Reply(ended("% Closed: root needs the place")),
+            () = idle => Response::Reply(ended("% Closed: nothing was asked for too long (exec-timeout)")),
             line = next_line(&mut feed) => Response::Log(line),
-            request = requests.next() => match request.map(|line| line.map(|line| serde_json::from_str(&line))) {
-                Some(Ok(Ok(Request::Execute(line)))) => Response::Reply(execute(core, &mut session, &line)),
-                Some(Ok(Ok(Request::Help(text)))) => Response::Reply(lock(core).help(&mut session, &text)),
-                Some(Ok(Ok(Request::Complete(text)))) => Response::Reply(lock(core).complete(&mut session, &text)),
-                Some(Ok(Ok(Request::Monitor(on)))) => {
-                    feed = on.then(|| log.listen());
-                    Response::Reply(execute(core, &mut session, ""))
-                }
-                Some(Ok(Err(error))) => Response::Reply(refusal(&format!("% Request not understood: {error}"))),
-                Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
+            request = requests.next() => {
+                asked = Instant::now();
+                place.used();
+                match request.map(|line| line.map(|line| serde_json::from_str(&line))) {
+                    Some(Ok(Ok(Request::Execute(line)))) => Response::Reply(execute(core, session, &line)),
+                    Some(Ok(Ok(Request::Help(text)))) => Response::Reply(lock(core).help(session, &text)),
+                    Some(Ok(Ok(Request::Complete(text)))) => Response::Reply(lock(core).complete(session, &text)),
+                    Some(Ok(Ok(Request::Monitor(on)))) => {
+                        feed = on.then(|| log.listen());
+                        Response::Reply(execute(core, session, ""))
+                    }
+                    Some(Ok(Err(error))) => Response::Reply(refusal(&format!("% Request not understood: {error}"))),
                     // Where the next line begins is unknown, so the connection ends.
-                    let refusal = refusal(&format!("% Line over {MAX_LINE} bytes"));
-                    Response::Reply(Reply { closed: true, ..refusal })
+                    Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
+                        Response::Reply(ended(&format!("% Line over {MAX_LINE} bytes")))
+                    }
+                    Some(Err(LinesCodecError::Io(_))) | None => return,
                 }
-                Some(Err(LinesCodecError::Io(_))) | None => return session,
-            },
+            }
         };
         let closed = matches!(&response, Response::Reply(reply) if reply.closed);
         if send(&mut responses, &response).await.is_err() || closed {
-            return session;
+            return;
         }
     }
 }
@@ -162,12 +189,19 @@ fn refusal(text: &str) -> Reply {
     Reply { text: format!("{text}\n"), failed: true, ..Reply::default() }
 }
 
+/// The last reply of a connection.
+fn ended(text: &str) -> Reply {
+    Reply { closed: true, ..refusal(text) }
+}
+
+/// Sends a response to a shell that reads; one that does not for [`STALLED`] is given up.
 async fn send(
     to: &mut FramedWrite<OwnedWriteHalf, LinesCodec>,
     response: &Response,
 ) -> Result<(), LinesCodecError> {
     let line = serde_json::to_string(response).map_err(io::Error::from)?;
-    to.send(line).await
+    let sent = tokio::time::timeout(STALLED, to.send(line)).await;
+    sent.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 /// The next line for this shell; pends for ever while it does not listen.

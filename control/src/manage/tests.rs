@@ -3,6 +3,7 @@
 use std::{
     os::unix::fs::PermissionsExt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -11,11 +12,13 @@ use tokio::{
 };
 
 use super::{
+    connections::ConnectionLimits,
     http::Http,
     log::LogBook,
     operator::{Check, Health, Later, Operator},
     protocol::{MAX_LINE, Reply, Request, Response},
     server::{Socket, SocketError},
+    shells::MAX_SHELLS,
 };
 
 #[derive(Default)]
@@ -102,7 +105,7 @@ async fn a_shell_keeps_its_session_and_hears_the_log() {
     assert!(matches!(Socket::bind(&path, 0o660, None), Err(SocketError::InUse(_))));
     let core = Arc::new(Mutex::new(Echo::default()));
     let log = LogBook::new(16);
-    let server = tokio::spawn(socket.serve(Arc::clone(&core), log.clone()));
+    let server = tokio::spawn(socket.serve(Arc::clone(&core), log.clone(), Duration::ZERO));
 
     let mut shell = Shell(BufReader::new(UnixStream::connect(&path).await.unwrap()));
     assert!(matches!(shell.read().await, Response::Reply(reply) if reply.prompt == "1#"));
@@ -147,19 +150,21 @@ async fn a_stale_socket_is_replaced_and_a_file_is_not() {
     assert_eq!(error.to_string(), "management socket: group no-such-group does not exist");
 }
 
+/// What the server says; nothing where it has closed the connection.
 async fn get(address: std::net::SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    // A connection that is refused is reset.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let _ = stream.read_to_string(&mut answer).await;
     answer
 }
 
 #[tokio::test]
 async fn http_serves_metrics_health_and_shows_only() {
     let core = Arc::new(Mutex::new(Echo::default()));
-    let http = Http::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let http = Http::bind(([127, 0, 0, 1], 0).into(), ConnectionLimits::default()).await.unwrap();
     let address = http.address().unwrap();
     tokio::spawn(http.serve(Arc::clone(&core)));
 
@@ -174,4 +179,64 @@ async fn http_serves_metrics_health_and_shows_only() {
     for other in ["/api/configure/terminal", "/api/show/ip%0Areload", "/api/show/x%7Cy", "/"] {
         assert!(get(address, other).await.starts_with("HTTP/1.1 404"), "{other}");
     }
+}
+
+#[tokio::test]
+async fn a_shell_that_asks_nothing_is_closed_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let socket = Socket::bind(&path, 0o600, None).unwrap();
+    let core = Arc::new(Mutex::new(Echo::default()));
+    tokio::spawn(socket.serve(Arc::clone(&core), LogBook::new(16), Duration::from_millis(200)));
+    let mut shell = Shell(BufReader::new(UnixStream::connect(&path).await.unwrap()));
+    shell.read().await;
+    // Half a request is none.
+    shell.0.get_mut().write_all(b"{\"execute\"").await.unwrap();
+    let closed = |response| matches!(response, Response::Reply(reply) if reply.closed && reply.text.contains("exec-timeout"));
+    assert!(closed(shell.read().await));
+    let mut rest = Vec::new();
+    shell.0.read_to_end(&mut rest).await.unwrap();
+    while core.lock().unwrap().open > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn root_finds_a_place_among_shells_that_ask_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let socket = Socket::bind(&path, 0o600, None).unwrap();
+    tokio::spawn(socket.serve(Arc::new(Mutex::new(Echo::default())), LogBook::new(16), Duration::ZERO));
+    let mut shells = Vec::new();
+    for _ in 0..MAX_SHELLS + 1 {
+        let mut shell = Shell(BufReader::new(UnixStream::connect(&path).await.unwrap()));
+        assert!(matches!(shell.read().await, Response::Reply(reply) if !reply.closed));
+        shells.push(shell);
+    }
+    // Tests run as root: the first one had to go.
+    let first = shells.first_mut().unwrap().read().await;
+    assert!(matches!(first, Response::Reply(reply) if reply.closed && reply.text.contains("root")));
+}
+
+#[tokio::test]
+async fn http_holds_so_many_connections_and_ends_those_that_send_no_head() {
+    let core = Arc::new(Mutex::new(Echo::default()));
+    let limits = ConnectionLimits { total: 3, per_source: 2 };
+    let http = Http::bind(([127, 0, 0, 1], 0).into(), limits).await.unwrap();
+    let address = http.address().unwrap();
+    tokio::spawn(http.serve(core));
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /health HT").await.unwrap();
+    let idle = TcpStream::connect(address).await.unwrap();
+    let mut third = TcpStream::connect(address).await.unwrap();
+    let mut answer = Vec::new();
+    // A third one of that address is closed at once.
+    assert!(matches!(third.read_to_end(&mut answer).await, Ok(0) | Err(_)));
+    drop(idle);
+    while !get(address, "/metrics").await.ends_with("# EOF\n") {
+        tokio::task::yield_now().await;
+    }
+    // One that does not send its head is ended.
+    let ended = tokio::time::timeout(Duration::from_secs(20), slow.read_to_end(&mut answer)).await;
+    assert!(ended.is_ok(), "it is still open");
 }

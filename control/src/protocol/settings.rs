@@ -1,6 +1,8 @@
 //! What the whole process heeds of the configuration, whichever subsystem's line it is.
 
-use std::{net::SocketAddrV4, path::PathBuf};
+use std::{net::SocketAddrV4, path::PathBuf, time::Duration};
+
+use crate::manage::connections::ConnectionLimits;
 
 /// `logging level`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +39,10 @@ pub struct Management {
     pub mode: u32,
     /// Where HTTP is served.
     pub http: Option<SocketAddrV4>,
+    /// Most connections to HTTP at once.
+    pub http_connections: ConnectionLimits,
+    /// A shell that asks nothing for so long is closed; zero: never.
+    pub exec_timeout: Duration,
 }
 
 impl Management {
@@ -44,6 +50,8 @@ impl Management {
     pub const DEFAULT_SOCKET: &str = "/run/homeward/homeward.sock";
     /// Permission bits of a socket that was given none.
     pub const DEFAULT_MODE: u32 = 0o660;
+    /// How long a shell may ask nothing unless the configuration says otherwise, as in IOS.
+    pub const DEFAULT_EXEC_TIMEOUT: Duration = Duration::from_mins(10);
 }
 
 impl Default for Management {
@@ -53,6 +61,8 @@ impl Default for Management {
             group: None,
             mode: Self::DEFAULT_MODE,
             http: None,
+            http_connections: ConnectionLimits::default(),
+            exec_timeout: Self::DEFAULT_EXEC_TIMEOUT,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::config::{
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
+    manage::connections::ConnectionLimits,
     protocol::{LoggingLevel, Management, Settings},
 };
 
@@ -172,6 +173,14 @@ fn write_management(management: &Management, out: &mut ConfigWriter) -> fmt::Res
     }
     if let Some(http) = management.http {
         writeln!(out, " http {http}")?;
+    }
+    let ConnectionLimits { total, per_source } = management.http_connections;
+    if management.http_connections != standard.http_connections {
+        writeln!(out, " http max-connections {total} per-source {per_source}")?;
+    }
+    if management.exec_timeout != standard.exec_timeout {
+        let seconds = management.exec_timeout.as_secs();
+        writeln!(out, " exec-timeout {} {}", seconds / 60, seconds % 60)?;
     }
     Ok(())
 }

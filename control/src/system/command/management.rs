@@ -1,7 +1,11 @@
 //! `management` and what stands under it.
 
+use std::time::Duration;
+
 use super::{Args, CONFIG, ConfigSpec, EditResult, Form, Forms, MANAGEMENT, Position, need};
-use crate::{command::ConfigError, protocol::Management, system::SystemConfig};
+use crate::{
+    command::ConfigError, manage::connections::ConnectionLimits, protocol::Management, system::SystemConfig,
+};
 
 /// Longest path of a Unix socket in bytes (`sun_path` less its final zero).
 const PATH: usize = 107;
@@ -41,6 +45,53 @@ pub(super) const SPECS: &[ConfigSpec<SystemConfig>] = &[
             Ok(Vec::new())
         },
     },
+    ConfigSpec {
+        modes: &[&MANAGEMENT],
+        pattern: "http max-connections ~ <total:1-65535> [per-source <source:1-65535>]",
+        help: &[
+            ("http", "Serve /metrics, /health and /api"),
+            ("max-connections", "Connections held at once"),
+            ("<total>", "In all (default 256)"),
+            ("per-source", "Connections of one address"),
+            ("<source>", "Connections (default 64)"),
+        ],
+        forms: Forms::All,
+        run: |c, _, args, form| {
+            let standard = ConnectionLimits::default();
+            c.management.http_connections = if form.clears() {
+                standard
+            } else {
+                let total = need(args.int("total"))?;
+                let per_source = args.int("source").unwrap_or(standard.per_source.min(total));
+                if per_source > total {
+                    return Err(ConfigError::new(format!(
+                        "{per_source} of one address are more than {total} in all"
+                    )));
+                }
+                ConnectionLimits { total, per_source }
+            };
+            Ok(Vec::new())
+        },
+    },
+    ConfigSpec {
+        modes: &[&MANAGEMENT],
+        pattern: "exec-timeout ~ <minutes:0-35791> [<seconds:0-59>]",
+        help: &[
+            ("exec-timeout", "Close shells that ask nothing"),
+            ("<minutes>", "Minutes (default 10); 0 0: never"),
+            ("<seconds>", "And seconds"),
+        ],
+        forms: Forms::All,
+        run: |c, _, args, form| {
+            c.management.exec_timeout = if form.clears() {
+                Management::DEFAULT_EXEC_TIMEOUT
+            } else {
+                let minutes: u64 = need(args.int("minutes"))?;
+                Duration::from_secs(minutes * 60 + args.int("seconds").unwrap_or(0_u64))
+            };
+            Ok(Vec::new())
+        },
+    },
 ];
 
 fn enter(c: &mut SystemConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
@@ -53,10 +104,10 @@ fn enter(c: &mut SystemConfig, position: &mut Position, _: &Args, form: Form) ->
 }
 
 fn socket(c: &mut SystemConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
-    let http = c.management.http;
-    let standard = Management { http, ..Management::default() };
+    let standard = Management::default();
     if form.clears() {
-        c.management = standard;
+        let Management { socket, group, mode, .. } = standard;
+        c.management = Management { socket, group, mode, ..c.management.clone() };
         return Ok(Vec::new());
     }
     let path = need(args.text("path"))?;
@@ -67,7 +118,7 @@ fn socket(c: &mut SystemConfig, _: &mut Position, args: &Args, form: Form) -> Ed
         socket: path.into(),
         group: args.text("group").map(str::to_owned),
         mode: args.int("mode").unwrap_or(standard.mode),
-        http,
+        ..c.management.clone()
     };
     Ok(Vec::new())
 }

@@ -59,6 +59,8 @@ const WRONG: &[(&[&str], &str, &str)] = &[
     (VSERVER, "Router(config-slb-vserver)#", "idle ipmobile request §3"),
     (VSERVER, "Router(config-slb-vserver)#", "client 10.1.1.0 §0.0.0.255"),
     (DFP, "Router(config-slb-dfp)#", "agent 10.1.1.51 §0"),
+    (MANAGEMENT, "Router(config-management)#", "http max-connections §0"),
+    (MANAGEMENT, "Router(config-management)#", "exec-timeout §x"),
     (MANAGEMENT, "Router(config-management)#", "socket /x mode §0999"),
 ];
 

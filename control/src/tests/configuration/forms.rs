@@ -45,8 +45,13 @@ fn every_command_of_a_mode_can_be_undone() {
         assert_eq!(after(&["interface e0", set]), format!("interface Ethernet0\n {set}\n!\n"));
         assert_eq!(after(&["interface e0", set, undo]), "interface Ethernet0\n!\n", "{undo}");
     }
-    let management =
-        [("socket /tmp/s group operators mode 0600", "no socket"), ("http 127.0.0.1:9434", "no http")];
+    let management = [
+        ("socket /tmp/s group operators mode 0600", "no socket"),
+        ("http 127.0.0.1:9434", "no http"),
+        ("http max-connections 20 per-source 10", "no http max-connections"),
+        ("exec-timeout 5 30", "default exec-timeout"),
+        ("exec-timeout 0 0", "no exec-timeout"),
+    ];
     for (set, undo) in management {
         assert_eq!(after(&["management", set]), format!("management\n {set}\n!\n"));
         assert_eq!(after(&["management", set, undo]), "", "{undo}");

@@ -23,7 +23,10 @@ fn a_question_mark_after_a_blank_lists_what_can_follow() {
 #[test]
 fn an_empty_line_lists_the_mode() {
     let harness = Harness::configuring(&["management"]);
-    assert_eq!(words(&harness.shell.choices("")), ["default", "do", "end", "exit", "http", "no", "socket"]);
+    assert_eq!(
+        words(&harness.shell.choices("")),
+        ["default", "do", "end", "exec-timeout", "exit", "http", "no", "socket"]
+    );
     let harness = Harness::new();
     let listed = harness.shell.choices("");
     for word in ["configure", "copy", "debug", "disable", "exit", "no", "show", "terminal", "write"] {

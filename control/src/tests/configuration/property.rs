@@ -1,6 +1,6 @@
 //! Properties: what prints loads and prints the same; arbitrary bytes never panic.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use common::{
     config::{Hugepages, Poll, RssFields},
@@ -11,6 +11,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
 use crate::{
+    manage::connections::ConnectionLimits,
     protocol::{LoggingLevel, Management},
     system::{
         DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop, StaticRoute,
@@ -126,6 +127,8 @@ fn system() -> impl Strategy<Value = SystemConfig> {
         option::of("[a-z]{1,10}"),
         0u32..=0o777,
         option::of((any::<[u8; 4]>(), 1u16..)),
+        (1u16.., 1u16..).prop_map(|(a, b)| ConnectionLimits { total: a.max(b), per_source: a.min(b) }),
+        0..35791 * 60_u64,
     );
     let global =
         ("[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?", any::<bool>(), any::<bool>(), logging, management);
@@ -158,6 +161,8 @@ fn system() -> impl Strategy<Value = SystemConfig> {
                 group: management.1,
                 mode: management.2,
                 http: management.3.map(|(ip, port)| std::net::SocketAddrV4::new(ip.into(), port)),
+                http_connections: management.4,
+                exec_timeout: Duration::from_secs(management.5),
             };
             system
         },
@@ -303,7 +308,16 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ),
     ("interface Loopback%d", &["ip address 10.1.2.%d 255.255.255.255", "shutdown", "description d%d"]),
     ("dataplane", &["workers %d", "cores %d", "no workers", "no cores", "sessions 102%d", "poll always"]),
-    ("management", &["socket /tmp/%d mode 0%d", "http 127.0.0.%d:%d", "no http"]),
+    (
+        "management",
+        &[
+            "socket /tmp/%d mode 0%d",
+            "http 127.0.0.%d:%d",
+            "no http",
+            "http max-connections %d",
+            "exec-timeout %d",
+        ],
+    ),
     (
         "hostname h%d",
         &[

@@ -16,7 +16,9 @@ use common::{
 use super::{
     device::FRAME_OVERHEAD,
     drops::Drops,
-    error_text, fixed_text, kernel, log,
+    error_text, fixed_text,
+    kernel::KernelDevice,
+    log,
     macs::Macs,
     pool::Pool,
     port::{Calls, NOT_SUPPORTED, Port, set_mac, set_mtu},
@@ -147,7 +149,7 @@ impl PortControl for Control {
             // SAFETY: the port is open, the numbers are ours.
             let result = unsafe { ffi::shim_eth_link(port.dev, &raw mut speed, &raw mut up, &raw mut full) };
             let known = result == 0;
-            let carrier = port.kernel.as_deref().is_none_or(|device| kernel::runs(device).unwrap_or(false));
+            let carrier = port.kernel.as_ref().is_none_or(KernelDevice::is_running);
             Link {
                 up: known && up != 0 && carrier && port.state.up.load(Relaxed),
                 speed_mbps: if known { speed } else { 0 },
@@ -185,7 +187,7 @@ impl PortControl for Control {
                 let reason = format!("packet buffers hold {room} bytes; restart needed");
                 return Err(Calls { interface: &port.interface }.error("mtu", reason));
             }
-            set_mtu(&Calls { interface: &port.interface }, port.dev, port.kernel.as_deref(), mtu)?;
+            set_mtu(&Calls { interface: &port.interface }, port.dev, port.kernel.as_ref(), mtu)?;
             now.mtu = mtu;
             Ok(())
         })

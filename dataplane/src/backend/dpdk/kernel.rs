@@ -1,34 +1,92 @@
 //! The kernel device under a packet-socket port: its MTU, which DPDK's checks stop at 1500, and its link, which DPDK takes
 //! for up.
 
-use std::{io, os::fd::AsRawFd};
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use nix::{
     libc,
     sys::socket::{AddressFamily, SockFlag, SockType, socket},
 };
 
-/// Sets the MTU of `device` in the calling thread's network namespace.
-pub(super) fn set_mtu(device: &str, mtu: u16) -> io::Result<()> {
-    let mut request = named(device)?;
-    request.ifr_ifru.ifru_mtu = i32::from(mtu);
-    ask(libc::SIOCSIFMTU, &mut request)
+/// A device of the network namespace in which it was opened. What is asked of it needs no further file descriptor.
+#[derive(Debug)]
+pub(super) struct KernelDevice {
+    name: String,
+    socket: OwnedFd,
+    /// As it was seen last.
+    running: AtomicBool,
 }
 
-/// `device` of the calling thread's network namespace is up and has a carrier. From the driver, where it says so: the
-/// flags follow up to a second later.
-pub(super) fn runs(device: &str) -> io::Result<bool> {
-    let mut request = named(device)?;
-    ask(libc::SIOCGIFFLAGS, &mut request)?;
-    // SAFETY: the kernel has filled in the flags.
-    let flags = libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags });
-    let mut link = EthtoolValue { command: ETHTOOL_GLINK, value: 0 };
-    request.ifr_ifru.ifru_data = (&raw mut link).cast();
-    let carrier = match ask(libc::SIOCETHTOOL as libc::c_ulong, &mut request) {
-        Ok(()) => link.value != 0,
-        Err(_) => flags & libc::IFF_RUNNING != 0,
-    };
-    Ok(flags & libc::IFF_UP != 0 && carrier)
+impl KernelDevice {
+    /// The device `name`, which may come later.
+    pub fn new(name: &str) -> io::Result<Self> {
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        let device = Self { name: name.to_owned(), socket, running: AtomicBool::new(false) };
+        device.request()?;
+        Ok(device)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sets its MTU.
+    pub fn set_mtu(&self, mtu: u16) -> io::Result<()> {
+        let mut request = self.request()?;
+        request.ifr_ifru.ifru_mtu = i32::from(mtu);
+        self.ask(libc::SIOCSIFMTU, &mut request)
+    }
+
+    /// It is up and has a carrier. A device that is not there does not run; while the kernel does not say, for want of
+    /// memory for example, that is no news of the link: the last answer stands.
+    pub fn is_running(&self) -> bool {
+        match self.runs() {
+            Ok(running) => self.running.store(running, Relaxed),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => self.running.store(false, Relaxed),
+            Err(error) => tracing::debug!("{}: link: {error}", self.name),
+        }
+        self.running.load(Relaxed)
+    }
+
+    /// From the driver, where it says so: the flags follow up to a second later.
+    fn runs(&self) -> io::Result<bool> {
+        let mut request = self.request()?;
+        self.ask(libc::SIOCGIFFLAGS, &mut request)?;
+        // SAFETY: the kernel has filled in the flags.
+        let flags = libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags });
+        let mut link = EthtoolValue { command: ETHTOOL_GLINK, value: 0 };
+        request.ifr_ifru.ifru_data = (&raw mut link).cast();
+        let carrier = match self.ask(libc::SIOCETHTOOL as libc::c_ulong, &mut request) {
+            Ok(()) => link.value != 0,
+            Err(_) => flags & libc::IFF_RUNNING != 0,
+        };
+        Ok(flags & libc::IFF_UP != 0 && carrier)
+    }
+
+    fn request(&self) -> io::Result<libc::ifreq> {
+        // SAFETY: the structure is plain bytes; all zero is a value of it.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        let name = request.ifr_name.iter_mut();
+        if self.name.len() >= name.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        for (to, from) in name.zip(self.name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        Ok(request)
+    }
+
+    fn ask(&self, what: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
+        // SAFETY: the socket is open and the request, whose name ends in a zero, lives through the call.
+        match unsafe { libc::ioctl(self.socket.as_raw_fd(), what, std::ptr::from_mut(request)) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
 }
 
 /// `struct ethtool_value` of linux/ethtool.h.
@@ -40,24 +98,27 @@ struct EthtoolValue {
 
 const ETHTOOL_GLINK: u32 = 0x0a;
 
-fn named(device: &str) -> io::Result<libc::ifreq> {
-    // SAFETY: the structure is plain bytes; all zero is a value of it.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    let name = request.ifr_name.iter_mut();
-    if device.len() >= name.len() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    for (to, from) in name.zip(device.bytes()) {
-        *to = from as libc::c_char;
-    }
-    Ok(request)
-}
+#[cfg(test)]
+mod tests {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-fn ask(what: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    // SAFETY: the socket is open and the request, whose name ends in a zero, lives through the call.
-    match unsafe { libc::ioctl(socket.as_raw_fd(), what, std::ptr::from_mut(request)) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    use super::*;
+
+    #[test]
+    fn the_link_is_seen_without_a_free_descriptor() {
+        let loopback = KernelDevice::new("lo").unwrap();
+        assert!(loopback.is_running());
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
+        let (other, running) = (KernelDevice::new("lo"), loopback.is_running());
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert!(other.is_err(), "no descriptor is left");
+        assert!(running);
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_does_not_run() {
+        assert!(!KernelDevice::new("hw-nowhere").unwrap().is_running());
+        assert!(KernelDevice::new("a-name-of-16-byte").is_err());
     }
 }

@@ -19,7 +19,9 @@ use common::{
 use super::{
     device::Device,
     drops::Drops,
-    error_text, kernel, log,
+    error_text,
+    kernel::KernelDevice,
+    log,
     queue::{DpdkQueue, PortState, Tx},
     shared_tx::SharedTx,
 };
@@ -37,7 +39,7 @@ pub(super) struct Port {
     /// As control sees it.
     pub info: PortInfo,
     /// The kernel device of a packet socket.
-    pub kernel: Option<String>,
+    pub kernel: Option<KernelDevice>,
     /// What its sockets drop.
     pub drops: Option<Drops>,
     /// The device takes one segment a frame.
@@ -94,15 +96,18 @@ impl Port {
         call.run("rte_eth_dev_configure", || unsafe {
             ffi::rte_eth_dev_configure(dev, rx_queues, tx_queues, &raw const conf)
         })?;
-        let kernel = named.packet_socket().map(str::to_owned);
-        set_mtu(&call, dev, kernel.as_deref(), config.mtu)?;
+        let kernel = named.packet_socket().map(|device| {
+            KernelDevice::new(device).map_err(|error| call.error("link", format!("{device}: {error}")))
+        });
+        let kernel = kernel.transpose()?;
+        set_mtu(&call, dev, kernel.as_ref(), config.mtu)?;
         let (rx_descriptors, tx_descriptors) = setup_queues(&call, config, named, dev, &device, pool)?;
         let mac = set_mac(&call, dev, config.mac)?;
         // SAFETY: returns a string constant of the driver.
         let driver = unsafe { text(device.driver_name) };
         // SAFETY: reads a number of the port.
         let socket = unsafe { ffi::rte_eth_dev_socket_id(dev) };
-        let drops = kernel.as_deref().and_then(|device| match Drops::new(device) {
+        let drops = named.packet_socket().and_then(|device| match Drops::new(device) {
             Ok(drops) => Some(drops),
             Err(error) => {
                 tracing::warn!("{}: what {device} drops is not counted: {error}", config.name);
@@ -268,9 +273,14 @@ fn rss_key(config: &PortConfig, device: &ffi::rte_eth_dev_info) -> Result<Option
 
 /// Sets the MTU. A packet socket's is that of its kernel device; a device that does not know one carries what fits
 /// its frames.
-pub(super) fn set_mtu(call: &Calls<'_>, dev: u16, kernel: Option<&str>, mtu: u16) -> Result<(), PortError> {
+pub(super) fn set_mtu(
+    call: &Calls<'_>,
+    dev: u16,
+    kernel: Option<&KernelDevice>,
+    mtu: u16,
+) -> Result<(), PortError> {
     if let Some(device) = kernel {
-        return kernel::set_mtu(device, mtu).map_err(|error| call.error("mtu", format!("{device}: {error}")));
+        return device.set_mtu(mtu).map_err(|error| call.error("mtu", format!("{}: {error}", device.name())));
     }
     let mut present = 0;
     // SAFETY: the port exists, the number is ours.
