@@ -16,11 +16,12 @@ pub(super) struct BindIds {
     wanted: bool,
     connected: bool,
     /// They are to be asked for, as soon as that may be.
-    due: bool,
+    pub due: bool,
     asked: Option<Nanos>,
     /// Of an answer that is not complete yet.
     partial: Vec<BindTable>,
-    tables: Arc<[BindTable]>,
+    /// The last complete answer.
+    pub tables: Arc<[BindTable]>,
 }
 
 impl BindIds {
@@ -37,11 +38,6 @@ impl BindIds {
     /// It is gone, and with it what was said on it.
     pub fn disconnected(&mut self) {
         *self = Self { wanted: self.wanted, asked: self.asked, ..Self::default() };
-    }
-
-    /// The agent says that its tables have changed.
-    pub fn changed(&mut self) {
-        self.due = true;
     }
 
     /// A report: the last one completes the answer, which replaces the former.
@@ -68,10 +64,5 @@ impl BindIds {
             self.partial.clear();
         }
         due
-    }
-
-    /// The last complete answer.
-    pub fn tables(&self) -> &Arc<[BindTable]> {
-        &self.tables
     }
 }

@@ -96,33 +96,29 @@ impl Peer {
     /// What the state machine is to hear of what the sockets tell.
     pub(super) fn event(&mut self, event: SocketEvent, keys: &Keyring, cx: &Cx<'_, Dfp>) -> Vec<Event> {
         let Some(tcp) = &mut self.tcp else { return Vec::new() };
+        let mut events = Vec::new();
         match event {
-            SocketEvent::Connected(_) => vec![Event::Connected],
+            SocketEvent::Connected(_) => events.push(Event::Connected),
             SocketEvent::Failed(_, error) => {
                 self.tcp = None;
                 self.debug(cx, |agent| debug::closed(FACILITY, agent, error));
-                vec![Event::ConnectFailed]
+                events.push(Event::ConnectFailed);
             }
             SocketEvent::Input(_, bytes) => {
-                let (mut input, mut events) = (&bytes[..], Vec::new());
+                let mut input = &bytes[..];
                 while let Some(received) = tcp.inbound.next(&mut input, keys, cx.now()) {
                     events.push(Event::Received(received));
                 }
-                events
             }
-            SocketEvent::Written(_) => {
-                tcp.unwritten = tcp.unwritten.saturating_sub(1);
-                Vec::new()
-            }
+            SocketEvent::Written(_) => tcp.unwritten = tcp.unwritten.saturating_sub(1),
             // The end, or a reset, which may come inside a message too.
             SocketEvent::Finished(_) | SocketEvent::Lost(_) => {
                 let cut = tcp.inbound.finish().map(|close| Event::Received(Received::Closed(close)));
-                vec![cut.unwrap_or(Event::Ended)]
+                events.push(cut.unwrap_or(Event::Ended));
             }
-            SocketEvent::Listening(_) | SocketEvent::ListenFailed(..) | SocketEvent::Accepted { .. } => {
-                Vec::new()
-            }
+            SocketEvent::Listening(_) | SocketEvent::ListenFailed(..) | SocketEvent::Accepted { .. } => {}
         }
+        events
     }
 
     /// When something is due.
@@ -218,7 +214,7 @@ impl Peer {
             counters,
             last_message: self.last_message.map(Clock),
             reported,
-            bind_ids: self.bind_ids.tables().to_vec(),
+            bind_ids: self.bind_ids.tables.to_vec(),
         }
     }
 }

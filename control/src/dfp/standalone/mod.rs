@@ -7,14 +7,13 @@ mod weight_source;
 
 use std::net::SocketAddrV4;
 
-pub use self::source::{Limits, Source};
-use self::{server::Server, weight_source::WeightSource};
+pub use self::{
+    server::Standalone,
+    source::{Limits, Source},
+};
 use super::{
-    agent::{
-        config::{AgentConfig, AgentName},
-        fsm::Table,
-    },
-    packet::{Row, RowKey},
+    agent::config::{AgentConfig, AgentName},
+    packet::RowKey,
     password::DfpPassword,
 };
 use crate::secret::Secret;
@@ -45,46 +44,5 @@ impl Settings {
             inservice: true,
             ..AgentConfig::new(AgentName::IPMOBILE)
         }
-    }
-}
-
-/// The agent. Managers are served while it runs or ends.
-#[derive(Debug)]
-pub struct Standalone {
-    server: Server,
-    weights: WeightSource,
-    key: RowKey,
-}
-
-impl Standalone {
-    /// Nothing is listened on yet.
-    pub fn new(settings: Settings) -> Self {
-        let server = Server::new(*settings.listen.ip(), settings.config());
-        Self { server, weights: WeightSource::new(settings.source), key: settings.key }
-    }
-
-    /// Reports whenever a weight is due, without end; calls `ready` after the first time. To be called within a tokio
-    /// runtime; may be dropped, to end.
-    pub async fn run(&mut self, ready: impl FnOnce()) {
-        let (Self { server, weights, key }, mut ready) = (self, Some(ready));
-        loop {
-            server.weights_wanted().await;
-            let now = server.now();
-            let weight = server.serve_until(weights.weigh(now)).await;
-            server.agent.computed(weight.map(|weight| Table {
-                rows: vec![Row { key: *key, weight }],
-                local: key.address.is_unspecified(),
-                binds: Vec::new(),
-            }));
-            if let Some(ready) = ready.take() {
-                ready();
-            }
-        }
-    }
-
-    /// Ends every connection in order; what has gone wrong meanwhile, and how often.
-    pub async fn end(self) -> Vec<(&'static str, u64)> {
-        let counters = self.server.end().await;
-        counters.counted().map(|(counter, count)| (counter.name(), count)).collect()
     }
 }

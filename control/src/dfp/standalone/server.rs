@@ -3,8 +3,6 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
-    net::Ipv4Addr,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,18 +14,21 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::{Settings, weight_source::WeightSource};
 use crate::dfp::{
-    agent::{config::AgentConfig, fsm::Agent},
-    counter::Counters,
+    agent::fsm::{Agent, Table},
+    packet::Row,
     sockets::{DRAIN, SocketEvent, SocketOrder, Sockets},
 };
 
 /// Time is looked at no more often than this.
 const GRAIN: Duration = Duration::from_millis(5);
 
-/// The agent with its sockets. Ends without further ado when it is dropped.
-pub struct Server {
-    pub agent: Agent,
+/// The agent with its sockets. Managers are served while it is asked for something; it ends without further ado when it is
+/// dropped.
+pub struct Standalone {
+    settings: Settings,
+    agent: Agent,
     sockets: Sockets,
     events: UnboundedReceiver<SocketEvent>,
     /// Not done yet.
@@ -35,20 +36,15 @@ pub struct Server {
     start: Instant,
 }
 
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("agent", &self.agent).finish_non_exhaustive()
-    }
-}
-
-impl Server {
-    /// An agent that listens on `address` while it is active.
-    pub fn new(address: Ipv4Addr, config: AgentConfig) -> Self {
+impl Standalone {
+    /// Nothing is listened on yet.
+    pub fn new(settings: Settings) -> Self {
         let (told, events) = mpsc::unbounded_channel();
         // Nobody listens any more once it ends.
         let tell = move |event| drop(told.send(event));
         Self {
-            agent: Agent::new(config, address, Nanos::default()),
+            agent: Agent::new(settings.config(), *settings.listen.ip(), Nanos::default()),
+            settings,
             sockets: Sockets::new(Arc::new(tell)),
             events,
             orders: VecDeque::new(),
@@ -56,12 +52,44 @@ impl Server {
         }
     }
 
-    pub fn now(&self) -> Nanos {
+    /// Reports whenever a weight is due, without end; calls `ready` after the first time. To be called within a tokio
+    /// runtime; may be dropped, to end.
+    pub async fn run(&mut self, ready: impl FnOnce()) {
+        let (key, mut ready) = (self.settings.key, Some(ready));
+        let mut weights = WeightSource::new(self.settings.source.clone());
+        loop {
+            self.weights_wanted().await;
+            let now = self.now();
+            let weight = self.serve_until(weights.weigh(now)).await;
+            self.agent.computed(weight.map(|weight| Table {
+                rows: vec![Row { key, weight }],
+                local: key.address.is_unspecified(),
+                binds: Vec::new(),
+            }));
+            if let Some(ready) = ready.take() {
+                ready();
+            }
+        }
+    }
+
+    /// Ends every connection in order, for at most [`DRAIN`], then the agent; what has gone wrong until then, and how
+    /// often.
+    pub async fn end(mut self) -> Vec<(&'static str, u64)> {
+        let (now, counters) = (self.now(), self.agent.counters());
+        self.perform().await;
+        for order in self.agent.end(now) {
+            self.sockets.perform(order).await;
+        }
+        let _ = timeout(DRAIN + GRAIN, self.sockets.end()).await;
+        counters.counted().map(|(counter, count)| (counter.name(), count)).collect()
+    }
+
+    fn now(&self) -> Nanos {
         Nanos::default().after(self.start.elapsed())
     }
 
     /// Serves managers until something else is done. May be dropped and called again.
-    pub async fn serve_until<T>(&mut self, done: impl Future<Output = T>) -> T {
+    async fn serve_until<T>(&mut self, done: impl Future<Output = T>) -> T {
         let mut done = pin!(done);
         loop {
             self.perform().await;
@@ -78,21 +106,10 @@ impl Server {
     }
 
     /// Serves managers until the weights are wanted.
-    pub async fn weights_wanted(&mut self) {
+    async fn weights_wanted(&mut self) {
         while !self.agent.wants_weights(self.now()) {
             self.serve_until(sleep(self.rest())).await;
         }
-    }
-
-    /// Ends every connection in order, for at most [`DRAIN`], then the agent; what has gone wrong until then.
-    pub async fn end(mut self) -> Counters {
-        let (now, counters) = (self.now(), self.agent.counters());
-        self.perform().await;
-        for order in self.agent.end(now) {
-            self.sockets.perform(order).await;
-        }
-        let _ = timeout(DRAIN + GRAIN, self.sockets.end()).await;
-        counters
     }
 
     /// Time until something is due.

@@ -53,8 +53,8 @@ pub struct Agent {
     /// Of connections that have ended, and of the agent as a whole.
     counters: Counters,
     limiter: Limiter,
-    debug: bool,
-    lines: Vec<String>,
+    /// Of debug, while that is on.
+    lines: Option<Vec<String>>,
 }
 
 impl Agent {
@@ -74,8 +74,7 @@ impl Agent {
             orders: Vec::new(),
             counters: Counters::default(),
             limiter: Limiter::default(),
-            debug: false,
-            lines: Vec::new(),
+            lines: None,
         }
     }
 
@@ -227,18 +226,18 @@ impl Agent {
     }
 
     pub fn set_debug(&mut self, on: bool) {
-        self.debug = on;
+        self.lines = on.then(Vec::new);
     }
 
     fn line(&mut self, line: impl FnOnce() -> String) {
-        if self.debug && self.lines.len() < MOST_LINES {
-            self.lines.push(line());
+        if let Some(lines) = self.lines.as_mut().filter(|lines| lines.len() < MOST_LINES) {
+            lines.push(line());
         }
     }
 
     /// Lines of debug, since the last call.
     pub fn take_lines(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.lines)
+        self.lines.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// All counters: of the present connections and of those that have ended.

@@ -253,7 +253,7 @@ impl Peer {
                 }
             }
             Message::BindIdReport(table) => self.bind_ids.report(table),
-            Message::BindIdChangeNotify => self.bind_ids.changed(),
+            Message::BindIdChangeNotify => self.bind_ids.due = true,
             // The decoder takes no message of this direction from an agent.
             Message::ServerState(_) | Message::Parameters { .. } | Message::BindIdRequest => {}
         }

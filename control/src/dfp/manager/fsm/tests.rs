@@ -463,19 +463,19 @@ fn an_answer_counts_when_it_is_complete_and_ends_with_its_connection() {
     rig.event(Event::BindIds(true));
     rig.message(Message::BindIdReport(table(51)));
     rig.message(Message::BindIdReport(table(52)));
-    assert_eq!(rig.peer.bind_ids.tables()[..], []);
+    assert_eq!(rig.peer.bind_ids.tables[..], []);
     rig.message(Message::BindIdReport(BindTable::END));
-    assert_eq!(rig.peer.bind_ids.tables()[..], [table(51), table(52)]);
+    assert_eq!(rig.peer.bind_ids.tables[..], [table(51), table(52)]);
 
     rig.message(Message::BindIdChangeNotify);
     rig.pass(seconds(10));
     rig.message(Message::BindIdReport(table(53)));
-    assert_eq!(rig.peer.bind_ids.tables()[..], [table(51), table(52)], "the former one stands");
+    assert_eq!(rig.peer.bind_ids.tables[..], [table(51), table(52)], "the former one stands");
     rig.message(Message::BindIdReport(BindTable::END));
-    assert_eq!(rig.peer.bind_ids.tables()[..], [table(53)]);
+    assert_eq!(rig.peer.bind_ids.tables[..], [table(53)]);
 
     rig.event(Event::Ended);
-    assert_eq!(rig.peer.bind_ids.tables()[..], []);
+    assert_eq!(rig.peer.bind_ids.tables[..], []);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The agent on real TCP, on loopback.
 
-use std::io;
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -9,10 +12,11 @@ use tokio::{
 
 use super::*;
 use crate::dfp::{
-    agent::fsm::Table,
+    agent::{config::AgentConfig, fsm::Table},
     counter::Counter,
     packet::{BindId, Header, Load, Message, Protocol as Ip, Role, Row, RowKey},
     security::Keyring,
+    standalone::Source,
 };
 
 const PORT: u16 = 8500;
@@ -24,8 +28,9 @@ fn address() -> Ipv4Addr {
     Ipv4Addr::new(127, 77, high, low.max(1))
 }
 
-fn config() -> AgentConfig {
-    AgentConfig { port: Some(PORT), inservice: true, ..AgentConfig::new("ipmobile".parse().unwrap()) }
+fn settings() -> Settings {
+    let (listen, key) = (SocketAddrV4::new(address(), PORT), row(0).key);
+    Settings { listen, source: Source::Static(25), password: None, interval: 10, key }
 }
 
 fn row(weight: u16) -> Row {
@@ -39,7 +44,7 @@ fn table(weight: u16) -> Option<Table> {
 }
 
 /// Waits until the agent is as `wanted` says.
-async fn until(server: &mut Server, wanted: impl Fn(&Agent) -> bool) {
+async fn until(server: &mut Standalone, wanted: impl Fn(&Agent) -> bool) {
     let reached = async {
         while !wanted(&server.agent) {
             server.serve_until(sleep(GRAIN)).await;
@@ -48,8 +53,8 @@ async fn until(server: &mut Server, wanted: impl Fn(&Agent) -> bool) {
     timeout(Duration::from_secs(20), reached).await.expect("in time");
 }
 
-async fn start() -> Server {
-    let mut server = Server::new(address(), config());
+async fn start() -> Standalone {
+    let mut server = Standalone::new(settings());
     server.agent.computed(table(25));
     until(&mut server, |agent| agent.view(Nanos(0)).listening).await;
     server
@@ -129,9 +134,9 @@ async fn a_port_in_use_is_told_and_another_port_ends_connections() {
     let mut server = start().await;
     let mut manager = connect().await;
     assert_eq!(server.serve_until(weight(&mut manager)).await, 25);
-    let port = |server: &mut Server, port| {
+    let port = |server: &mut Standalone, port| {
         let now = server.now();
-        server.agent.configure(AgentConfig { port: Some(port), ..config() }, now);
+        server.agent.configure(AgentConfig { port: Some(port), ..settings().config() }, now);
     };
     port(&mut server, PORT + 1);
     assert_eq!(server.serve_until(ended(&mut manager)).await, Ok(()));
@@ -230,11 +235,11 @@ async fn a_flood_of_connections_is_survived_and_counted() {
 
 #[tokio::test]
 async fn the_weights_are_asked_for_at_once_and_each_interval() {
-    let mut server = Server::new(address(), config());
+    let mut server = Standalone::new(settings());
     server.weights_wanted().await;
     let now = server.now();
     assert!(!server.agent.wants_weights(now));
-    server.agent.configure(AgentConfig { interval: 5, ..config() }, now);
+    server.agent.configure(AgentConfig { interval: 5, ..settings().config() }, now);
     let since = Instant::now();
     server.weights_wanted().await;
     assert!(since.elapsed() > Duration::from_millis(4900));
