@@ -1,12 +1,16 @@
 """What happens at the limits of the machine: too little memory, full rings, more requests than can be served, peers that
 vanish. Pools are as large as all that can hold buffers, so none runs dry here; the dataplane's own tests dry one."""
 
+import os
 import re
+import resource
 import signal
 import subprocess
+import time
 
 import pytest
 from cgroups import memory_limit
+from held_connections import HeldConnections
 from netlab import locate, wait_until
 from director import (farm, interface, management, one_by_one, requests_received, stable_verdicts, start, user,
                       verdicts, vserver, wait_operational)
@@ -117,6 +121,32 @@ def test_the_home_agents_wire_goes_down_and_comes_back(lab):
     # Each home agent's own account, of requests whose bytes it has checked.
     assert one_by_one(lab, nodes) == homes
     assert sum(requests_received(lab)) == sum(arrived) + len(nodes)
+
+
+def descriptors(director):
+    """Files that the process has open."""
+    return len(os.listdir(f"/proc/{director.process.pid}/fd"))
+
+
+def test_connections_that_are_only_held_at_every_listener_lose_no_request(lab):
+    lab.folder.chmod(0o755)
+    director = start(lab, extra="ip dfp agent slb\n port 8080\n inservice\n!\n", socket_mode="0666", each=["weight 1", "no faildetect inband"])
+    before = dropped(director)
+    resource.prlimit(director.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    targets = ["127.0.0.1:9434", "127.0.0.1:8080", str(director.socket)]
+    first, end, most = 0, time.monotonic() + 8, 0
+    with HeldConnections(director.host.spawn, 5000, targets) as held:
+        while time.monotonic() < end:
+            assert len(one_by_one(lab, [user(first + number) for number in range(10)])) == 10
+            first, most = first + 10, max(most, descriptors(director))
+            # Root's shell has a place all the time.
+            assert "line protocol is up" in director.show("show interfaces")
+        opened = held.end()
+    print(f"{opened} connections opened, at most {most} descriptors, {first} requests")
+    assert opened > 5000 and most < 700
+    assert dropped(director) == before, "not one request is lost"
+    assert "SYS-4-CONNECTIONS" in director.log() and "shells refused: 64 are open" in director.log()
+    wait_until(lambda: director.http("/health")[0] == 200, 15, "HTTP has room again")
 
 
 # The director's inside port is virtio; the home agents at its far end are a process that can stand still or die.

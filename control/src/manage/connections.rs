@@ -37,9 +37,27 @@ pub struct Connections {
 struct Held {
     total: usize,
     by_source: HashMap<IpAddr, usize>,
-    /// Since the last line of the log.
-    refused: u64,
+    refusals: Refusals,
+}
+
+/// Refusals, of which many are one line of the log.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// Since the last line.
+    count: u64,
     logged: Option<Instant>,
+}
+
+impl Refusals {
+    /// One more: how many there were since the last line, if it is time for another.
+    pub fn add(&mut self) -> Option<u64> {
+        self.count += 1;
+        if self.logged.is_some_and(|last| last.elapsed() < LOG) {
+            return None;
+        }
+        self.logged = Some(Instant::now());
+        Some(std::mem::take(&mut self.count))
+    }
 }
 
 /// One connection's place; free again when it is dropped.
@@ -61,11 +79,10 @@ impl Connections {
         let of_source = held.by_source.get(&source).copied().unwrap_or(0);
         let ConnectionLimits { total, per_source } = self.limits;
         if held.total >= total.into() || of_source >= per_source.into() {
-            held.refused += 1;
-            if held.logged.is_none_or(|last| last.elapsed() >= LOG) {
-                let (refused, mnemonic) = (std::mem::take(&mut held.refused), "SYS-4-CONNECTIONS");
-                held.logged = Some(Instant::now());
-                drop(held);
+            let refused = held.refusals.add();
+            drop(held);
+            if let Some(refused) = refused {
+                let mnemonic = "SYS-4-CONNECTIONS";
                 tracing::warn!(
                     mnemonic,
                     "{listener}: {refused} connections refused, the last one from {source}: at most {per_source} of one \
@@ -114,6 +131,6 @@ mod tests {
         assert!(connections.admit(source(3), "test").is_some(), "and free again at once");
         drop(third);
         let held = lock(&connections.held);
-        assert_eq!((held.total, held.by_source.len(), held.refused), (1, 1, 1));
+        assert_eq!((held.total, held.by_source.len(), held.refusals.count), (1, 1, 1));
     }
 }

@@ -108,7 +108,6 @@ impl Socket {
 
 /// Says why there is no place, if that can be said at once.
 fn refuse(stream: &UnixStream) {
-    tracing::warn!("a shell was refused: {MAX_SHELLS} are open");
     let text = format!("% {MAX_SHELLS} shells are open: close one, or come as root");
     let reply = Response::Reply(ended(&text));
     let line = serde_json::to_string(&reply).unwrap_or_default() + "\n";

@@ -7,6 +7,8 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::connections::Refusals;
+
 /// Shells at once.
 pub const MAX_SHELLS: usize = 64;
 
@@ -18,6 +20,7 @@ pub(super) struct Shells(Arc<Mutex<List>>);
 struct List {
     open: Vec<Entry>,
     last: u64,
+    refusals: Refusals,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,12 @@ impl Shells {
         let mut list = self.list();
         if list.open.len() >= MAX_SHELLS {
             if !is_root {
+                let refused = list.refusals.add();
+                drop(list);
+                if let Some(refused) = refused {
+                    let mnemonic = "SYS-4-CONNECTIONS";
+                    tracing::warn!(mnemonic, "{refused} shells refused: {MAX_SHELLS} are open");
+                }
                 return None;
             }
             let idle = list.open.iter().enumerate().min_by_key(|(_, entry)| entry.used).map(|(at, _)| at);
