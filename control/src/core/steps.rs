@@ -203,7 +203,7 @@ impl<L: Protocols> Core<L> {
     /// What the kernel holds.
     pub fn host_changed(&mut self, host: &HostState) {
         self.step(self.told(|| Told::Host(Box::new(host.clone()))), |core| {
-            core.deliver(Broadcast::Host(host))
+            core.deliver(Broadcast::Host(host));
         });
     }
 

@@ -208,7 +208,7 @@ async fn root_finds_a_place_among_shells_that_ask_nothing() {
     let socket = Socket::bind(&path, 0o600, None).unwrap();
     tokio::spawn(socket.serve(Arc::new(Mutex::new(Echo::default())), LogBook::new(16), Duration::ZERO));
     let mut shells = Vec::new();
-    for _ in 0..MAX_SHELLS + 1 {
+    for _ in 0..=MAX_SHELLS {
         let mut shell = Shell(BufReader::new(UnixStream::connect(&path).await.unwrap()));
         assert!(matches!(shell.read().await, Response::Reply(reply) if !reply.closed));
         shells.push(shell);

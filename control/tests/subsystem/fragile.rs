@@ -62,7 +62,7 @@ impl Protocol for Fragile {
         Commands { configuration: Vec::new(), exec: Vec::new(), switches: Vec::new() }
     }
 
-    fn print(_: &(), _: &mut ConfigWriter) {}
+    fn print((): &(), _: &mut ConfigWriter) {}
 
     fn handle(&mut self, input: Input<'_, Self>, cx: &mut Cx<'_, Self>) {
         match input {
