@@ -28,7 +28,7 @@ pub struct Decoded {
 impl Message {
     /// Reads one whole message, as [`Header`] delimits it, that `role` has received at `now`.
     ///
-    /// An error discards the message whole; [`DecodeError::class`] says what else follows.
+    /// An error discards the message whole; `DecodeError::class` says what else follows.
     pub fn decode(bytes: &[u8], role: Role, keys: &Keyring, now: Nanos) -> Result<Decoded, DecodeError> {
         let header = bytes.first_chunk().ok_or(DecodeError::Frame)?;
         let header = Header::read(header, role).map_err(|_| DecodeError::Frame)?;

@@ -50,7 +50,7 @@ pub enum Message {
     },
     /// Manager to agent: asks for the BindID tables.
     BindIdRequest,
-    /// Agent to manager: the table of one server, or [`BindTable::END`] after the last.
+    /// Agent to manager: the table of one server, or `BindTable::END` after the last.
     BindIdReport(BindTable),
     /// Agent to manager: the tables have changed.
     BindIdChangeNotify,

@@ -34,6 +34,8 @@ pub struct Standalone {
     /// Not done yet.
     orders: VecDeque<SocketOrder>,
     start: Instant,
+    /// When time was looked at.
+    looked: Nanos,
 }
 
 impl Standalone {
@@ -49,6 +51,7 @@ impl Standalone {
             events,
             orders: VecDeque::new(),
             start: Instant::now(),
+            looked: Nanos::default(),
         }
     }
 
@@ -72,7 +75,7 @@ impl Standalone {
         }
     }
 
-    /// Ends every connection in order, for at most [`DRAIN`], then the agent; what has gone wrong until then, and how
+    /// Ends every connection in order, for at most `DRAIN`, then the agent; what has gone wrong until then, and how
     /// often.
     pub async fn end(mut self) -> Vec<(&'static str, u64)> {
         let (now, counters) = (self.now(), self.agent.counters());
@@ -95,10 +98,10 @@ impl Standalone {
             self.perform().await;
             let rest = self.rest();
             tokio::select! {
-                // What has come goes before more that may come.
+                // However much comes, what is due is done; and what has come, before more that may come.
                 biased;
+                () = sleep(rest) => self.expire(),
                 Some(event) = self.events.recv() => self.event(event),
-                () = sleep(rest) => self.agent.expire(self.now()),
                 done = &mut done => return done,
                 () = self.sockets.serve() => {}
             }
@@ -114,7 +117,13 @@ impl Standalone {
 
     /// Time until something is due.
     fn rest(&self) -> Duration {
-        self.agent.deadline().map_or(Duration::MAX, |at| at.since(self.now()).max(GRAIN))
+        let due = self.agent.deadline().map(|at| at.max(self.looked.after(GRAIN)));
+        due.map_or(Duration::MAX, |due| due.since(self.now()))
+    }
+
+    fn expire(&mut self) {
+        self.looked = self.now();
+        self.agent.expire(self.looked);
     }
 
     fn event(&mut self, event: SocketEvent) {

@@ -17,6 +17,7 @@ use crate::dfp::{
     packet::{BindId, Header, Load, Message, Protocol as Ip, Role, Row, RowKey},
     security::Keyring,
     standalone::Source,
+    stream::PATIENCE,
 };
 
 const PORT: u16 = 8500;
@@ -243,4 +244,34 @@ async fn the_weights_are_asked_for_at_once_and_each_interval() {
     let since = Instant::now();
     server.weights_wanted().await;
     assert!(since.elapsed() > Duration::from_millis(4900));
+}
+
+#[tokio::test]
+async fn a_manager_that_never_rests_does_not_stop_the_clock_for_others() {
+    let mut server = start().await;
+    let (mut slow, mut busy) = (connect().await, connect().await);
+    for manager in [&mut slow, &mut busy] {
+        assert_eq!(server.serve_until(weight(manager)).await, 25);
+    }
+    slow.write_all(&[Header::VERSION]).await.unwrap();
+    busy.set_nodelay(true).unwrap();
+    let dribble = async {
+        let mut message = vec![0; Header::LONG];
+        message[..Header::SIZE].copy_from_slice(&[1, 0, 6, 1, 0, 0, 0x10, 0]);
+        loop {
+            for byte in &message {
+                busy.write_all(&[*byte]).await.unwrap();
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    };
+    let both = async {
+        tokio::select! {
+            end = ended(&mut slow) => end,
+            () = dribble => unreachable!(),
+        }
+    };
+    let end = timeout(PATIENCE + Duration::from_secs(5), server.serve_until(both)).await;
+    assert_eq!(end.expect("in time"), Err(io::ErrorKind::ConnectionReset));
+    assert_eq!(server.agent.counters().get(Counter::SlowClose), 1);
 }
