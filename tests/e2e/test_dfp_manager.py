@@ -443,3 +443,36 @@ def test_a_replay_is_an_older_weight_and_another_agents_word_counts(lab):
         second.send(dfp.report({A: 5}))
         until_weights(director, 5, 25)
         assert f"Set by Agent {B}:{PORT}" in director.show("show ip slb dfp weights").split("Real")[1]
+
+
+def test_agents_and_managers_hear_the_end_of_a_director_that_stops(lab):
+    director = start(lab, extra=EAGER + "ip dfp agent slb\n port 8080\n inservice\n!\n")
+    other = inside(lab.hosts["ha1"].namespace, lambda: dfp.connect("10.1.1.1", 8080))
+    other.receive()
+    with pair(lab, director) as (first, second):
+        director.process.terminate()
+        began = time.monotonic()
+        for peer in (first, second, other):
+            peer.closed(2)
+        assert time.monotonic() - began < 2
+    assert director.process.wait(5) == 0
+
+
+def test_the_next_director_after_a_killed_one_has_its_weights_at_once(lab):
+    """The agent serves one manager and closes whatever else comes, until the kernel says that the first one is gone."""
+    with agent(lab, 1) as listener:
+        director = start(lab, extra=manager(f"agent {A} {PORT} 0 0 180"))
+        killed = greeted(listener, deadline=20)
+        killed.send(dfp.report({A: 25}))
+        until_weights(director, 25, 1)
+        director.process.kill()
+        director.process.wait()
+        director = start(lab, extra=manager(f"agent {A} {PORT} 0 0 180"))
+        listener.accept(20).close()
+        # What it sends to the one of before is answered with a reset: its place is free again.
+        with contextlib.suppress(OSError):
+            killed.send(dfp.report({A: 25}))
+            killed.closed(3)
+        with greeted(listener, deadline=5) as peer:
+            peer.send(dfp.report({A: 25}))
+            until_weights(director, 25, 1)

@@ -165,7 +165,7 @@ pub fn notify(state: NotifyState<'_>) {
     }
 }
 
-/// SIGHUP reloads; SIGTERM and SIGINT drain, then stop the workers.
+/// SIGHUP reloads; SIGTERM and SIGINT withdraw what attracts traffic, take leave of peers, then stop the workers.
 fn spawn_signals(runtime: &Runtime, daemon: Arc<Daemon<All>>, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let _inside = runtime.enter();
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
@@ -186,6 +186,7 @@ fn spawn_signals(runtime: &Runtime, daemon: Arc<Daemon<All>>, stop: Arc<AtomicBo
         }
         tracing::info!("draining");
         daemon.drain().await;
+        daemon.leave().await;
         drop(daemon);
         stop.store(true, Relaxed);
     });

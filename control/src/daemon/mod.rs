@@ -38,6 +38,9 @@ use crate::{
 /// Longest time from the withdrawal of what attracts traffic to the end (`drain`).
 pub const DRAIN: Duration = Duration::from_secs(1);
 
+/// What was said last is on the wire by then: through the kernel, a ring and a worker.
+const FLUSH: Duration = Duration::from_millis(50);
+
 /// Longest wait for the rest of a recording to be written.
 const WRITE: Duration = Duration::from_secs(1);
 
@@ -119,6 +122,8 @@ pub struct Daemon<L: Protocols> {
     host: Host,
     wake: Arc<Notify>,
     stop: CancellationToken,
+    /// The loop has ended, and with it the subsystems' tasks.
+    stopped: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -197,9 +202,14 @@ impl<L: Protocols> Daemon<L> {
         if let Some(http) = http {
             steps.tasks.spawn("http", http.serve(Arc::clone(&core)));
         }
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(steps.run(stop.clone()));
-        Ok(Self { core, host, wake, stop, task })
+        let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+        let (stopping, over) = (stop.clone(), stopped.clone().drop_guard());
+        let task = tokio::spawn(async move {
+            // Says so too if it panics.
+            let _over = over;
+            steps.run(stopping).await;
+        });
+        Ok(Self { core, host, wake, stop, stopped, task })
     }
 
     /// The core, as shells and HTTP have it.
@@ -253,7 +263,14 @@ impl<L: Protocols> Daemon<L> {
         }
     }
 
-    /// Ends the subsystems' tasks in order, then management, and gives the kernel back what it was given.
+    /// Ends the subsystems' tasks in order, and management: peers hear the goodbye while workers still carry it.
+    pub async fn leave(&self) {
+        self.stop.cancel();
+        self.stopped.cancelled().await;
+        tokio::time::sleep(FLUSH).await;
+    }
+
+    /// Gives the kernel back what it was given.
     pub async fn end(self) {
         self.stop.cancel();
         let _ = self.task.await;

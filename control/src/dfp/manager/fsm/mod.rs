@@ -264,7 +264,9 @@ impl Peer {
         let interval = self.interval();
         let rested = self.quick.is_none_or(|last| now.since(last) >= interval);
         let insecure = matches!(loss, Loss::Closed(Close::Security(_)));
-        let wait = if proven && rested && !insecure {
+        // The first connection after a start may meet an agent that still holds the one of before.
+        let first = self.quick.is_none();
+        let wait = if (proven || first) && rested && !insecure {
             self.quick = Some(now);
             self.jitter
         } else {

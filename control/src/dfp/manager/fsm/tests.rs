@@ -203,7 +203,14 @@ fn a_connection_without_a_message_resets_nothing() {
     rig.pass(seconds(5));
     rig.event(Event::Connected);
     rig.event(Event::Ended);
-    assert_eq!(rig.pass_quietly(seconds(5)), [Action::Connect], "not the quick one");
+    assert_eq!(
+        rig.pass_quietly(JITTER),
+        [Action::Connect],
+        "the agent may have held the connection of the process before"
+    );
+    rig.event(Event::Connected);
+    rig.event(Event::Ended);
+    assert_eq!(rig.pass_quietly(seconds(5)), [Action::Connect], "not the quick one again");
     rig.event(Event::ConnectFailed);
     assert_eq!(rig.state(), Failed);
 }
@@ -375,10 +382,12 @@ fn one_quick_reconnect_in_an_interval() {
 #[test]
 fn an_agent_that_accepts_and_closes_at_once_is_tried_by_the_interval() {
     let mut rig = Rig::connecting(config(0, 0, 30));
-    for _ in 0..10 {
+    for attempt in 0..10 {
         rig.event(Event::Connected);
         rig.event(Event::Ended);
-        assert_eq!(rig.pass_quietly(seconds(30)), [Action::Connect]);
+        // Once it may be that it still holds the connection of the process before.
+        let wait = if attempt == 0 { JITTER } else { seconds(30) };
+        assert_eq!(rig.pass_quietly(wait), [Action::Connect]);
     }
 }
 
