@@ -55,6 +55,18 @@ def test_a_link_that_comes_while_the_kernel_has_news(lab):
     check_invariants(director)
 
 
+def test_a_shadow_that_is_deleted_is_made_again(lab):
+    director = start(lab)
+    before = one_by_one(lab, map(user, range(10)))
+    lab.hosts["director"].ip("link del Et1")
+    wait_until(lambda: "shadow Et1 was deleted; it is made again" in director.log(), 2, "the log tells")
+    wait_until(lambda: "inet 10.1.1.1/24" in lab.hosts["director"].command("ip", "-4", "addr", "show", "Et1").stdout, 2,
+               "its address")
+    wait_operational(director, 5)
+    assert one_by_one(lab, map(user, range(10))) == before
+    check_invariants(director)
+
+
 @pytest.mark.usefixtures("pages")
 def test_a_peer_that_takes_nothing_fills_the_ring_and_is_served_again(labs):
     wires = Wires(labs, 2, each=["no reassign", "no faildetect inband"])

@@ -99,6 +99,8 @@ impl Shadow {
         for (key, value) in SETTINGS {
             sysctl::set("ipv4", device, key, value).map_err(setting)?;
         }
+        // A station that moves twice within a second is believed twice.
+        sysctl::set_neighbour(device, "locktime", "0").map_err(setting)?;
         Ok(Self { device: device.to_owned(), index, tap: Arc::new(tap) })
     }
 }

@@ -1,6 +1,9 @@
 //! Kernel settings of one device, under `/proc/sys/net`. `CAP_NET_ADMIN` suffices to write them.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// A setting could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -14,22 +17,26 @@ pub struct SysctlError {
     pub source: io::Error,
 }
 
-fn path(family: &str, device: &str, key: &str) -> PathBuf {
-    ["/proc/sys/net", family, "conf", device, key].iter().collect()
-}
-
 /// Sets `net.FAMILY.conf.DEVICE.KEY` and returns what it was. A family or a key that this kernel does not have is
 /// left alone (`None`): a kernel without IPv6 has no IPv6 to switch off.
 pub fn set(family: &str, device: &str, key: &str, value: &str) -> Result<Option<String>, SysctlError> {
-    let path = path(family, device, key);
+    write(&["/proc/sys/net", family, "conf", device, key].iter().collect::<PathBuf>(), value)
+}
+
+/// Sets `net.ipv4.neigh.DEVICE.KEY`.
+pub fn set_neighbour(device: &str, key: &str, value: &str) -> Result<Option<String>, SysctlError> {
+    write(&["/proc/sys/net/ipv4/neigh", device, key].iter().collect::<PathBuf>(), value)
+}
+
+fn write(path: &Path, value: &str) -> Result<Option<String>, SysctlError> {
     let fail = |source| SysctlError { path: path.display().to_string(), value: value.to_owned(), source };
-    let old = match fs::read_to_string(&path) {
+    let old = match fs::read_to_string(path) {
         Ok(old) => old.trim().to_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fail(error)),
     };
     if old != value {
-        fs::write(&path, value).map_err(fail)?;
+        fs::write(path, value).map_err(fail)?;
     }
     Ok(Some(old))
 }

@@ -255,6 +255,10 @@ impl Task {
             // A step can undo what another relies on: an address that goes takes routes along.
             for _ in 0..PASSES {
                 self.read_devices().await?;
+                if self.remake_shadows().await {
+                    self.read_devices().await?;
+                    self.routes_doubtful = true;
+                }
                 if std::mem::take(&mut self.routes_doubtful) {
                     self.read_routes().await?;
                 }
@@ -342,13 +346,47 @@ impl Task {
                 (kept.id, kept.vlan) = (interface.id, interface.vlan);
             }
         }
-        let tap = |kept: &Kept| Tap { interface: kept.id, vlan: kept.vlan, device: kept.shadow.tap.clone() };
-        self.io.serve(self.shadows.values().map(tap).collect()).await;
+        self.serve_shadows().await;
         self.desired = desired;
         self.reconcile = true;
         self.routes_doubtful = true;
         self.reconcile().await?;
         Ok(self.pending.clone())
+    }
+
+    /// Makes shadows again that somebody has deleted; true if there is one. What is to be on them is put there next.
+    async fn remake_shadows(&mut self) -> bool {
+        let links = &self.tables.links;
+        let gone = self.shadows.extract_if(.., |_, kept| !links.contains_key(&kept.shadow.index));
+        let gone: Vec<_> = gone.collect();
+        if gone.is_empty() {
+            return false;
+        }
+        for (name, Kept { shadow, .. }) in &gone {
+            let mnemonic = "SYS-3-SHADOW";
+            warn!(mnemonic, "{name}: shadow {} was deleted; it is made again", shadow.device);
+            self.permanent.retain(|(index, _)| *index != shadow.index);
+        }
+        let made = match self.create_shadows(&self.desired.interfaces) {
+            Ok(made) => made,
+            Err(error) => {
+                warn!("{error}; trying again");
+                self.resync = true;
+                self.due = Some(Instant::now() + RETRY_PENDING);
+                // They stay as they are until they can be made.
+                self.shadows.extend(gone);
+                return false;
+            }
+        };
+        self.shadows.extend(made);
+        self.serve_shadows().await;
+        true
+    }
+
+    /// Has the shadows served that there are, and no others.
+    async fn serve_shadows(&self) {
+        let tap = |kept: &Kept| Tap { interface: kept.id, vlan: kept.vlan, device: kept.shadow.tap.clone() };
+        self.io.serve(self.shadows.values().map(tap).collect()).await;
     }
 
     fn create_shadows(&self, interfaces: &[DesiredInterface]) -> Result<BTreeMap<String, Kept>, HostError> {

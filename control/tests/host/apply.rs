@@ -69,6 +69,43 @@ fn static_routes_are_installed_changed_and_removed_at_the_end() {
 }
 
 #[test]
+fn a_shadow_that_is_deleted_is_made_again_with_all_that_was_on_it() {
+    in_namespace(|| async {
+        let harness = Harness::with_ethernet0().await;
+        let mut desired = one_interface();
+        desired.routes = vec![route("20.0.0.0/8", RouteTarget::Gateway(PEER))];
+        desired.neighbours = vec![DesiredNeighbour { address: PEER, mac: PEER_MAC }];
+        assert_eq!(harness.host.apply(desired).await.unwrap(), []);
+        let before = ip_json("link show Et0")[0]["ifindex"].clone();
+        let begun = Instant::now();
+        ip("link del Et0");
+        let whole = |state: &HostState| {
+            let up = state.links.get(&ETHERNET0).is_some_and(|link| link.up && link.running);
+            up && state.routes.len() == 2 && state.neighbours.contains_key(&next_hop(PEER))
+        };
+        // The state of before may still stand.
+        let made_again = || {
+            let links = ip_json("link show");
+            links.as_array().unwrap().iter().any(|link| link["ifname"] == "Et0" && link["ifindex"] != before)
+        };
+        while !made_again() {
+            assert!(begun.elapsed() < Duration::from_secs(2));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        harness.state("the shadow again", whole).await;
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        let link = &ip_json("addr show Et0")[0];
+        assert_ne!(link["ifindex"], before);
+        assert_eq!(
+            (&link["address"], &link["addr_info"][0]["local"]),
+            (&"02:00:5e:00:00:01".into(), &"10.1.1.1".into())
+        );
+        assert_eq!(ours(), ["20.0.0.0/8"]);
+        harness.host.shutdown().await;
+    });
+}
+
+#[test]
 fn what_a_killed_process_left_behind_is_removed_at_the_next_start() {
     in_namespace(|| async {
         ip("link set lo up");

@@ -46,6 +46,7 @@ fn a_shadow_has_the_ports_mac_mtu_and_addresses_and_no_ipv6() {
             assert_eq!(setting(&format!("ipv4/conf/Et0/{key}")), value, "{key}");
         }
         assert_eq!(setting("ipv6/conf/Et0/disable_ipv6"), "1");
+        assert_eq!(setting("ipv4/neigh/Et0/locktime"), "0");
 
         let down = &ip_json("addr show Gi6_1_15")[0];
         assert_eq!(down["operstate"], "DOWN");
@@ -88,9 +89,34 @@ fn the_kernel_answers_arp_and_one_ping_with_one_reply_through_the_rings() {
         assert!(harness.punt.send(ETHERNET0, &arp_request(HOST)));
         let next = harness.frame(|_, frame| frame[12..14] == [8, 6] && frame[21] == 2).await;
         assert_eq!(next[28..32], HOST.octets());
+        // A frame is counted once it is with the kernel, which may have answered by then.
+        let end = std::time::Instant::now() + DEADLINE;
+        while harness.host.totals().to_kernel < 6 {
+            assert!(std::time::Instant::now() < end, "{:?}", harness.host.totals());
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         let totals = harness.host.totals();
         assert_eq!(totals.to_kernel, 6);
         assert_eq!((totals.to_kernel_refused, totals.inject_full, totals.unknown_interface), (0, 0, 0));
+        harness.host.shutdown().await;
+    });
+}
+
+#[test]
+fn a_neighbour_that_moves_twice_within_a_second_is_followed() {
+    in_namespace(|| async {
+        let mut harness = Harness::with_ethernet0().await;
+        assert!(harness.punt.send(ETHERNET0, &arp_request(HOST)));
+        harness.frame(|_, frame| is_arp(frame, 2, PEER)).await;
+        harness.state("the neighbour", |state| state.neighbours.contains_key(&next_hop(PEER))).await;
+        for last in [8, 9] {
+            let mac = MacAddr([2, 0, 0x5e, 0, 0, last]);
+            let announcement = arp(MacAddr::BROADCAST, 2, (mac, PEER), (mac, PEER));
+            assert!(harness.punt.send(ETHERNET0, &announcement));
+            harness
+                .state("its new address", |state| state.neighbours.get(&next_hop(PEER)) == Some(&mac))
+                .await;
+        }
         harness.host.shutdown().await;
     });
 }
