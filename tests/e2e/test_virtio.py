@@ -99,6 +99,9 @@ dataplane
         # Nothing is asked of it before every home agent's address is known, so the order of nodes is that of sessions.
         wait_until(lambda: all(real["state"] == "OPERATIONAL" for real in reals(self.director).values()), 10,
                    "every real OPERATIONAL")
+        # Nor before the worker answers: the kernel announces the address some milliseconds earlier.
+        done = lab.hosts["director"].command("sysctl", "-qw", "net.ipv4.conf.Et0.arp_notify=0")
+        assert done.returncode == 0, done.stderr
         self.director.configure("interface Ethernet0", "no shutdown")
         if during:
             during()
