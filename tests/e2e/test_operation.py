@@ -123,6 +123,8 @@ def test_http_serves_metrics_health_and_every_show(lab_with_traffic):
     status, body = director.http("/api/show/ip/slb/reals")
     assert status == 200 and json.loads(body) == director.show_json("show ip slb reals")
     assert director.http("/api/configure/terminal")[0] == 404
+    # A name that somebody has made to lead here, in a browser of this host.
+    assert director.http("/health", headers={"Host": "evil.example:9434"})[0] == 403
     assert director.http("/api/show/nonsense")[0] == 400
 
 
@@ -174,6 +176,7 @@ def test_reload_takes_the_whole_file_or_nothing(lab):
     line = bad.splitlines().index(" idle ipmobile request nonsense") + 1
     wait_until(lambda: re.search(rf"{re.escape(director.file.name)}\D+{line}\b", director.log()), 5,
                "the error with its line")
+    wait_until(lambda: "reload: nothing has changed" in director.log(), 5, "what that means")
     assert reals(director)[A]["weight"] == 5 and director.alive()
     register(lab, [user(1)])
 
@@ -193,6 +196,7 @@ def test_reload_that_needs_a_restart_is_refused(lab):
     director.file.write_text(director.file.read_text().replace("workers 1", "workers 2").replace("weight 1", "weight 3"))
     director.signal(signal.SIGHUP)
     wait_until(lambda: "restart needed" in director.log(), 5, "restart needed")
+    wait_until(lambda: "reload: nothing has changed" in director.log(), 5, "what that means")
     assert reals(director)[A]["weight"] == 1
 
 

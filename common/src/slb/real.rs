@@ -404,3 +404,60 @@ impl RealLive {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In service, with sessions.
+    fn real(sessions: u32) -> RealLive {
+        let real = RealLive::new(RealSettings { numconns: 2, ..RealSettings::default() });
+        real.set_in_service(true);
+        real.set_arp_resolved(true);
+        for _ in 0..sessions {
+            assert_eq!(real.reserve(), Some(false));
+        }
+        real
+    }
+
+    fn client(number: u128) -> Identity {
+        Identity::from_hash(number << 48)
+    }
+
+    fn fail(real: &RealLive, now: Tick) {
+        for number in 1..=2 {
+            real.record_failure(client(number), false, now);
+        }
+        assert_eq!(real.state(), RealState::Failed);
+    }
+
+    #[test]
+    fn a_real_that_is_ready_to_test_takes_one_session_whatever_it_has() {
+        for sessions in [0, 1, 3] {
+            let (real, now) = (real(sessions), Tick::default());
+            fail(&real, now);
+            assert_eq!((real.reserve(), real.takes_session()), (None, false));
+            assert!(real.retry_expired(now, Duration::ZERO));
+            assert_eq!(real.state(), RealState::ReadyToTest);
+            assert!(real.takes_session() && !real.takes_packet() && !real.has_room(1));
+            assert!(!real.reserve_batch(1), "no batch is a test");
+            assert_eq!(real.reserve(), Some(true));
+            assert_eq!((real.reserve(), real.takes_session(), real.conns()), (None, false, sessions + 1));
+            assert_eq!(real.state(), RealState::Testing);
+        }
+    }
+
+    #[test]
+    fn a_changed_dfp_weight_keeps_the_count_of_failures_of_a_real_in_service() {
+        let real = real(0);
+        real.record_failure(client(1), false, Tick::default());
+        for weight in [5, 6, 5] {
+            real.set_dfp(Some(weight));
+            assert_eq!((real.view().failconns, real.weight()), (1, weight));
+        }
+        real.record_failure(client(2), false, Tick::default());
+        assert_eq!(real.state(), RealState::Failed, "reports do not hide a dead service");
+        real.set_dfp(Some(7));
+        assert_eq!((real.state(), real.view().failconns), (RealState::Operational, 0));
+    }
+}

@@ -2,6 +2,7 @@
 //! sends them, and the kernel says what the test wants.
 
 mod configuration;
+mod desired_host;
 mod dfp;
 mod dfp_agent;
 mod dfp_tcp;
