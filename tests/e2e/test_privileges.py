@@ -13,6 +13,7 @@ def test_privileges_are_dropped_after_the_start(lab):
     held = {}
     for thread in pathlib.Path(f"/proc/{director.process.pid}/task").iterdir():
         fields = dict(line.split(":", 1) for line in (thread / "status").read_text().splitlines())
+        assert fields["NoNewPrivs"].strip() == "1", thread.name
         held[thread.name, fields["Name"].strip()] = {name: int(fields[name], 16) for name in ("CapPrm", "CapEff")}
     control = 1 << NET_BIND_SERVICE | 1 << NET_ADMIN | 1 << NET_RAW | 1 << CHOWN
     kinds = {}

@@ -12,6 +12,14 @@ const CONTROL: [Capability; 4] = [
     Capability::CAP_CHOWN,
 ];
 
+/// No program that this process starts gains anything by its file (set-user-ID, file capabilities). For every thread that is
+/// started from here on.
+pub fn forbid_new() {
+    if let Err(error) = nix::sys::prctl::set_no_new_privs() {
+        tracing::warn!("no_new_privs is not set: {error}");
+    }
+}
+
 /// Drops what control does not need, in this thread and those that it starts from here on.
 pub fn keep_for_control() {
     keep(&HashSet::from(CONTROL));

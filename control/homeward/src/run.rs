@@ -70,6 +70,7 @@ struct Program {
 
 impl Program {
     fn run(self) -> anyhow::Result<ExitCode> {
+        privileges::forbid_new();
         let settings = self.configuration.system.dataplane_config();
         // A short-lived runtime: EAL must start before the threads of the lasting one.
         let guards = single()?.block_on(daemon::guard(&settings.ports))?;
