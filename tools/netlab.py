@@ -280,11 +280,11 @@ class Director:
             self.process.wait()
             return None, time.monotonic() - began
 
-    def http(self, path, port=9434):
+    def http(self, path, port=9434, headers=()):
         """(status, body) of an HTTP request inside the director's namespace."""
         def fetch():
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", path)
+            connection.request("GET", path, headers=dict(headers))
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         return inside(self.host.namespace, fetch)

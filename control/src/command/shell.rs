@@ -14,6 +14,7 @@ use super::{
     tree::{LINE_LIMIT, Match, Token, Tree, tokens},
     value::Args,
 };
+use crate::secret::Secrets;
 
 /// What a session acts on.
 pub trait Runtime {
@@ -140,6 +141,8 @@ pub struct Shell<X: ?Sized> {
     position: Option<Position>,
     /// Lines of the terminal, 0: no paging.
     length: u16,
+    /// How `show running-config` shows them.
+    secrets: Secrets,
 }
 
 /// Takes `no` or `default` off the words of a line.
@@ -190,12 +193,18 @@ pub(super) fn is_show(words: &[Token<'_>]) -> bool {
 impl<X: ?Sized> Shell<X> {
     /// A session in EXEC mode.
     pub fn new(commands: Arc<Commands<X>>, privileged: bool) -> Self {
-        Self { commands, privileged, position: None, length: 24 }
+        Self { commands, privileged, position: None, length: 24, secrets: Secrets::Type7 }
     }
 
     /// A privileged session that stands in configuration mode.
     pub fn at(commands: Arc<Commands<X>>, position: Position) -> Self {
-        Self { commands, privileged: true, position: Some(position), length: 24 }
+        Self { commands, privileged: true, position: Some(position), length: 24, secrets: Secrets::Type7 }
+    }
+
+    /// The same, shown no secret in any notation.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        Self { secrets: Secrets::Hidden, ..self }
     }
 
     /// The innermost mode.
@@ -461,7 +470,7 @@ impl<X: Runtime + ?Sized> Shell<X> {
             Builtin::Enable => self.privileged = true,
             Builtin::Exit => reply.close = true,
             Builtin::ShowRunning => {
-                let text = runtime.configuration().running_config();
+                let text = runtime.configuration().text(self.secrets);
                 let output = Output::named("running_config", text, String::clone);
                 return Ok(Answer { reply, output: Some((output, pipe)) });
             }

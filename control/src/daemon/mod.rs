@@ -156,7 +156,7 @@ impl<L: Protocols> Daemon<L> {
         let exec_timeout = management.exec_timeout;
         let http = match management.http {
             Some(address) => Some(
-                Http::bind(address.into(), management.http_connections)
+                Http::bind(address.into(), &management.http_access, management.http_connections)
                     .await
                     .map_err(|source| StartError::Http { address, source })?,
             ),

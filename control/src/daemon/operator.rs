@@ -55,6 +55,10 @@ impl<L: Protocols> Operator for Operated<L> {
         Core::shell(Arc::clone(&self.commands), true)
     }
 
+    fn open_without_secrets(&mut self) -> Self::Session {
+        self.open().without_secrets()
+    }
+
     fn execute(&mut self, shell: &mut Self::Session, line: &str) -> Later<Reply> {
         let masked = shell.masked(line);
         let answer = self.core_mut().execute(shell, line);

@@ -1,11 +1,12 @@
-//! HTTP for machines: `/metrics`, `/health`, and `/api/show/...`, the JSON of every show.
+//! HTTP for machines: `/metrics`, `/health`, and `/api/show/...`, the JSON of every show. Secrets never leave this way.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{Path, State},
     http::{StatusCode, header},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -22,6 +23,7 @@ use tokio::{
 
 use super::{
     connections::{ConnectionLimits, Connections},
+    http_access::{Guard, HttpAccess, check},
     operator::{Operator, SharedOperator, lock},
 };
 
@@ -39,12 +41,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Http {
     listener: TcpListener,
     connections: Connections,
+    guard: Arc<Guard>,
 }
 
 impl Http {
     /// Listens on TCP at `address`; port 0: one that the kernel chooses.
-    pub async fn bind(address: SocketAddr, limits: ConnectionLimits) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, connections: Connections::new(limits) })
+    ///
+    /// # Errors
+    /// The address is taken, or the token is none.
+    pub async fn bind(
+        address: SocketAddr,
+        access: &HttpAccess,
+        limits: ConnectionLimits,
+    ) -> io::Result<Self> {
+        let guard = Arc::new(Guard::new(access)?);
+        Ok(Self { listener: TcpListener::bind(address).await?, connections: Connections::new(limits), guard })
     }
 
     /// Where, with the port that the kernel chose if 0 was asked for.
@@ -61,7 +72,8 @@ impl Http {
             .fallback(|| async {
                 json(StatusCode::NOT_FOUND, r#"{"error":"try /metrics, /health or /api/show/..."}"#.into())
             })
-            .with_state(core);
+            .with_state(core)
+            .layer(from_fn_with_state(self.guard, check));
         // Connections end with the server.
         let mut tasks = JoinSet::new();
         loop {
@@ -118,7 +130,7 @@ async fn show<O: Operator>(State(core): State<SharedOperator<O>>, Path(command):
     let line = format!("{} | json", words.join(" "));
     let show = {
         let mut core = lock(&core);
-        let mut session = core.open();
+        let mut session = core.open_without_secrets();
         let show = core.execute(&mut session, &line);
         core.close(session);
         show

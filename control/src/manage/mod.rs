@@ -4,6 +4,7 @@
 
 pub mod connections;
 pub mod http;
+pub mod http_access;
 pub mod log;
 pub mod operator;
 pub mod protocol;

@@ -16,6 +16,8 @@ pub trait Operator: Send + 'static {
 
     /// A new shell.
     fn open(&mut self) -> Self::Session;
+    /// A new shell that is shown no secret, in no notation.
+    fn open_without_secrets(&mut self) -> Self::Session;
     /// Runs a line; what it says is shown when the result is called, without the core.
     fn execute(&mut self, session: &mut Self::Session, line: &str) -> Later<Reply>;
     /// Answers `?`.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddrV4, path::PathBuf, time::Duration};
 
-use crate::manage::connections::ConnectionLimits;
+use crate::manage::{connections::ConnectionLimits, http_access::HttpAccess};
 
 /// `logging level`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,8 @@ pub struct Management {
     pub mode: u32,
     /// Where HTTP is served.
     pub http: Option<SocketAddrV4>,
+    /// Who may read there.
+    pub http_access: HttpAccess,
     /// Most connections to HTTP at once.
     pub http_connections: ConnectionLimits,
     /// A shell that asks nothing for so long is closed; zero: never.
@@ -61,6 +63,7 @@ impl Default for Management {
             group: None,
             mode: Self::DEFAULT_MODE,
             http: None,
+            http_access: HttpAccess::default(),
             http_connections: ConnectionLimits::default(),
             exec_timeout: Self::DEFAULT_EXEC_TIMEOUT,
         }

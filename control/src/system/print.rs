@@ -11,7 +11,7 @@ use super::config::{
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
-    manage::connections::ConnectionLimits,
+    manage::{connections::ConnectionLimits, http_access::HttpAccess},
     protocol::{LoggingLevel, Management, Settings},
 };
 
@@ -172,7 +172,12 @@ fn write_management(management: &Management, out: &mut ConfigWriter) -> fmt::Res
         writeln!(out)?;
     }
     if let Some(http) = management.http {
-        writeln!(out, " http {http}")?;
+        let access = match &management.http_access {
+            HttpAccess::Local => String::new(),
+            HttpAccess::Token(file) => format!(" token {}", file.display()),
+            HttpAccess::Unsafe => " unsafe".into(),
+        };
+        writeln!(out, " http {http}{access}")?;
     }
     let ConnectionLimits { total, per_source } = management.http_connections;
     if management.http_connections != standard.http_connections {

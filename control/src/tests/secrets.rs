@@ -22,3 +22,16 @@ fn no_answer_repeats_the_secret_of_its_line() {
         assert_eq!(operated.execute(&mut shell, line)().line, masked);
     }
 }
+
+#[test]
+fn a_shell_without_secrets_is_shown_none_in_any_notation() {
+    let Harness { core, now, .. } = Harness::new("ip dfp agent slb\n password 0 Cookies 60\n!\n");
+    let mut operated = Operated::new(core, Arc::new(move || now), Arc::default());
+    let mut ask = |hidden: bool| {
+        let mut shell = if hidden { operated.open_without_secrets() } else { operated.open() };
+        operated.execute(&mut shell, "show running-config | json")().text
+    };
+    assert!(ask(false).contains("password 7 "));
+    let shown = ask(true);
+    assert!(shown.contains("password ********") && !shown.contains("password 7"), "{shown}");
+}

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{Args, CONFIG, ConfigSpec, EditResult, Form, Forms, MANAGEMENT, Position, need};
 use crate::{
-    command::ConfigError, manage::connections::ConnectionLimits, protocol::Management, system::SystemConfig,
+    command::ConfigError,
+    manage::{connections::ConnectionLimits, http_access::HttpAccess},
+    protocol::Management,
+    system::SystemConfig,
 };
 
 /// Longest path of a Unix socket in bytes (`sun_path` less its final zero).
@@ -34,16 +37,16 @@ pub(super) const SPECS: &[ConfigSpec<SystemConfig>] = &[
     },
     ConfigSpec {
         modes: &[&MANAGEMENT],
-        pattern: "http ~ <address:socket>",
+        pattern: "http ~ <address:socket> [token <file:word>] [unsafe]",
         help: &[
             ("http", "Serve /metrics, /health and /api"),
             ("<address>", "Address and port, such as 127.0.0.1:9434"),
+            ("token", "Who sends a token may read"),
+            ("<file>", "File with the token, not readable by everybody"),
+            ("unsafe", "Whoever reaches the address may read"),
         ],
         forms: Forms::All,
-        run: |c, _, args, form| {
-            c.management.http = if form.clears() { None } else { Some(need(args.socket("address"))?) };
-            Ok(Vec::new())
-        },
+        run: http,
     },
     ConfigSpec {
         modes: &[&MANAGEMENT],
@@ -100,6 +103,28 @@ fn enter(c: &mut SystemConfig, position: &mut Position, _: &Args, form: Form) ->
     } else {
         position.enter(&MANAGEMENT, "");
     }
+    Ok(Vec::new())
+}
+
+fn http(c: &mut SystemConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
+    if form.clears() {
+        (c.management.http, c.management.http_access) = (None, HttpAccess::default());
+        return Ok(Vec::new());
+    }
+    let address = need(args.socket("address"))?;
+    let access = match (args.text("file"), args.has("unsafe")) {
+        (Some(_), true) => return Err(ConfigError::new("http: token and unsafe exclude each other")),
+        (Some(file), false) if file.starts_with('/') => HttpAccess::Token(file.into()),
+        (Some(_), false) => return Err(ConfigError::new("http: token needs an absolute path")),
+        (None, true) => HttpAccess::Unsafe,
+        (None, false) if address.ip().is_loopback() => HttpAccess::Local,
+        (None, false) => {
+            let why =
+                format!("http {address}: whoever reaches it reads every show: add `token FILE`, or `unsafe`");
+            return Err(ConfigError::new(why));
+        }
+    };
+    (c.management.http, c.management.http_access) = (Some(address), access);
     Ok(Vec::new())
 }
 

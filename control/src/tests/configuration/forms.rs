@@ -48,6 +48,8 @@ fn every_command_of_a_mode_can_be_undone() {
     let management = [
         ("socket /tmp/s group operators mode 0600", "no socket"),
         ("http 127.0.0.1:9434", "no http"),
+        ("http 10.1.1.1:9434 unsafe", "no http"),
+        ("http 0.0.0.0:9434 token /etc/homeward/token", "no http"),
         ("http max-connections 20 per-source 10", "no http max-connections"),
         ("exec-timeout 5 30", "default exec-timeout"),
         ("exec-timeout 0 0", "no exec-timeout"),

@@ -11,7 +11,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
 use crate::{
-    manage::connections::ConnectionLimits,
+    manage::{connections::ConnectionLimits, http_access::HttpAccess},
     protocol::{LoggingLevel, Management},
     system::{
         DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop, StaticRoute,
@@ -161,6 +161,11 @@ fn system() -> impl Strategy<Value = SystemConfig> {
                 group: management.1,
                 mode: management.2,
                 http: management.3.map(|(ip, port)| std::net::SocketAddrV4::new(ip.into(), port)),
+                http_access: match management.3 {
+                    Some(([127, ..], _)) | None => HttpAccess::Local,
+                    Some(([a, ..], _)) if a % 2 == 0 => HttpAccess::Token(format!("/etc/token{a}").into()),
+                    Some(_) => HttpAccess::Unsafe,
+                },
                 http_connections: management.4,
                 exec_timeout: Duration::from_secs(management.5),
             };
