@@ -113,7 +113,7 @@ fn http(c: &mut SystemConfig, _: &mut Position, args: &Args, form: Form) -> Edit
     }
     let address = need(args.socket("address"))?;
     let access = match (args.text("file"), args.has("unsafe")) {
-        (Some(_), true) => return Err(ConfigError::new("http: token and unsafe exclude each other")),
+        (Some(_), true) => return Err(ConfigError::new("http: either a token or unsafe")),
         (Some(file), false) if file.starts_with('/') => HttpAccess::Token(file.into()),
         (Some(_), false) => return Err(ConfigError::new("http: token needs an absolute path")),
         (None, true) => HttpAccess::Unsafe,
