@@ -50,7 +50,8 @@ unit:
 	$(CARGO) nextest run --workspace --locked
 
 e2e:
-	$(CARGO) build --workspace --bins --locked
+	# With the tests, so that what these were built of is not built once more with fewer features.
+	$(CARGO) build --workspace --bins --tests --locked
 	HOMEWARD=$(CURDIR)/target/debug/homeward PKTGEN=$(CURDIR)/target/debug/pktgen \
 		/usr/bin/python3 -m pytest tests/e2e -q
 
