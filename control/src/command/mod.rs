@@ -69,7 +69,7 @@ pub use file::{FILE_LIMIT, FILE_LINES, Loaded, load};
 pub use fuzz::fuzz_line;
 pub use help::Choice;
 pub use interface_name::{InterfaceKind, InterfaceName, ParseInterfaceError};
-pub use mode::{CONFIG, EXEC, Level, Mode, Position, USER_EXEC};
+pub use mode::{CONFIG, EXEC, Level, Mode, Position, SHOW, USER_EXEC};
 pub use output::Output;
 pub use shell::{Answer, Commands, Completion, Idle, Reply, Runtime, Shell};
 pub use spec::{ConfigSpec, Edit, EditFn, Exec, ExecSpec, Form, Forms, Spec};

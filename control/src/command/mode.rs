@@ -24,6 +24,9 @@ pub static USER_EXEC: Mode = Mode { name: "user_exec", tag: "", parent: None };
 /// `#`: every EXEC command.
 pub static EXEC: Mode = Mode { name: "exec", tag: "", parent: None };
 
+/// The modes of commands that only show.
+pub const SHOW: &[&Mode] = &[&USER_EXEC, &EXEC];
+
 /// Global configuration.
 pub static CONFIG: Mode = Mode { name: "config", tag: "(config)", parent: None };
 

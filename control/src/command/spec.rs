@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Args, EditResult, ExecResult,
-    mode::{Mode, Position},
+    mode::{Mode, Position, SHOW},
 };
 
 /// How a command is given.
@@ -62,6 +62,11 @@ pub struct Spec<R> {
 }
 
 impl<R> Spec<R> {
+    /// A `show` command: for everybody, and without forms.
+    pub fn show(pattern: &'static str, help: &'static [(&'static str, &'static str)], run: R) -> Self {
+        Self { modes: SHOW, pattern, help, forms: Forms::SetOnly, run }
+    }
+
     /// The same command, run by something else.
     pub fn map<S>(self, run: impl FnOnce(R) -> S) -> Spec<S> {
         let Self { modes, pattern, help, forms, run: old } = self;

@@ -4,12 +4,11 @@ use serde_json::json;
 
 use super::Core;
 use crate::{
-    command::{EXEC, Exec, ExecResult, ExecSpec, Form, Forms, Mode, Output, USER_EXEC},
+    command::{EXEC, Exec, ExecResult, ExecSpec, Form, Forms, Mode, Output, SHOW},
     health::health_text,
     protocol::{Lines, Protocols, Switch, SwitchGroup},
 };
 
-const SHOW: &[&Mode] = &[&USER_EXEC, &EXEC];
 const PRIVILEGED: &[&Mode] = &[&EXEC];
 
 type Help = &'static [(&'static str, &'static str)];

@@ -10,17 +10,15 @@ use super::{
     manager::view::{AgentView, View, weights_text},
 };
 use crate::{
-    command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec, USER_EXEC, need},
+    command::{Args, ExecError, ExecResult, Form, Output, Spec, need},
     protocol::{Cx, ExecFn},
 };
-
-const ANYBODY: &[&Mode] = &[&USER_EXEC, &EXEC];
 
 type Run = ExecFn<Dfp>;
 
 /// Everything that shows DFP.
 pub(super) fn specs() -> Vec<Spec<Run>> {
-    let show = |pattern, help, run: Run| Spec { modes: ANYBODY, pattern, help, forms: Forms::SetOnly, run };
+    let show = Spec::<Run>::show;
     vec![
         show(
             "show ip slb dfp [agent <address:ip> <port:1-65535>|manager <manager:ip>|detail|weights]",

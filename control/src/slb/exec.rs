@@ -14,18 +14,17 @@ use super::{
     views::SessionFilter,
 };
 use crate::{
-    command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec, USER_EXEC, need},
+    command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec, need},
     protocol::{Cx, ExecFn},
 };
 
-const SHOW: &[&Mode] = &[&USER_EXEC, &EXEC];
 const PRIVILEGED: &[&Mode] = &[&EXEC];
 
 type Run = ExecFn<Slb>;
 
 /// All of them.
 pub(super) fn specs() -> Vec<Spec<Run>> {
-    let show = |pattern, help, run: Run| Spec { modes: SHOW, pattern, help, forms: Forms::SetOnly, run };
+    let show = Spec::<Run>::show;
     let act = |pattern, help, forms, run: Run| Spec { modes: PRIVILEGED, pattern, help, forms, run };
     vec![
         show(

@@ -5,18 +5,17 @@ use super::{
     show::{arp, dataplane, interface, memory, route, system},
 };
 use crate::{
-    command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec, USER_EXEC},
+    command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec},
     protocol::{Cx, ExecFn},
 };
 
-const SHOW: &[&Mode] = &[&USER_EXEC, &EXEC];
 const PRIVILEGED: &[&Mode] = &[&EXEC];
 
 type Run = ExecFn<System>;
 
 /// All of them.
 pub(super) fn specs() -> Vec<Spec<Run>> {
-    let show = |pattern, help, run: Run| Spec { modes: SHOW, pattern, help, forms: Forms::SetOnly, run };
+    let show = Spec::<Run>::show;
     vec![
         show(
             "show interfaces [<name:interface>]",
