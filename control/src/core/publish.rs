@@ -82,15 +82,12 @@ impl<L: Protocols> Visitor<L> for Names<'_> {
 }
 
 impl<L: Protocols> Core<L> {
-    /// What was left to be done once workers have the next snapshot waits for this one.
-    fn await_workers(&mut self, generation: u64) {
-        let announcements = self.out.announcements.drain(..);
-        self.out.unsettled.extend(announcements.map(|effect| (generation, effect)));
-    }
-
-    /// Leaves to be done what waited for workers that have their snapshot now.
+    /// Leaves to be done what waited for a snapshot that every worker has now. To be called when all is published: what is new
+    /// among it waits for that.
     pub(super) fn release_settled(&mut self) {
         let Self { out, shared, .. } = self;
+        let generation = shared.publisher.generation();
+        out.unsettled.extend(out.announcements.drain(..).map(|effect| (generation, effect)));
         while let Some((_, effect)) =
             out.unsettled.pop_front_if(|(generation, _)| shared.is_settled(*generation))
         {
@@ -103,7 +100,6 @@ impl<L: Protocols> Core<L> {
         let mut changed = Changed::default();
         Protocols::each(&mut self.list, &mut changed);
         if !changed.0 {
-            self.await_workers(self.shared.publisher.generation());
             return false;
         }
         let old = self.shared.snapshot();
@@ -113,12 +109,10 @@ impl<L: Protocols> Core<L> {
         let Build { next, published, .. } = build;
         if next.shares_all(&old) {
             // What had changed comes to the same.
-            self.await_workers(old.generation);
             return true;
         }
         drop(old);
         let generation = self.shared.publisher.publish(next);
-        self.await_workers(generation);
         if self.out.actions.is_some() {
             let mut names = Names(published.iter(), Vec::new());
             Protocols::each(&mut self.list, &mut names);
