@@ -173,6 +173,7 @@ impl<L: Protocols> Daemon<L> {
         let core =
             Arc::new(std::sync::Mutex::new(Operated::new(core, Arc::clone(&parts.clock), Arc::clone(&wake))));
         let host_applier = HostApplier::start(host.clone());
+        let stop = CancellationToken::new();
         let mut steps = Steps {
             core: Arc::clone(&core),
             wake: Arc::clone(&wake),
@@ -188,7 +189,7 @@ impl<L: Protocols> Daemon<L> {
             log_lines: None,
             alive: parts.alive,
             management,
-            tasks: Tasks::default(),
+            tasks: Tasks::new(stop.clone()),
         };
         steps.poll_ports();
         lock(&core)
@@ -202,7 +203,7 @@ impl<L: Protocols> Daemon<L> {
         if let Some(http) = http {
             steps.tasks.spawn("http", http.serve(Arc::clone(&core)));
         }
-        let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+        let stopped = CancellationToken::new();
         let (stopping, over) = (stop.clone(), stopped.clone().drop_guard());
         let task = tokio::spawn(async move {
             // Says so too if it panics.

@@ -32,11 +32,12 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const STEADY: Duration = Duration::from_mins(1);
 
 /// Tasks by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tasks {
     management: Vec<(&'static str, JoinHandle<()>)>,
     /// Watches over those of subsystems, which end when they get no more orders.
     protocols: Vec<JoinHandle<()>>,
+    /// They are to end.
     ending: CancellationToken,
 }
 
@@ -141,6 +142,11 @@ impl<L: Protocols> Visitor<L> for Detach {
 }
 
 impl Tasks {
+    /// None yet. Those that end once `ending` is cancelled have not died.
+    pub(super) fn new(ending: CancellationToken) -> Self {
+        Self { management: Vec::new(), protocols: Vec::new(), ending }
+    }
+
     pub(super) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.management.push((name, tokio::spawn(task)));
     }
@@ -159,7 +165,6 @@ impl Tasks {
 
     /// Ends the subsystems' tasks: they say goodbye to their peers, for at most [`END`].
     pub(super) async fn end<L: Protocols>(&mut self, core: &SharedOperator<Operated<L>>) {
-        self.ending.cancel();
         lock(core).core_mut().visit(&mut Detach);
         let _ = tokio::time::timeout(END, futures::future::join_all(&mut self.protocols)).await;
     }

@@ -20,14 +20,13 @@ use tokio::{
     task::JoinHandle,
 };
 
+use crate::manage::connections::ACCEPT_PAUSE;
+
 /// Longest time that a connection takes to end in order; then it is reset.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// Connections that the kernel keeps while we are busy.
 const BACKLOG: u32 = 128;
-
-/// Pause after the system has refused a connection, for want of file descriptors for example.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// The idle time after which TCP probes whether a peer still lives, between two probes, and how many fail.
 const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_mins(1), Duration::from_secs(10), 3);
@@ -180,7 +179,7 @@ impl Sockets {
     /// Accepts connections; returns after each. May be dropped and called again.
     pub async fn serve(&mut self) {
         if self.refused {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             self.refused = false;
         }
         let (port, accepted) = accept(&self.listeners).await;

@@ -8,6 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Pause of a listener after the system has refused a connection, for want of file descriptors for example: those who hold
+/// them must go first.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Refusals are logged at most this often.
 const LOG: Duration = Duration::from_mins(1);
 

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    connections::{ConnectionLimits, Connections},
+    connections::{ACCEPT_PAUSE, ConnectionLimits, Connections},
     http_access::{Guard, HttpAccess, check},
     operator::{Operator, SharedOperator, lock},
 };
@@ -32,9 +32,6 @@ const HEAD: Duration = Duration::from_secs(10);
 
 /// Longest time that a peer takes nothing of what it is sent.
 const STALLED: Duration = Duration::from_secs(10);
-
-/// Pause after the system has refused a connection, for want of file descriptors for example.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound server.
 #[derive(Debug)]
@@ -79,7 +76,7 @@ impl Http {
         loop {
             while tasks.try_join_next().is_some() {}
             let Ok((stream, peer)) = self.listener.accept().await else {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
             let Some(permit) = self.connections.admit(peer.ip(), "HTTP") else { continue };

@@ -17,6 +17,7 @@ use tokio::{
 use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec, LinesCodecError};
 
 use super::{
+    connections::ACCEPT_PAUSE,
     log::LogBook,
     operator::{Operator, SharedOperator, lock},
     protocol::{MAX_LINE, Reply, Request, Response},
@@ -87,8 +88,7 @@ impl Socket {
         let shells = Shells::default();
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
-                // Out of descriptors: those who hold them must go first.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
             let is_root = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0);
