@@ -362,11 +362,6 @@ impl Task {
         if gone.is_empty() {
             return false;
         }
-        for (name, Kept { shadow, .. }) in &gone {
-            let mnemonic = "SYS-3-SHADOW";
-            warn!(mnemonic, "{name}: shadow {} was deleted; it is made again", shadow.device);
-            self.permanent.retain(|(index, _)| *index != shadow.index);
-        }
         let made = match self.create_shadows(&self.desired.interfaces) {
             Ok(made) => made,
             Err(error) => {
@@ -378,6 +373,11 @@ impl Task {
                 return false;
             }
         };
+        for (name, Kept { shadow, .. }) in gone {
+            let mnemonic = "SYS-3-SHADOW";
+            warn!(mnemonic, "{name}: shadow {} was deleted; it is made again", shadow.device);
+            self.permanent.retain(|(index, _)| *index != shadow.index);
+        }
         self.shadows.extend(made);
         self.serve_shadows().await;
         true
