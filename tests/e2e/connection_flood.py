@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+from children import kill
+
 # Attempts under way and connections held open, in each process.
 WAITING, HELD = 256, 200
 UNANSWERED_AFTER = 0.5
@@ -110,12 +112,7 @@ class ConnectionFlood:
 
     def __exit__(self, *_):
         for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe:
-                    pipe.close()
+            kill(process)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import socket
 import subprocess
 import sys
 
+from children import kill
+
 HALF = {"http": b"GET /metrics HT", "shell": b'{"execute":"show', "dfp": b"\x01\x02\x03"}
 WHOLE = {"http": b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "shell": b'{"execute":"show running-config"}\n', "dfp": b""}
 
@@ -91,11 +93,7 @@ class HeldConnections:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            pipe.close()
+        kill(self.process)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 
 import dfp
 import pytest
+from children import kill
 from netlab import locate, resident, wait_until
 from connection_flood import ConnectionFlood
 
@@ -31,10 +32,7 @@ class Agent:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
+        kill(self.process)
 
     def manager(self, last=1, *, password=None, wait=10.0):
         """A manager's connection, from an address of its own."""

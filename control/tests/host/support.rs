@@ -84,6 +84,15 @@ impl Harness {
     }
 }
 
+/// Waits until `fact` holds.
+pub async fn until(what: &str, mut fact: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !fact() {
+        assert!(Instant::now() < end, "{what} does not come");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 pub fn ethernet0() -> DesiredInterface {
     DesiredInterface {
         id: ETHERNET0,
