@@ -53,7 +53,7 @@ e2e:
 	# With the tests, so that what these were built of is not built once more with fewer features.
 	$(CARGO) build --workspace --bins --tests --locked
 	HOMEWARD=$(CURDIR)/target/debug/homeward PKTGEN=$(CURDIR)/target/debug/pktgen \
-		/usr/bin/python3 -m pytest tests/e2e -q
+		/usr/bin/python3 -m pytest tests/e2e -q -n 2 --dist loadgroup
 
 fuzz-smoke:
 	tools/fuzz --runs 20000

@@ -18,6 +18,15 @@ def pytest_configure(config):
     netlab.sweep()
 
 
+def pytest_collection_modifyitems(items):
+    """With `-n 2 --dist loadgroup`: what mostly waits for timers runs beside the rest, of which one runs at a time."""
+    waits = [item for item in items if item.path.name.startswith("test_dfp_") and "storm" not in item.name]
+    rest = [item for item in items if item not in waits]
+    for item in rest:
+        item.add_marker(pytest.mark.xdist_group("one at a time"))
+    items[:] = rest + waits
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Adds the daemons' logs to a failed report."""
