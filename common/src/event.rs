@@ -38,8 +38,10 @@ pub enum SessionChange {
     TimedOut,
     /// Deleted by `clear`, a purge or the virtual server going out of service.
     Cleared,
-    /// Deleted by an RRQ with lifetime 0.
+    /// An RRQ with lifetime 0, after which it lives on for a grace.
     Deregistered,
+    /// Seen once and deleted for a new one, because the table is full.
+    Evicted,
 }
 
 /// One line group of `debug ip slb sessions ipmobile`.

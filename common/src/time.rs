@@ -45,6 +45,12 @@ impl Tick {
         Self(self.0.wrapping_add(ticks) & Self::MASK)
     }
 
+    /// The tick before.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.wrapping_sub(1) & Self::MASK)
+    }
+
     /// True if `self` lies after `other` on the circular clock.
     pub fn is_after(self, other: Self) -> bool {
         let distance = self.0.wrapping_sub(other.0) & Self::MASK;

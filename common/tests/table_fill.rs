@@ -30,8 +30,7 @@ impl NewEntry<Session> for Client {
     }
 
     fn prepare(&mut self) -> Option<Word<Session>> {
-        let session =
-            Session { real: RealId::default(), retry: 0, test: false, failure_recorded: false, epoch: 0 };
+        let session = Session::new(RealId::default());
         Some(Word::live(self.identity, session, self.deadline))
     }
 

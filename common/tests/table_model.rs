@@ -27,6 +27,8 @@ use loom::sync::{
 const IDENTITY: Identity = Identity::from_hash(0x1234_5678_9abc_def0);
 const KEY: u64 = 1;
 const OTHER_KEY: u64 = 2;
+/// Real of the entries that give way.
+const STRANGER: u16 = 9;
 const NOW: Tick = Tick(1000);
 const LATER: Tick = Tick(2000);
 
@@ -117,7 +119,7 @@ impl ModelEntry for Session {
     fn take(conns: &AtomicUsize, _key: u64, real: u16) -> Self {
         conns.fetch_add(1, SeqCst);
         let real = RealId { index: real, generation: 1 };
-        Self { real, retry: 0, test: false, failure_recorded: false, epoch: 0 }
+        Self::new(real)
     }
 
     fn give_back(self, conns: &AtomicUsize) {
@@ -310,6 +312,11 @@ impl<E: ModelEntry, C: ModelCell> NewEntry<E> for Client<'_, E, C> {
         entry.matches(&self.harness.owner, self.key)
     }
 
+    /// Strangers do, until they are asked for again.
+    fn gives_way(&self, entry: E) -> bool {
+        entry.real(&self.harness.owner) == STRANGER
+    }
+
     fn ended(&mut self, word: Word<E>, _cold: <E::Cold as ColdWords>::Values) {
         word.entry().unwrap().give_back(&self.harness.owner);
     }
@@ -464,6 +471,35 @@ fn refresh_and_refresh<C: ModelCell>() {
     });
 }
 
+/// Two workers make the entry of one key in a full table, while one of the others that give way is asked for again: it is
+/// ended or stays, never both.
+fn claim_and_claim_and_refresh_in_a_full_table<C: ModelCell>() {
+    explore(2, || {
+        let [first, second] = [1, 2].map(Identity::from_hash);
+        let harness = Harness::<Session, C>::with(|owner| {
+            [first, second]
+                .map(|other| Word::live(other, Session::take(owner, OTHER_KEY, STRANGER), later(NOW)))
+        });
+        let (claimer, node) = (Arc::clone(&harness), Arc::clone(&harness));
+        let claim = loom::thread::spawn(move || claimer.insert(2, NOW));
+        let refresh = loom::thread::spawn(move || {
+            let (slot, word) = node.table.find(first)?;
+            let known = Session { real: RealId { index: 3, generation: 1 }, ..word.entry()? };
+            node.table.replace(slot, word, Word::live(first, known, later(NOW))).ok()
+        });
+        let results = [harness.insert(1, NOW), claim.join().unwrap()];
+        let refreshed = refresh.join().unwrap().is_some();
+        let words = harness.words();
+        let live: Vec<_> = words.iter().filter(|word| word.is_live()).collect();
+        assert!(words.iter().all(|word| word.is_live() || word.is_empty()), "a claim is left: {words:?}");
+        assert_eq!(Session::taken(&harness.owner), live.len(), "taken for {words:?}");
+        assert_eq!(live.iter().any(|word| word.identity() == first), refreshed, "{words:?}");
+        let of_key = live.iter().filter(|word| word.identity() == IDENTITY).count();
+        let inserted = results.iter().filter(|result| matches!(result, Insert::Inserted(..))).count();
+        assert_eq!((of_key, inserted), (1, 1), "{results:?} {words:?}");
+    });
+}
+
 /// A worker that stalled in its claim for ever: nobody waits for it, and the sweep takes the claim away.
 fn a_stalled_claim_blocks_nobody<E: ModelEntry, C: ModelCell>() {
     explore(3, || {
@@ -588,6 +624,16 @@ fn a_torn_cell_loses_a_retry() {
 fn nobody_waits_for_a_stalled_claim() {
     a_stalled_claim_blocks_nobody::<Session, Whole>();
     a_stalled_claim_blocks_nobody::<SlabIndex, Whole>();
+}
+
+#[test]
+fn what_gives_way_in_a_full_table_is_ended_once_or_stays() {
+    claim_and_claim_and_refresh_in_a_full_table::<Whole>();
+}
+
+#[test]
+fn a_torn_cell_breaks_giving_way() {
+    must_fail(claim_and_claim_and_refresh_in_a_full_table::<Torn>);
 }
 
 #[test]

@@ -149,8 +149,10 @@ def test_a_fill_ends_when_the_director_says_that_its_table_is_full(lab):
     assert "until the director's table was full" in outcome["reason"]
     # It was full, and the fill ended soon after, long before all nodes were sent for.
     made = stats(director)
-    assert made["Connections Created"] == 1024 == report["steps"][-1]["table"]
-    assert 1024 < report["total"]["new"] < 8000 and report["total"]["wrong"] == 0
+    # What came after it was full took the place of nodes that had been seen once.
+    evicted = made.get("Connections Evicted", 0)
+    assert made["Connections Created"] - evicted == 1024 == report["steps"][-1]["table"]
+    assert 1024 < report["total"]["new"] < 8000 and report["total"]["wrong"] <= evicted
     assert {step["phase"] for step in report["steps"]} == {"fill", "churn"}
     assert "by its own counters" in page.read_text() and "new sessions a second" in page.read_text()
 

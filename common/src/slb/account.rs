@@ -58,6 +58,9 @@ impl Balancer {
             let clean = session.retry == 0 && !session.failure_recorded;
             ReleaseReason::Idle { clean, epoch: session.epoch, test: session.test }
         } else {
+            if change == SessionChange::Evicted {
+                self.stats.count(worker, SlbCounter::Evicted);
+            }
             ReleaseReason::Other { test: session.test }
         };
         if let Some(real) = snapshot.real(session.real) {

@@ -1,8 +1,12 @@
-//! Failure counting of one real: a client counts once until the counters are cleared (`ios-slb` section 7.5).
+//! Failure counting of one real: a client counts once until the counters are cleared (`ios-slb` section 7.5), and a
+//! source only for its share.
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Relaxed, SeqCst},
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{
+        AtomicU32, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 
 use super::Session;
@@ -11,7 +15,10 @@ use crate::table::Identity;
 /// Clients remembered since the last clear; more than the highest threshold (255).
 const CLIENTS: usize = 256;
 
-/// Recent clients and their number.
+/// Sources remembered since the last clear; more than the highest `numclients` (8).
+const SOURCES: usize = 16;
+
+/// Recent clients and their number, and the sources that they came from.
 ///
 /// The word is serial 16 | era 16 | count 32. The serial rises with each counted failure, the era with each clear. A
 /// client is its identity's upper 48 bits with the era below, so a clear forgets all of them at once.
@@ -19,6 +26,28 @@ const CLIENTS: usize = 256;
 pub(super) struct Failures {
     word: AtomicU64,
     clients: Box<[AtomicU64; CLIENTS]>,
+    /// Address 32 | era 16 | count 16.
+    sources: [AtomicU64; SOURCES],
+    /// Era of whose failures somebody said since that the real is well; 0: of none.
+    vouched: AtomicU32,
+}
+
+/// A failure that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// Failures since the last clear, each of another client.
+    pub failures: u32,
+    /// Sources that they came from.
+    pub sources: u32,
+}
+
+/// Why a failure does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Uncounted {
+    /// Its client has been counted.
+    Client,
+    /// Its source has its share.
+    Share,
 }
 
 #[derive(Clone, Copy)]
@@ -49,19 +78,22 @@ impl Default for Failures {
         Self {
             word: AtomicU64::new(first.pack()),
             clients: Box::new(std::array::from_fn(|_| AtomicU64::new(0))),
+            sources: Default::default(),
+            vouched: AtomicU32::new(0),
         }
     }
 }
 
 impl Failures {
-    /// Counts a failure of `client`; the number of failures so far, or `None` if this client has been counted.
-    ///
-    /// Each counted failure is of another client, so the number of failures is that of clients too.
-    pub fn record(&self, client: Identity) -> Option<u32> {
+    /// Counts a failure of `client` that came by `source`, of which at most `share` count.
+    pub fn record(&self, client: Identity, source: Ipv4Addr, share: u32) -> Result<Counted, Uncounted> {
         loop {
             let now = Count::unpack(self.word.load(SeqCst));
+            if self.of_source(source, now.era) >= share {
+                return Err(Uncounted::Share);
+            }
             if !self.remember(client.bits(), now.era) {
-                return None;
+                return Err(Uncounted::Client);
             }
             // A clear between the two steps makes the client new again.
             let counted = self.word.fetch_update(SeqCst, SeqCst, |word| {
@@ -70,9 +102,54 @@ impl Failures {
                 (found.era == now.era).then(|| next.pack())
             });
             if let Ok(before) = counted {
-                return Some(Count::unpack(before).count + 1);
+                self.add_to(source, now.era);
+                let failures = Count::unpack(before).count + 1;
+                return Ok(Counted { failures, sources: self.sources_of(now.era) });
             }
         }
+    }
+
+    fn of_source(&self, source: Ipv4Addr, era: u16) -> u32 {
+        let words = self.sources.iter().map(|slot| slot.load(SeqCst));
+        let own = words.filter(|word| word >> 16 == source_tag(source, era)).map(|word| word as u16);
+        own.map(u32::from).sum()
+    }
+
+    /// One failure more of a source. Beyond the remembered ones it only counts as a failure.
+    fn add_to(&self, source: Ipv4Addr, era: u16) {
+        let tag = source_tag(source, era);
+        for slot in &self.sources {
+            let added = slot.fetch_update(SeqCst, SeqCst, |word| match word >> 16 {
+                found if found == tag => Some(tag << 16 | u64::from((word as u16).saturating_add(1))),
+                found if found as u16 != era => Some(tag << 16 | 1),
+                _ => None,
+            });
+            if added.is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn sources_of(&self, era: u16) -> u32 {
+        self.sources.iter().filter(|slot| (slot.load(SeqCst) >> 16) as u16 == era).count() as u32
+    }
+
+    /// Sources of the failures since the last clear.
+    pub fn sources(&self) -> u32 {
+        self.sources_of(Count::unpack(self.word.load(SeqCst)).era)
+    }
+
+    /// The real is well, says somebody who asked it: what has failed so far proves nothing alone.
+    pub fn vouch(&self) {
+        let now = Count::unpack(self.word.load(SeqCst));
+        if now.count > 0 {
+            self.vouched.store(now.era.into(), SeqCst);
+        }
+    }
+
+    /// Whether somebody did since the first failure that counts.
+    pub fn is_vouched(&self) -> bool {
+        self.vouched.load(SeqCst) == u32::from(Count::unpack(self.word.load(SeqCst)).era)
     }
 
     /// False if `client` is already in the set of `era`, or the set is full.
@@ -123,12 +200,22 @@ impl Failures {
     }
 }
 
+fn source_tag(source: Ipv4Addr, era: u16) -> u64 {
+    u64::from(u32::from(source)) << 16 | u64::from(era)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn client(number: u64) -> Identity {
-        Identity::from_hash(u128::from(number))
+    const SOURCE: Ipv4Addr = Ipv4Addr::new(15, 1, 1, 51);
+
+    impl Failures {
+        /// Failures so far, if this one of [`SOURCE`] counts.
+        fn count_one(&self, client: u64) -> Option<u32> {
+            let counted = self.record(Identity::from_hash(client.into()), SOURCE, u32::MAX);
+            counted.ok().map(|counted| counted.failures)
+        }
     }
 
     const CLIENT: u64 = 0x1234_5678_9abc_0000;
@@ -136,19 +223,19 @@ mod tests {
     #[test]
     fn a_client_counts_once_until_the_counters_are_cleared() {
         let failures = Failures::default();
-        assert_eq!(failures.record(client(CLIENT)), Some(1));
-        assert_eq!(failures.record(client(CLIENT)), None);
-        assert_eq!(failures.record(client(CLIENT + (1 << 16))), Some(2));
+        assert_eq!(failures.count_one(CLIENT), Some(1));
+        assert_eq!(failures.count_one(CLIENT), None);
+        assert_eq!(failures.count_one(CLIENT + (1 << 16)), Some(2));
         failures.clear();
         assert_eq!(failures.count(), 0);
-        assert_eq!(failures.record(client(CLIENT)), Some(1));
+        assert_eq!(failures.count_one(CLIENT), Some(1));
     }
 
     #[test]
     fn only_a_session_younger_than_the_last_failure_clears() {
         let failures = Failures::default();
         let old = failures.epoch();
-        failures.record(client(CLIENT));
+        failures.count_one(CLIENT);
         failures.clear_since(old);
         assert_eq!(failures.count(), 1);
         failures.clear_since(failures.epoch());
@@ -158,9 +245,39 @@ mod tests {
     #[test]
     fn the_highest_threshold_fits_and_a_full_set_counts_no_more() {
         let failures = Failures::default();
-        let counted = (0..400u64).filter(|n| failures.record(client(n << 40)).is_some()).count();
+        let counted = (0..400u64).filter(|n| failures.count_one(n << 40).is_some()).count();
         assert_eq!(counted, CLIENTS);
         assert_eq!(failures.count(), 256);
+    }
+
+    #[test]
+    fn a_source_counts_for_its_share_and_sources_are_counted() {
+        let failures = Failures::default();
+        let other = Ipv4Addr::new(15, 1, 1, 52);
+        let mut client = 0;
+        let mut record = |source| {
+            client += 1 << 20;
+            failures.record(Identity::from_hash(client), source, 2)
+        };
+        assert_eq!(record(SOURCE), Ok(Counted { failures: 1, sources: 1 }));
+        assert_eq!(record(SOURCE), Ok(Counted { failures: 2, sources: 1 }));
+        assert_eq!(record(SOURCE), Err(Uncounted::Share));
+        assert_eq!(record(other), Ok(Counted { failures: 3, sources: 2 }));
+        failures.clear();
+        assert_eq!(failures.sources(), 0);
+        assert_eq!(record(SOURCE), Ok(Counted { failures: 1, sources: 1 }));
+    }
+
+    #[test]
+    fn who_vouches_speaks_of_what_has_failed_so_far() {
+        let failures = Failures::default();
+        failures.vouch();
+        failures.count_one(CLIENT);
+        assert!(!failures.is_vouched(), "that was before the first failure");
+        failures.vouch();
+        assert!(failures.is_vouched());
+        failures.clear();
+        assert!(!failures.is_vouched());
     }
 
     #[test]
@@ -171,7 +288,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for number in 0..200u64 {
-                        if failures.record(client(number << 30)).is_some() {
+                        if failures.count_one(number << 30).is_some() {
                             counted.fetch_add(1, SeqCst);
                         }
                     }

@@ -12,9 +12,9 @@ use crossbeam::utils::CachePadded;
 use serde::Serialize;
 
 use super::{
-    Probe, RealState,
+    Probe, RealState, Source,
     facts::{Inband, RealFacts},
-    failures::Failures,
+    failures::{Failures, Uncounted},
 };
 use crate::{table::Identity, time::Tick};
 
@@ -60,12 +60,16 @@ pub struct RealStatus {
     pub failconns: u32,
     /// `failclient threshold`.
     pub numclients: u32,
-    /// `failclient count`.
+    /// `failclient count`: distinct mobile nodes, or foreign agents where there is more than one.
     pub failclients: u32,
     /// `total conns established`.
     pub established: u64,
     /// `total conn failures`.
     pub failures: u64,
+    /// Of them those that prove nothing of the real: see [`RealLive::record_failure`].
+    pub disregarded: u64,
+    /// Times that enough of them came together while somebody else said that the real is well.
+    pub doubted: u64,
     /// `server failures`: times it became FAILED from service.
     pub server_failures: u64,
     /// In-band failure detection is on.
@@ -93,6 +97,21 @@ pub struct RealLive {
     settings: CachePadded<Settings>,
     totals: CachePadded<Totals>,
     failures: Failures,
+    /// The last counted failure was of one foreign agent among others.
+    several_agents: AtomicBool,
+}
+
+/// A session that was left without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure {
+    /// The session's.
+    pub client: Identity,
+    /// From where its requests come.
+    pub source: Source,
+    /// The Home Agent field chose the real.
+    pub requested: bool,
+    /// It was the real's test, and stays on it for want of another.
+    pub test: bool,
 }
 
 /// Read at each pick, written by control.
@@ -111,6 +130,8 @@ struct Settings {
 struct Totals {
     established: AtomicU64,
     failures: AtomicU64,
+    disregarded: AtomicU64,
+    doubted: AtomicU64,
     server_failures: AtomicU64,
 }
 
@@ -136,6 +157,7 @@ impl RealLive {
             }),
             totals: CachePadded::default(),
             failures: Failures::default(),
+            several_agents: AtomicBool::new(false),
         };
         live.configure(settings);
         live
@@ -166,8 +188,11 @@ impl RealLive {
             return;
         }
         let (before, _) = self.change(|facts| RealFacts { inband: Inband::Ok, ..facts });
-        // A real in service keeps its count: reports come all the time, also from a host whose service is dead.
-        if before.inband != Inband::Ok {
+        // A real in service keeps its count: reports come all the time, also from a host whose service is dead. But what
+        // failed before this one proves nothing alone.
+        if before.inband == Inband::Ok {
+            self.failures.vouch();
+        } else {
             self.failures.clear();
         }
     }
@@ -231,6 +256,11 @@ impl RealLive {
         (facts.inband == Inband::Failed).then_some(facts.failed_at)
     }
 
+    /// See [`RealStatus::doubted`].
+    pub fn doubted(&self) -> u64 {
+        self.totals.doubted.load(SeqCst)
+    }
+
     /// Printed state.
     #[inline]
     pub fn state(&self) -> RealState {
@@ -267,9 +297,11 @@ impl RealLive {
             numconns: self.settings.numconns.load(SeqCst),
             failconns: failures,
             numclients: self.settings.numclients.load(SeqCst),
-            failclients: failures,
+            failclients: if self.several_agents.load(Relaxed) { self.failures.sources() } else { failures },
             established: self.totals.established.load(SeqCst),
             failures: self.totals.failures.load(SeqCst),
+            disregarded: self.totals.disregarded.load(SeqCst),
+            doubted: self.doubted(),
             server_failures: self.totals.server_failures.load(SeqCst),
             inband: self.settings.inband.load(SeqCst),
         }
@@ -349,11 +381,18 @@ impl RealLive {
         }
     }
 
-    /// A session got no answer: counts it, and takes the real out at the threshold. `test`: it was the test, and
-    /// stays on the real for want of another.
-    pub(super) fn record_failure(&self, client: Identity, test: bool, now: Tick) {
+    /// A session got no answer: counts it, and takes the real out at the threshold. Requests prove nothing of who sends
+    /// them, so
+    ///
+    /// - a session that the Home Agent field placed, and that never was quiet, does not count: nobody aims failures;
+    /// - a source that is none of the known foreign agents does not count;
+    /// - of several foreign agents each counts for at most half of `numconns`, and `numclients` of them (all, if there are
+    ///   fewer) must have failed; of one alone, `numclients` nodes;
+    /// - if somebody vouched for the real since the first of them, they are forgotten, and their number is kept for an
+    ///   alarm.
+    pub(super) fn record_failure(&self, failure: &Failure, now: Tick) {
         self.totals.failures.fetch_add(1, Relaxed);
-        if test {
+        if failure.test {
             self.change(|facts| match facts.inband {
                 Inband::Testing => RealFacts { inband: Inband::Failed, failed_at: now, ..facts },
                 _ => facts,
@@ -362,8 +401,32 @@ impl RealLive {
         if !self.settings.inband.load(SeqCst) {
             return;
         }
-        let Some(count) = self.failures.record(client) else { return };
-        if count < self.settings.numconns.load(SeqCst) || count < self.settings.numclients.load(SeqCst) {
+        let Failure { client, source, requested, .. } = *failure;
+        let numconns = self.settings.numconns.load(SeqCst);
+        let several = source.agents > 1;
+        let share = if several { numconns.div_ceil(2) } else { u32::MAX };
+        let proves = !requested && source.known;
+        let counted = match self.failures.record(client, source.address, if proves { share } else { 0 }) {
+            Ok(counted) => counted,
+            Err(Uncounted::Client) => return,
+            Err(Uncounted::Share) => {
+                self.totals.disregarded.fetch_add(1, Relaxed);
+                return;
+            }
+        };
+        self.several_agents.store(several, Relaxed);
+        let numclients = self.settings.numclients.load(SeqCst);
+        let enough = if several {
+            counted.sources >= numclients.min(source.agents)
+        } else {
+            counted.failures >= numclients
+        };
+        if counted.failures < numconns || !enough {
+            return;
+        }
+        if self.failures.is_vouched() {
+            self.totals.doubted.fetch_add(1, Relaxed);
+            self.failures.clear();
             return;
         }
         let (before, after) = self.change(|facts| {
@@ -424,9 +487,15 @@ mod tests {
         Identity::from_hash(number << 48)
     }
 
+    /// By the only foreign agent.
+    fn failure(number: u128) -> Failure {
+        let source = Source { address: std::net::Ipv4Addr::new(15, 1, 1, 51), known: true, agents: 1 };
+        Failure { client: client(number), source, requested: false, test: false }
+    }
+
     fn fail(real: &RealLive, now: Tick) {
         for number in 1..=2 {
-            real.record_failure(client(number), false, now);
+            real.record_failure(&failure(number), now);
         }
         assert_eq!(real.state(), RealState::Failed);
     }
@@ -448,16 +517,53 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_dfp_weight_keeps_the_count_of_failures_of_a_real_in_service() {
-        let real = real(0);
-        real.record_failure(client(1), false, Tick::default());
+    fn a_dfp_report_in_service_clears_no_failures_but_vouches_against_those_before_it() {
+        let (real, now) = (real(0), Tick::default());
+        real.record_failure(&failure(1), now);
         for weight in [5, 6, 5] {
             real.set_dfp(Some(weight));
             assert_eq!((real.view().failconns, real.weight()), (1, weight));
         }
-        real.record_failure(client(2), false, Tick::default());
-        assert_eq!(real.state(), RealState::Failed, "reports do not hide a dead service");
+        real.record_failure(&failure(2), now);
+        let view = real.view();
+        assert_eq!((view.state, view.failconns, view.doubted), (RealState::Operational, 0, 1));
+        // Without another report the next ones count.
+        fail(&real, now);
         real.set_dfp(Some(7));
         assert_eq!((real.state(), real.view().failconns), (RealState::Operational, 0));
+    }
+
+    #[test]
+    fn what_the_home_agent_field_aimed_and_what_no_foreign_agent_sent_does_not_count() {
+        let real = real(0);
+        for number in 0..20 {
+            let failure = failure(number);
+            real.record_failure(&Failure { requested: true, ..failure }, Tick::default());
+            let stranger = Source { known: false, ..failure.source };
+            real.record_failure(&Failure { source: stranger, ..failure }, Tick::default());
+        }
+        let view = real.view();
+        assert_eq!((view.state, view.failconns), (RealState::Operational, 0));
+        assert_eq!((view.failures, view.disregarded), (40, 40));
+        fail(&real, Tick::default());
+    }
+
+    #[test]
+    fn of_several_foreign_agents_one_alone_fails_no_real() {
+        let real = real(0);
+        real.configure(RealSettings { numconns: 5, numclients: 2, ..RealSettings::default() });
+        let by = |agent, number| {
+            let source = Source { address: std::net::Ipv4Addr::new(15, 1, 1, agent), known: true, agents: 3 };
+            Failure { source, ..failure(number) }
+        };
+        for number in 0..50 {
+            real.record_failure(&by(1, number), Tick::default());
+        }
+        let view = real.view();
+        assert_eq!((view.state, view.failconns, view.failclients), (RealState::Operational, 3, 1));
+        real.record_failure(&by(2, 100), Tick::default());
+        assert_eq!((real.state(), real.view().failclients), (RealState::Operational, 2));
+        real.record_failure(&by(2, 101), Tick::default());
+        assert_eq!(real.state(), RealState::Failed);
     }
 }

@@ -46,10 +46,10 @@ pub enum Outcome {
     Stale,
 }
 
-/// A session that ended, other than by a deregistration (that is in the [`Outcome`]).
+/// A session that ended, other than after a deregistration (that was in the [`Outcome`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionEnd {
-    /// `TimedOut` or `Cleared`.
+    /// `TimedOut`, `Cleared` or `Evicted`.
     pub change: SessionChange,
     /// The session as it was.
     pub session: SessionInfo,
@@ -82,7 +82,7 @@ impl SessionInfo {
             client: Ipv4Addr::from(cold[1]),
             client_port: (cold[2] >> 16) as u16,
             identity: word.identity(),
-            deadline: word.deadline()?,
+            deadline: word.ends()?,
             session: word.entry()?,
         })
     }

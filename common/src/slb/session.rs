@@ -1,8 +1,9 @@
 //! What the table of sessions holds of one.
 
-use std::sync::atomic::AtomicU32;
+use std::{sync::atomic::AtomicU32, time::Duration};
 
 use crate::{
+    event::SessionChange,
     id::RealId,
     table::{Entry, Payload, Word},
     time::Tick,
@@ -17,30 +18,66 @@ pub struct Session {
     pub retry: u16,
     /// It is the test of a real in TESTING.
     pub test: bool,
-    /// A failure of its present real has been recorded.
+    /// Its present real left it without an answer, and that has been judged.
     pub failure_recorded: bool,
+    /// The Home Agent field chose its present real, and there was no quiet since.
+    pub requested: bool,
+    /// It has been at another real before.
+    pub moved: bool,
+    /// Its node said goodbye: it ends [`Session::GRACE`] later unless a request revives it.
+    pub deregistered: bool,
     /// Low bits of the real's count of failures when the session came to it.
     pub epoch: u16,
 }
 
-// Fields of the payload, each by its first bit.
+// Fields of the payload, each by its first bit. Flags stand beside the generation so that one comparison sees both.
 const INDEX: u32 = 0;
 const GENERATION: u32 = INDEX + INDEX_BITS;
-const RETRY: u32 = GENERATION + GENERATION_BITS;
+const REQUESTED: u32 = GENERATION + GENERATION_BITS;
+const DEREGISTERED: u32 = REQUESTED + 1;
+const MOVED: u32 = DEREGISTERED + 1;
+const EPOCH: u32 = MOVED + 1;
+const RETRY: u32 = EPOCH + EPOCH_BITS;
 const TEST: u32 = RETRY + RETRY_BITS;
 const RECORDED: u32 = TEST + 1;
-const EPOCH: u32 = RECORDED + 1;
 
 const INDEX_BITS: u32 = 12;
 const GENERATION_BITS: u32 = 8;
+const EPOCH_BITS: u32 = 6;
 const RETRY_BITS: u32 = 9;
-const EPOCH_BITS: u32 = 9;
 
 impl Session {
     /// Highest retry count that a word holds.
     pub const MAX_RETRY: u16 = (1 << RETRY_BITS) - 1;
     /// Bits of a real's failure serial that a word holds.
     pub const EPOCH_MASK: u16 = (1 << EPOCH_BITS) - 1;
+    /// How long a deregistered session waits for a request that says otherwise: whoever can forge a deregistration takes
+    /// a node's home agent away no longer than this.
+    pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// A session as it begins at a real.
+    pub fn new(real: RealId) -> Self {
+        Self {
+            real,
+            retry: 0,
+            test: false,
+            failure_recorded: false,
+            requested: false,
+            moved: false,
+            deregistered: false,
+            epoch: 0,
+        }
+    }
+
+    /// Nobody has asked for it again: in a full table it gives way to new ones.
+    pub(super) fn seen_once(self) -> bool {
+        self.retry == 0 && !self.moved && !self.test
+    }
+
+    /// What its end is when its time is over.
+    pub(super) fn end_by_time(self) -> SessionChange {
+        if self.deregistered { SessionChange::Deregistered } else { SessionChange::TimedOut }
+    }
 }
 
 impl Entry for Session {
@@ -56,6 +93,9 @@ impl Entry for Session {
             .with::<RETRY, RETRY_BITS>(self.retry.min(Self::MAX_RETRY).into())
             .with::<TEST, 1>(self.test.into())
             .with::<RECORDED, 1>(self.failure_recorded.into())
+            .with::<REQUESTED, 1>(self.requested.into())
+            .with::<MOVED, 1>(self.moved.into())
+            .with::<DEREGISTERED, 1>(self.deregistered.into())
             .with::<EPOCH, EPOCH_BITS>(self.epoch.into())
     }
 
@@ -66,6 +106,9 @@ impl Entry for Session {
             retry: retry(payload),
             test: payload.get::<TEST, 1>() == 1,
             failure_recorded: payload.get::<RECORDED, 1>() == 1,
+            requested: payload.get::<REQUESTED, 1>() == 1,
+            moved: payload.get::<MOVED, 1>() == 1,
+            deregistered: payload.get::<DEREGISTERED, 1>() == 1,
             epoch: payload.get::<EPOCH, EPOCH_BITS>() as u16,
         }
     }
@@ -91,6 +134,13 @@ impl Word<Session> {
         real(self.payload())
     }
 
+    /// The session of a live word is at this real, and nothing about it wants a second look: no Home Agent field chose it,
+    /// and its node did not say goodbye.
+    #[inline(always)]
+    pub(super) fn is_settled_at(self, id: RealId) -> bool {
+        self.payload().get::<GENERATION, { GENERATION_BITS + 2 }>() == u64::from(id.generation)
+    }
+
     /// The retry count of a live word.
     #[inline]
     pub fn retry(self) -> u16 {
@@ -103,6 +153,23 @@ impl Word<Session> {
     pub fn repeated(self, deadline: Tick) -> Self {
         let retry = (self.retry() + 1).min(Session::MAX_RETRY);
         self.updated::<RETRY, RETRY_BITS>(retry.into(), deadline)
+    }
+
+    /// The live word of a session whose node says goodbye now. Its deadline is past, so that nothing counts it among
+    /// the living, and its slot is there for the taking.
+    pub(super) fn deregistered(self, session: Session, now: Tick) -> Self {
+        Self::live(self.identity(), Session { deregistered: true, ..session }, now.previous())
+    }
+
+    /// When the session of a live word ends if nothing comes.
+    pub(super) fn ends(self) -> Option<Tick> {
+        let waits = self.entry()?.deregistered;
+        self.deadline().map(|deadline| if waits { deadline.after(Session::GRACE) } else { deadline })
+    }
+
+    /// A live word whose session has idled out, or was not revived after its deregistration.
+    pub fn is_over(self, now: Tick) -> bool {
+        self.expired(now) && self.ends().is_none_or(|end| now.is_after(end))
     }
 }
 
@@ -117,10 +184,12 @@ mod tests {
         #[test]
         fn a_session_survives_its_word(
             hash: u128, index in 0u16..4096, generation: u8, retry in 0u16..512, deadline in 0u32..(1 << 22),
-            test: bool, failure_recorded: bool, epoch in 0u16..512,
+            test: bool, failure_recorded: bool, requested: bool, moved: bool, deregistered: bool, epoch in 0u16..64,
         ) {
             let identity = Identity::from_hash(hash);
-            let session = Session { real: RealId { index, generation }, retry, test, failure_recorded, epoch };
+            let session = Session {
+                real: RealId { index, generation }, retry, test, failure_recorded, requested, moved, deregistered, epoch,
+            };
             let word = Word::live(identity, session, Tick(deadline));
             prop_assert_eq!((word.identity(), word.entry()), (identity, Some(session)));
             prop_assert_eq!((word.real(), word.retry(), word.deadline()), (session.real, retry, Some(Tick(deadline))));

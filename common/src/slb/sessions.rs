@@ -5,17 +5,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{Balancer, RealState, Session, SessionEnd, SessionInfo};
 use crate::{
     event::SessionChange,
-    id::WorkerId,
+    id::{VserverId, WorkerId},
     snapshot::Snapshot,
     table::{ColdWords, Identity, Slot, Word},
     time::Tick,
 };
 
+/// Sessions of which a sweep notes where their requests come from.
+const SAMPLE: u32 = 32;
+
 impl Balancer {
     /// The session of an identity, if it lives at `now`.
     pub fn lookup(&self, identity: Identity, now: Tick) -> Option<SessionInfo> {
         let (slot, word) = self.table.find(identity)?;
-        if word.expired(now) { None } else { self.view(slot, word) }
+        if word.is_over(now) { None } else { self.view(slot, word) }
     }
 
     /// Number of lines; [`Balancer::sessions`] and [`Balancer::clear`] work on ranges of them.
@@ -32,7 +35,7 @@ impl Balancer {
         mut show: impl FnMut(SessionInfo),
     ) -> Option<u32> {
         self.each(from, count, |slot, word| {
-            if !word.expired(now)
+            if !word.is_over(now)
                 && let Some(view) = self.view(slot, word)
             {
                 show(view);
@@ -68,7 +71,7 @@ impl Balancer {
         })
     }
 
-    /// Ends what has expired, and what `failaction purge` wants gone, in the next `lines` lines after the last sweep;
+    /// Ends what is over, and what `failaction purge` wants gone, in the next `lines` lines after the last sweep;
     /// returns how many ended. Any number of threads may sweep at once.
     pub fn sweep(
         &self,
@@ -79,20 +82,37 @@ impl Balancer {
     ) -> usize {
         self.note(snapshot);
         let total = self.table.lines();
-        let mut ended = 0;
+        let (mut ended, mut sampled) = (0, 0);
         for _ in 0..lines.min(total) {
             let line = self.sweeper.fetch_add(1, Relaxed) % total;
             self.table.clear_abandoned(line, now);
             for slot in self.table.slots_of(line) {
                 let word = self.table.load(slot);
-                let Some(change) = end_reason(snapshot, word, now) else { continue };
+                let Some(change) = end_reason(snapshot, word, now) else {
+                    if sampled < SAMPLE && word.is_live() {
+                        sampled += 1;
+                        self.sample(snapshot, slot);
+                    }
+                    continue;
+                };
                 if let Some(end) = self.end(snapshot, slot, word, change, Self::CONTROL) {
-                    on_end(end);
                     ended += 1;
+                    // Of a deregistration the outcome told already.
+                    if change != SessionChange::Deregistered {
+                        on_end(end);
+                    }
                 }
             }
         }
         ended
+    }
+
+    /// Tells a session's virtual server where its requests come from.
+    fn sample(&self, snapshot: &Snapshot, slot: Slot) {
+        let [_, client, ports] = self.table.cold(slot).read();
+        if let Some(vserver) = snapshot.vserver(VserverId(ports as u16)) {
+            vserver.live.foreign_agents().note(client.into());
+        }
     }
 
     /// The worker number under which control counts.
@@ -138,7 +158,7 @@ impl Balancer {
 fn end_reason(snapshot: &Snapshot, word: Word<Session>, now: Tick) -> Option<SessionChange> {
     let session = word.entry()?;
     if word.expired(now) {
-        return Some(SessionChange::TimedOut);
+        return word.is_over(now).then(|| session.end_by_time());
     }
     let real = snapshot.real(session.real)?;
     let failed = matches!(real.live.state(), RealState::Failed | RealState::ProbeFailed);

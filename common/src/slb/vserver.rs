@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use serde::Serialize;
 
-use super::Counters;
+use super::{Counters, ForeignAgents};
 use crate::id::WorkerId;
 
 macro_rules! counters {
@@ -45,6 +45,8 @@ counters! {
         ExtUnknown = "ext_unknown_nonskippable",
         /// Balancer: lifetime 0.
         Deregistration = "dereg",
+        /// Balancer: lifetime 0 from another address than the session's client; passed on, the session stays.
+        DeregistrationRefused = "dereg_refused",
         /// Balancer: no real in the primary nor in the backup farm.
         NoReal = "no_real",
         /// Balancer: forwarded without a session because the table is full.
@@ -81,6 +83,8 @@ counters! {
         Shed = "shed",
         /// Sessions of `Destroyed` that idled out.
         TimedOut = "timed_out",
+        /// Sessions of `Destroyed` that had been seen once and gave way to new ones in a full table.
+        Evicted = "evicted",
     }
 }
 
@@ -89,12 +93,18 @@ counters! {
 pub struct VserverLive {
     counters: Counters<{ VserverCounter::ALL.len() }>,
     conns: AtomicU64,
+    foreign_agents: ForeignAgents,
 }
 
 impl VserverLive {
     /// Cells for `workers` workers and for control.
     pub fn new(workers: u8) -> Self {
-        Self { counters: Counters::new(workers), conns: AtomicU64::new(0) }
+        Self { counters: Counters::new(workers), ..Self::default() }
+    }
+
+    /// From where its requests come.
+    pub fn foreign_agents(&self) -> &ForeignAgents {
+        &self.foreign_agents
     }
 
     /// Adds one.

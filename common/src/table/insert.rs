@@ -20,7 +20,12 @@ pub trait NewEntry<E: Entry> {
         true
     }
 
-    /// An expired entry made room, or had the same identity.
+    /// Whether a live entry may be ended for the new one where there is no other room.
+    fn gives_way(&self, _entry: E) -> bool {
+        false
+    }
+
+    /// An expired entry, or one that gives way, made room, or an expired one had the same identity.
     fn ended(&mut self, word: Word<E>, cold: Cold<E>);
 
     /// The cold words of the new entry.
@@ -45,7 +50,7 @@ pub enum Insert<E: Entry> {
     Inserted(Slot, Word<E>),
     /// Another thread has made it meanwhile.
     Existing(Slot, Word<E>),
-    /// Both lines are full.
+    /// Both lines are full, and nothing in them gives way.
     Full,
     /// [`NewEntry::prepare`] gave up.
     Refused,
@@ -57,7 +62,7 @@ pub enum Insert<E: Entry> {
 struct Survey<E: Entry> {
     live: Option<(Slot, Word<E>)>,
     rival: Option<(Slot, Word<E>)>,
-    /// Where to go: an empty slot of the emptier line, else an expired one.
+    /// Where to go: an empty slot of the emptier line, else an expired one, else one that gives way.
     room: Option<(Slot, Word<E>)>,
 }
 
@@ -65,7 +70,7 @@ impl<E: Entry, S: Storage<Cold = E::Cold>, const WAYS: usize> Table<E, S, WAYS> 
     /// Makes the entry of `identity` unless it exists.
     ///
     /// `nonce` gives a different number at each call, over all threads; `abandoned` is when a claim may be swept.
-    /// With `at_capacity` only the slot of an expired entry is taken.
+    /// With `at_capacity` only the slot of an expired entry is taken, or of one that gives way.
     pub fn insert<N: NewEntry<E>>(
         &self,
         identity: Identity,
@@ -188,13 +193,32 @@ impl<E: Entry, S: Storage<Cold = E::Cold>, const WAYS: usize> Table<E, S, WAYS> 
         } else if survey.room.is_none() {
             survey.room = self.expired(identity, now).next();
         }
+        if survey.room.is_none() {
+            survey.room = self.first_to_go(identity, now, new);
+        }
         survey
     }
 
     /// What has expired in both lines: entries and abandoned claims.
     fn expired(&self, identity: Identity, now: Tick) -> impl Iterator<Item = (Slot, Word<E>)> {
+        self.both_lines(identity).filter(move |(_, word)| word.expired(now))
+    }
+
+    /// Of the entries that give way the one whose deadline is the nearest.
+    #[cold]
+    fn first_to_go<N: NewEntry<E>>(&self, identity: Identity, now: Tick, new: &N) -> Option<(Slot, Word<E>)> {
+        let left = |word: Word<E>| Some(now.until(word.deadline()?));
+        self.both_lines(identity)
+            .filter(|(_, word)| word.entry().is_some_and(|entry| new.gives_way(entry)))
+            .filter_map(|(slot, word)| Some((left(word)?, slot, word)))
+            .min_by_key(|(left, ..)| *left)
+            .map(|(_, slot, word)| (slot, word))
+    }
+
+    /// Every slot of both lines with its word.
+    fn both_lines(&self, identity: Identity) -> impl Iterator<Item = (Slot, Word<E>)> {
         let slots = self.candidates(identity).into_iter().flat_map(|line| self.slots_of(line));
-        slots.map(|slot| (slot, self.load(slot))).filter(move |(_, word)| word.expired(now))
+        slots.map(|slot| (slot, self.load(slot)))
     }
 
     /// Empties the slot of an expired entry; the word found there afterwards.

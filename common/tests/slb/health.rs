@@ -115,6 +115,9 @@ fn a_test_that_is_not_finished_leaves_it_to_the_next_session() {
     let tester = (1..10).find(|user| harness.send(*user) == 'A').unwrap();
     let leave = common::slb::Request { deregistration: true, ..harness.request(tester) };
     harness.handle(&leave);
+    assert_eq!(harness.state('A'), Testing, "the node may think better of it");
+    harness.advance(10.2);
+    harness.sweep();
     assert_eq!(harness.state('A'), ReadyToTest);
     // A packet without a session is never the test.
     for user in 50..60 {

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod batch;
+mod forged;
 mod harness;
 mod health;
 mod invariants;

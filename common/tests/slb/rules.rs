@@ -165,10 +165,20 @@ fn lifetime_0_goes_to_the_session_and_ends_it() {
     harness.send_all([1, 2]);
     let leave = common::slb::Request { deregistration: true, ..harness.request(2) };
     assert_eq!(harness.handle(&leave), Outcome::Forward { real: id('B'), change: Some(Deregistered) });
-    assert!(!harness.has(2) && harness.ends.is_empty());
+    let session = |harness: &Harness| harness.balancer.lookup(harness.request(2).identity, harness.tick());
+    assert!(session(&harness).unwrap().session.deregistered, "it waits for its end");
+    assert_eq!(harness.handle(&leave), Outcome::Forward { real: id('B'), change: None }, "sent again");
+    harness.advance(9.8);
+    harness.send(1);
+    assert_eq!((harness.sweep(), harness.balancer.occupancy()), (0, 2), "its grace");
+    harness.advance(0.4);
+    assert!(session(&harness).is_none());
+    assert_eq!((harness.sweep(), harness.balancer.occupancy()), (1, 1));
+    assert!(harness.ends.is_empty(), "told at once, not at the end");
+    assert_eq!((harness.real('B').conns(), harness.stat(SlbCounter::TimedOut)), (0, 0));
     // Without a session it is forwarded by the turn, and makes none.
     assert_eq!(harness.handle(&leave), Outcome::Forward { real: id('A'), change: None });
-    assert_eq!(harness.vstat(VserverCounter::Deregistration), 2);
+    assert_eq!(harness.vstat(VserverCounter::Deregistration), 3);
     assert_eq!(harness.balancer.occupancy(), 1);
     harness.check_accounts();
 }
@@ -218,15 +228,18 @@ fn the_client_is_that_of_the_last_request() {
 #[test]
 fn a_full_table_forwards_without_sessions_and_says_so() {
     let mut harness = Harness::sized(1024, &[1, 1], &[]);
-    harness.send_all(0..1024);
+    for user in 0..1024 {
+        // Twice: who was seen once would give way.
+        harness.send_all([user; 2]);
+    }
     let live = harness.balancer.occupancy();
     assert!(live >= 1020, "{live} of 1024");
     assert_eq!(harness.balancer.alarm(), Alarm::Critical);
     let refused = harness.balancer.refused();
-    assert_eq!(live + refused, 1024);
+    assert_eq!(2 * live + refused, 2048);
     let more = harness.send_all(2000..2100);
     assert!(!more.contains('-') && more.contains('A') && more.contains('B'));
-    assert_eq!(harness.balancer.refused() + harness.balancer.occupancy(), 1124);
+    assert_eq!(harness.balancer.refused() - refused + harness.balancer.occupancy() - live, 100);
     assert!(harness.balancer.occupancy() <= 1024);
     assert_eq!(harness.vstat(VserverCounter::SessionAllocFail), harness.balancer.refused());
     // Expired sessions make room without a sweep.

@@ -83,6 +83,7 @@ impl SessionLine<'_> {
             SessionChange::TimedOut => vec![event("IPMOBILE_TIMEOUT", "ESTAB", "INIT")],
             SessionChange::Cleared => vec![event("IPMOBILE_CLEAR", "ESTAB", "INIT")],
             SessionChange::Deregistered => vec![request(), event("IPMOBILE_DEREG", "ESTAB", "INIT")],
+            SessionChange::Evicted => vec![event("IPMOBILE_EVICT", "ESTAB", "INIT")],
         };
         lines.push(format!(
             "SLB_SESSION: v_ip= {}:{} ({:>2}), real= {}, NAT= {}",

@@ -14,6 +14,7 @@ use common::{
 pub struct RealWatch {
     state: RealState,
     failed_at: Option<Tick>,
+    doubted: u64,
 }
 
 /// What a poll of a real found.
@@ -23,21 +24,25 @@ pub struct Noticed {
     pub state: Option<RealState>,
     /// It failed since the last poll (perhaps once more, after a test): `failaction purge` runs.
     pub failed: bool,
+    /// Its sessions failed enough since the last poll, but somebody vouched for it.
+    pub doubted: bool,
 }
 
 impl Default for RealWatch {
     fn default() -> Self {
-        Self { state: RealState::OutOfService, failed_at: None }
+        Self { state: RealState::OutOfService, failed_at: None, doubted: 0 }
     }
 }
 
 impl RealWatch {
-    /// Takes the state of a real: its printed state, and when it failed, while it is FAILED.
-    pub fn observe(&mut self, state: RealState, failed_at: Option<Tick>) -> Noticed {
-        let before = std::mem::replace(self, Self { state, failed_at });
+    /// Takes the state of a real: its printed state, when it failed, while it is FAILED, and how often that was
+    /// [doubted](common::slb::RealStatus::doubted).
+    pub fn observe(&mut self, state: RealState, failed_at: Option<Tick>, doubted: u64) -> Noticed {
+        let before = std::mem::replace(self, Self { state, failed_at, doubted });
         Noticed {
             state: (before.state != state).then_some(state),
             failed: failed_at.is_some() && before.failed_at != failed_at,
+            doubted: before.doubted != doubted,
         }
     }
 }
@@ -79,12 +84,21 @@ mod tests {
     fn each_failure_is_noticed_once() {
         let mut watch = RealWatch::default();
         let (first, second) = (Some(Tick(100)), Some(Tick(200)));
-        let noticed = |state, failed| Noticed { state, failed };
-        assert_eq!(watch.observe(RealState::Operational, None), noticed(Some(RealState::Operational), false));
-        assert_eq!(watch.observe(RealState::Failed, first), noticed(Some(RealState::Failed), true));
-        assert_eq!(watch.observe(RealState::Failed, first), Noticed::default());
-        assert_eq!(watch.observe(RealState::Failed, second), noticed(None, true), "a test failed unseen");
-        assert_eq!(watch.observe(RealState::ReadyToTest, None), noticed(Some(RealState::ReadyToTest), false));
+        let noticed = |state, failed| Noticed { state, failed, doubted: false };
+        assert_eq!(
+            watch.observe(RealState::Operational, None, 0),
+            noticed(Some(RealState::Operational), false)
+        );
+        assert_eq!(watch.observe(RealState::Failed, first, 0), noticed(Some(RealState::Failed), true));
+        assert_eq!(watch.observe(RealState::Failed, first, 0), Noticed::default());
+        assert_eq!(watch.observe(RealState::Failed, second, 0), noticed(None, true), "a test failed unseen");
+        assert_eq!(
+            watch.observe(RealState::ReadyToTest, None, 0),
+            noticed(Some(RealState::ReadyToTest), false)
+        );
+        let doubted = Noticed { doubted: true, ..Noticed::default() };
+        assert_eq!(watch.observe(RealState::ReadyToTest, None, 1), doubted);
+        assert_eq!(watch.observe(RealState::ReadyToTest, None, 1), Noticed::default());
     }
 
     #[test]

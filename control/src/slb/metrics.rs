@@ -24,6 +24,18 @@ impl Slb {
                 labels(),
                 real.total_failures,
             );
+            out.counter(
+                "homeward_real_failures_disregarded",
+                "Unanswered sessions that prove nothing of the real server",
+                labels(),
+                real.disregarded_failures,
+            );
+            out.counter(
+                "homeward_real_failures_doubted",
+                "Times that a DFP report stood against enough unanswered sessions",
+                labels(),
+                real.doubted_failures,
+            );
             let state = [labels(), vec![("state", real.state.clone())]].concat();
             out.gauge("homeward_real_state", "1 for the state that it is in", state, 1.0);
         }

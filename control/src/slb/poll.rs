@@ -53,10 +53,19 @@ impl Slb {
         }
     }
 
-    /// Logs each change of a real's state.
+    /// Logs each change of a real's state, and each failure that was not believed.
     pub(super) fn watch_reals(&mut self) {
         for (key, entry) in self.state.reals.iter_mut() {
-            let noticed = entry.watch.observe(entry.live.state(), entry.live.failed_at());
+            let doubted = entry.live.doubted();
+            let noticed = entry.watch.observe(entry.live.state(), entry.live.failed_at(), doubted);
+            if noticed.doubted {
+                tracing::warn!(
+                    mnemonic = "SLB-4-INBAND",
+                    "Real {} ({}) leaves nodes without an answer, but a DFP report since says that it is well: it stays",
+                    key.address,
+                    key.farm
+                );
+            }
             let what = match noticed.state {
                 Some(state) => format!("has changed state to {state}"),
                 None if noticed.failed => "has failed its test".to_owned(),

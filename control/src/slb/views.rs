@@ -77,6 +77,8 @@ impl Slb {
             failclient_count: live.failclients,
             total_established: live.established,
             total_failures: live.failures,
+            disregarded_failures: live.disregarded,
+            doubted_failures: live.doubted,
             server_failures: live.server_failures,
             adjacency: adjacency.map(|adjacency| adjacency.destination.to_string()),
         })
@@ -145,6 +147,7 @@ impl Slb {
             not_rrq: total(VserverCounter::NotRrq),
             ha_field_set: total(VserverCounter::HaFieldSet),
             deregistrations: total(VserverCounter::Deregistration),
+            deregistrations_refused: total(VserverCounter::DeregistrationRefused),
             no_real: total(VserverCounter::NoReal),
             session_alloc_fail: total(VserverCounter::SessionAllocFail),
         })
@@ -169,6 +172,7 @@ impl Slb {
             connections_established: total(SlbCounter::Created),
             connections_destroyed: total(SlbCounter::Destroyed),
             connections_reassigned: total(SlbCounter::Reassigned),
+            connections_evicted: total(SlbCounter::Evicted),
             zombie_count: 0,
             connections_reused: 0,
             failed_connection_allocs: total(SlbCounter::FailedAllocs),
@@ -216,7 +220,7 @@ pub(super) fn session_view(snapshot: &Snapshot, session: &Session, now: Tick) ->
         real: real.map_or(Ipv4Addr::UNSPECIFIED, |real| real.address),
         farm: farm.map_or_else(String::new, |farm| farm.name.clone()),
         nat: if farm.is_some_and(|farm| farm.nat_server) { "S" } else { "none" },
-        state: "IPMOBILE_ESTAB",
+        state: if session.session.deregistered { "IPMOBILE_DEREG" } else { "IPMOBILE_ESTAB" },
         retry: session.session.retry,
         reassign: real.and_then(|real| real.reassign),
         remaining: seconds_left(now.until(session.deadline)),

@@ -22,6 +22,8 @@ pub struct DirectorCounters {
     pub created: Option<u64>,
     /// Requests of new nodes that found no room in the table.
     pub refused: Option<u64>,
+    /// Sessions that gave way to those of new nodes.
+    pub evicted: Option<u64>,
     /// Sessions that the table has room for.
     pub capacity: Option<u64>,
     /// Frames received and verdicts given, all workers together, both out of one document.
@@ -104,6 +106,7 @@ impl DirectorCounters {
         let stat = |name: &str| document.pointer(&format!("/stats/{name}")).and_then(Value::as_u64);
         self.created = stat("connections_created").or(self.created);
         self.refused = stat("failed_connection_allocs").or(self.refused);
+        self.evicted = stat("connections_evicted").or(self.evicted);
         let tables = document.get("tables").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if let Some(table) = tables.iter().find(|table| table["name"] == "sessions") {
             let number = |name: &str| table[name].as_u64();
@@ -115,13 +118,18 @@ impl DirectorCounters {
     }
 
     /// Whether the table is full: it holds what it has room for, or more new sessions found no room since `before` than
-    /// found some.
+    /// found some; the place of another is none.
     pub fn full_since(&self, before: &Self) -> bool {
         let more =
             |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(now, b)| now.saturating_sub(b));
-        let refused = more(self.refused, before.refused).unwrap_or(0);
+        let [refused, evicted, created] = [
+            more(self.refused, before.refused),
+            more(self.evicted, before.evicted),
+            more(self.created, before.created),
+        ]
+        .map(|more| more.unwrap_or(0));
         self.capacity.zip(self.sessions).is_some_and(|(capacity, used)| used >= capacity)
-            || refused > more(self.created, before.created).unwrap_or(0)
+            || refused + evicted > created.saturating_sub(evicted)
     }
 
     /// Frames by worker since `before`.
@@ -197,6 +205,13 @@ mod tests {
         assert!(!before.full_since(&DirectorCounters::default()), "old refusals count for nothing");
         assert!(!before.full_since(&before) && !stats(150, 50).full_since(&before));
         assert!(stats(150, 56).full_since(&before) && stats(100, 6).full_since(&before));
+        let replaced = |created: u64, evicted: u64| {
+            told(&format!(
+                r#"{{"stats": {{"connections_created": {created}, "connections_evicted": {evicted}}}}}"#
+            ))
+        };
+        let before = replaced(100, 0);
+        assert!(!replaced(200, 50).full_since(&before) && replaced(200, 51).full_since(&before));
         let table = |used: u64| {
             told(&format!(
                 r#"{{"pools": [], "tables": [{{"name": "sessions", "capacity": 1024, "used": {used}, "refused": 0}}]}}"#

@@ -57,13 +57,7 @@ impl Balancer {
         let epochs: ArrayVec<u16, BATCH> = picks.parts.iter().map(|part| part.real.live.epoch()).collect();
         for ((slot, claim), &part) in claims.into_iter().zip(&picks.order) {
             let real = picks.parts[usize::from(part)].real;
-            let session = Session {
-                real: real.id,
-                retry: 0,
-                test: false,
-                failure_recorded: false,
-                epoch: epochs[usize::from(part)],
-            };
+            let session = Session { epoch: epochs[usize::from(part)], ..Session::new(real.id) };
             let confirmed = self.table.confirm(slot, claim, Word::live(claim.identity(), session, deadline));
             if !confirmed {
                 self.cancel(vserver);

@@ -28,11 +28,10 @@ impl Balancer {
         let read = self.table.read_optimistic(identity)?;
         self.table.prefetch_cold(read.slot);
         let word = read.word;
-        let real = word.real();
-        let target = targets.get(usize::from(real.index))?.as_ref()?;
+        let target = targets.get(usize::from(word.real().index))?.as_ref()?;
         let new = word.repeated(deadline);
         let stays = !word.is_past(now)
-            && target.id.generation == real.generation
+            && word.is_settled_at(target.id)
             && target.live.is_healthy()
             && new.retry() <= target.reassign
             && length <= target.mtu;

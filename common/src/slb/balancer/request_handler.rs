@@ -1,15 +1,18 @@
 //! One request on its way through the rules.
 
+use std::net::Ipv4Addr;
+
 use super::{ABANDONED, Balancer};
 use crate::{
     event::SessionChange,
     id::{RealId, WorkerId},
     slb::{
         Outcome, PickError, Picked, Purpose, Real, RealState, Request, Session, SessionEnd, SessionInfo,
-        SlbCounter, VirtualServer, VserverCounter, real::ReleaseReason,
+        SlbCounter, VirtualServer, VserverCounter,
+        real::{Failure, ReleaseReason},
     },
     snapshot::Snapshot,
-    table::{Insert, NewEntry, Slot, Word},
+    table::{ColdWords, Insert, NewEntry, Slot, Word},
     time::Tick,
 };
 
@@ -57,6 +60,8 @@ impl Disposition {
 struct Selection {
     picked: Picked,
     backup: bool,
+    /// The Home Agent field named it.
+    requested: bool,
 }
 
 /// Why a session moves.
@@ -74,8 +79,9 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
     pub fn decide(&mut self) -> Outcome {
         for _ in 0..ATTEMPTS {
             let outcome = match self.balancer.table.find(self.request.identity) {
-                Some((slot, word)) if word.expired(self.now) => {
-                    self.end(slot, word, SessionChange::TimedOut);
+                Some((slot, word)) if word.is_over(self.now) => {
+                    let change = word.entry().map_or(SessionChange::TimedOut, Session::end_by_time);
+                    self.end(slot, word, change);
                     None
                 }
                 Some((slot, word)) => self.repeat(slot, word),
@@ -108,13 +114,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         }
         let disposition = current.map_or(Disposition::Gone, Disposition::from_real);
         if self.request.deregistration {
-            let view = self.end_quietly(slot, word, SessionChange::Deregistered)?.session;
-            return Some(match disposition {
-                Disposition::Stay | Disposition::Failed => {
-                    Outcome::Forward { real: view.session.real, change: Some(SessionChange::Deregistered) }
-                }
-                Disposition::Gone | Disposition::Purge => self.forward_without_session(),
-            });
+            return self.deregister(slot, word, session, disposition);
         }
         match disposition {
             Disposition::Purge => {
@@ -128,7 +128,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         if let Some(selection) = self.requested_real(Some(session.real)) {
             return self.move_to(slot, word, session, selection, MoveReason::Failed);
         }
-        let retry = (session.retry + 1).min(Session::MAX_RETRY);
+        let retry = if session.deregistered { 0 } else { (session.retry + 1).min(Session::MAX_RETRY) };
         let limit = current.and_then(|real| real.reassign);
         if limit.is_some_and(|limit| retry > u16::from(limit)) {
             return self.relocate(slot, word, session, MoveReason::NoAnswer);
@@ -136,15 +136,49 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         self.refresh(slot, word, Session { retry, ..session })
     }
 
+    /// Lifetime 0: to the session's real, which then waits for its end. From another address than its client's it is
+    /// passed on only, for anybody can write a NAI.
+    fn deregister(
+        &self,
+        slot: Slot,
+        word: Word<Session>,
+        session: Session,
+        disposition: Disposition,
+    ) -> Option<Outcome> {
+        if matches!(disposition, Disposition::Gone | Disposition::Purge) {
+            return Some(self.forward_without_session());
+        }
+        let mut change = None;
+        if !self.is_its_client(slot) {
+            self.vserver.live.count(self.worker, VserverCounter::DeregistrationRefused);
+        } else if !session.deregistered {
+            self.balancer.table.replace(slot, word, word.deregistered(session, self.now)).ok()?;
+            change = Some(SessionChange::Deregistered);
+        }
+        Some(Outcome::Forward { real: session.real, change })
+    }
+
+    /// The request comes from where the session's last one came.
+    fn is_its_client(&self, slot: Slot) -> bool {
+        let [_, client, _] = self.balancer.table.cold(slot).read();
+        Ipv4Addr::from(client) == self.request.client
+    }
+
     /// Restarts the idle time of a session that stays.
     fn refresh(&self, slot: Slot, word: Word<Session>, session: Session) -> Option<Outcome> {
-        let new = self.word(session);
+        let requested = session.requested && !self.was_quiet(word);
+        let new = self.word(Session { requested, deregistered: false, ..session });
         // A saturated retry count within one tick: nothing to write.
         if new != word {
             self.balancer.table.replace(slot, word, new).ok()?;
         }
         self.balancer.record_client(slot, (self.request.client, self.request.client_port));
         Some(Outcome::Forward { real: session.real, change: Some(SessionChange::Repeated) })
+    }
+
+    /// Half the idle time passed before this request: so long nobody had a reason to ask again.
+    fn was_quiet(&self, word: Word<Session>) -> bool {
+        word.deadline().is_some_and(|deadline| self.now.until(deadline) <= self.vserver.idle / 2)
     }
 
     /// Moves a session to another real if there is one.
@@ -175,7 +209,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
                     && !session.failure_recorded
                     && let Some(real) = self.snapshot.real(session.real)
                 {
-                    real.live.record_failure(self.request.identity, session.test, self.now);
+                    real.live.record_failure(&self.failure(session, session.test), self.now);
                 }
                 Some(outcome)
             }
@@ -191,7 +225,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         selection: Selection,
         reason: MoveReason,
     ) -> Option<Outcome> {
-        let moved = self.session(selection);
+        let moved = Session { moved: true, ..self.session(selection) };
         if self.balancer.table.replace(slot, word, self.word(moved)).is_err() {
             self.give_back(&moved);
             return None;
@@ -204,7 +238,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
                 test => ReleaseReason::Other { test },
             });
             if unanswered && !session.failure_recorded {
-                old.live.record_failure(self.request.identity, false, self.now);
+                old.live.record_failure(&self.failure(session, false), self.now);
             }
         }
         if let Some(real) = self.snapshot.real(moved.real) {
@@ -214,6 +248,12 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         self.vserver.live.count(self.worker, VserverCounter::Reassigned);
         self.balancer.stats.count(self.worker, SlbCounter::Reassigned);
         Some(Outcome::Forward { real: moved.real, change: Some(SessionChange::Reassigned) })
+    }
+
+    /// The session got no answer from its real.
+    fn failure(&self, session: Session, test: bool) -> Failure {
+        let source = self.vserver.live.foreign_agents().look_up(self.request.client);
+        Failure { client: self.request.identity, source, requested: session.requested, test }
     }
 
     /// Section 7.3 rule 1. `None`: another worker was first, look again.
@@ -281,7 +321,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
             && real.adjacency.is_some()
             && real.live.state() == RealState::Operational;
         let test = if fits { real.live.reserve()? } else { return None };
-        Some(Selection { picked: Picked { real: id, test }, backup })
+        Some(Selection { picked: Picked { real: id, test }, backup, requested: true })
     }
 
     /// The primary farm's pick; the backup's only if nobody in the primary can take it.
@@ -289,7 +329,7 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         for (id, backup) in [(Some(self.vserver.farm), false), (self.vserver.backup, true)] {
             let Some(farm) = id.and_then(|id| self.snapshot.farm(id)) else { continue };
             match farm.live.pick(farm, self.snapshot, exclude, purpose) {
-                Ok(picked) => return Ok(Selection { picked, backup }),
+                Ok(picked) => return Ok(Selection { picked, backup, requested: false }),
                 Err(PickError::Stale) => return Err(PickError::Stale),
                 Err(PickError::NoReal) => {}
             }
@@ -300,13 +340,8 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
     /// The session as it begins at a selected real.
     fn session(&self, selection: Selection) -> Session {
         let epoch = self.snapshot.real(selection.picked.real).map_or(0, |real| real.live.epoch());
-        Session {
-            real: selection.picked.real,
-            retry: 0,
-            test: selection.picked.test,
-            failure_recorded: false,
-            epoch,
-        }
+        let Selection { picked: Picked { real, test }, requested, .. } = selection;
+        Session { test, requested, epoch, ..Session::new(real) }
     }
 
     /// A session's word, its idle time from now on.
@@ -322,15 +357,18 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         }
     }
 
-    fn end_quietly(&self, slot: Slot, word: Word<Session>, change: SessionChange) -> Option<SessionEnd> {
-        self.balancer.end(self.snapshot, slot, word, change, self.worker)
-    }
-
     /// Ends a session and says so; `None` if its word has changed.
     fn end(&mut self, slot: Slot, word: Word<Session>, change: SessionChange) -> Option<()> {
-        let end = self.end_quietly(slot, word, change)?;
-        (self.ended)(end);
+        let end = self.balancer.end(self.snapshot, slot, word, change, self.worker)?;
+        self.tell(end);
         Some(())
+    }
+
+    /// Of a deregistration the outcome told already.
+    fn tell(&mut self, end: SessionEnd) {
+        if end.change != SessionChange::Deregistered {
+            (self.ended)(end);
+        }
     }
 
     fn no_real(&self) -> Outcome {
@@ -353,11 +391,17 @@ struct NewSession<'v, 'a, F> {
 }
 
 impl<F: FnMut(SessionEnd)> NewEntry<Session> for NewSession<'_, '_, F> {
+    fn gives_way(&self, session: Session) -> bool {
+        session.seen_once()
+    }
+
     fn ended(&mut self, word: Word<Session>, cold: [u32; 3]) {
         let handler = &mut *self.handler;
         if let Some(view) = SessionInfo::from_word(word, cold) {
-            let end = handler.balancer.ended(handler.snapshot, view, SessionChange::TimedOut, handler.worker);
-            (handler.ended)(end);
+            let in_time = !word.is_past(handler.now);
+            let change = if in_time { SessionChange::Evicted } else { view.session.end_by_time() };
+            let end = handler.balancer.ended(handler.snapshot, view, change, handler.worker);
+            handler.tell(end);
         }
     }
 

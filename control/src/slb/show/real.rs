@@ -41,12 +41,16 @@ pub struct RealView {
     pub failconn_count: u32,
     /// `numclients`.
     pub failclient_threshold: u32,
-    /// Distinct mobile nodes that failed since the last clear.
+    /// Distinct mobile nodes that failed since the last clear; foreign agents, where there is more than one.
     pub failclient_count: u32,
     /// Sessions ever given to it.
     pub total_established: u64,
     /// Failures ever.
     pub total_failures: u64,
+    /// Failures of them that prove nothing: aimed by the Home Agent field, or beyond the share of their source.
+    pub disregarded_failures: u64,
+    /// Times that failures reached the thresholds while a DFP report said that it is well.
+    pub doubted_failures: u64,
     /// Times that it went to FAILED.
     pub server_failures: u64,
     /// Next hop and its MAC, if resolved.
@@ -110,6 +114,14 @@ impl RealView {
             self.total_established, self.total_failures
         )?;
         writeln!(out, "  server failures = {}", self.server_failures)?;
+        // What IOS does not count is shown once there is something to show.
+        if self.disregarded_failures + self.doubted_failures > 0 {
+            writeln!(
+                out,
+                "  disregarded failures = {}, doubted = {}",
+                self.disregarded_failures, self.doubted_failures
+            )?;
+        }
         if !self.inband {
             writeln!(out, "  faildetect inband = off")?;
         }

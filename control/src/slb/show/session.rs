@@ -23,7 +23,7 @@ pub struct SessionView {
     pub farm: String,
     /// `S` or `none`.
     pub nat: &'static str,
-    /// `IPMOBILE_ESTAB`.
+    /// `IPMOBILE_ESTAB`, or `IPMOBILE_DEREG` in the grace after a deregistration.
     pub state: &'static str,
     /// Retransmissions seen on this real.
     pub retry: u16,

@@ -21,6 +21,8 @@ pub struct StatsView {
     pub connections_destroyed: u64,
     /// Sessions moved to another real.
     pub connections_reassigned: u64,
+    /// Sessions seen once that gave way to new ones in a full table.
+    pub connections_evicted: u64,
     /// Closed connections still remembered: none for Mobile IP.
     pub zombie_count: u64,
     /// Reused zombies: none for Mobile IP.
@@ -51,8 +53,11 @@ impl StatsView {
             ("Failed Connection Allocs:", self.failed_connection_allocs),
             ("Failed Real Assignments:", self.failed_real_assignments),
         ];
+        // IOS has no such line: it is there once there is something to say.
+        let evicted =
+            [("Connections Evicted:", self.connections_evicted)].into_iter().filter(|(_, count)| *count > 0);
         let mut out = String::new();
-        for (label, value) in rows {
+        for (label, value) in rows.into_iter().chain(evicted) {
             // Writing to a string cannot fail.
             let _ = writeln!(out, " {label:<28} {value}");
         }

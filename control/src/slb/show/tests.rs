@@ -22,6 +22,8 @@ fn real(address: &str, farm: &str, weight: u32, conns: u32) -> RealView {
         failclient_count: 0,
         total_established: 2,
         total_failures: 0,
+        disregarded_failures: 0,
+        doubted_failures: 0,
         server_failures: 0,
         adjacency: None,
     }
@@ -191,6 +193,7 @@ fn virtual_servers_have_their_golden_text() {
         not_rrq: 0,
         ha_field_set: 0,
         deregistrations: 0,
+        deregistrations_refused: 0,
         no_real: 0,
         session_alloc_fail: 0,
     };

@@ -50,6 +50,8 @@ pub struct VserverView {
     pub ha_field_set: u64,
     /// Requests with lifetime 0.
     pub deregistrations: u64,
+    /// Of them those that came from another address than the session's client, so that the session stays.
+    pub deregistrations_refused: u64,
     /// Requests that no real could take.
     pub no_real: u64,
     /// Requests forwarded without a session because the table was full.
@@ -125,6 +127,7 @@ impl VserverView {
             ("no_key", self.no_key),
             ("ha_field_set", self.ha_field_set),
             ("dereg", self.deregistrations),
+            ("dereg_refused", self.deregistrations_refused),
             ("no_real", self.no_real),
             ("session_alloc_fail", self.session_alloc_fail),
         ];
