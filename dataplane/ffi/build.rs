@@ -14,10 +14,11 @@ const LIBRARIES: [&str; 8] = [
     "rte_eal",
 ];
 
-const FUNCTIONS: [&str; 58] = [
+const FUNCTIONS: [&str; 59] = [
     "shim_.*",
     "_rte_.*",
     "rte_dev_remove",
+    "rte_eal_alarm_set",
     "rte_eal_cleanup",
     "rte_eal_get_runtime_dir",
     "rte_eal_hotplug_add",

@@ -8,6 +8,7 @@ mod logging;
 mod privileges;
 mod replay;
 mod run;
+mod seccomp;
 mod shell;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -36,6 +37,9 @@ enum Command {
         /// the recording; the last 8 recordings are kept. `homeward replay` plays one
         #[arg(long, value_name = "DIR")]
         record: Option<PathBuf>,
+        /// Do not filter system calls (see docs/security.md): for a debugger that calls functions, or a driver that needs more
+        #[arg(long)]
+        no_seccomp: bool,
     },
     DfpAgent(dfp_agent::Arguments),
     /// Read a configuration, say what is wrong with it, and exit
@@ -62,7 +66,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Shell { socket, commands } => shell::run(&socket, &commands),
-        Command::Run { config, record } => run::run(&config, record.as_deref()),
+        Command::Run { config, record, no_seccomp } => run::run(&config, record.as_deref(), !no_seccomp),
         Command::Replay { file } => replay::run(&file),
         Command::DfpAgent(arguments) => dfp_agent::run(&arguments),
         Command::Check { file } => check::run(&file),

@@ -25,8 +25,8 @@ pub fn keep_for_control() {
     keep(&HashSet::from(CONTROL));
 }
 
-/// Drops everything in this thread: a worker touches only memory and descriptors that it already has.
-pub fn drop_for_worker() {
+/// Drops everything in this thread: a worker, or EAL's interrupt thread, touches only memory and descriptors that it already has.
+pub fn drop_all() {
     keep(&HashSet::new());
 }
 

@@ -33,13 +33,13 @@ use tokio::{
 };
 use tracing::level_filters::LevelFilter;
 
-use crate::{check, logging, privileges};
+use crate::{check, logging, privileges, seccomp};
 
 /// Threads of the control core.
 const CONTROL_THREADS: usize = 2;
 
-/// Runs until SIGTERM or SIGINT; 0 after a drain.
-pub fn run(path: &Path, record: Option<&Path>) -> anyhow::Result<ExitCode> {
+/// Runs until SIGTERM or SIGINT; 0 after a drain. `confined`: system calls are filtered.
+pub fn run(path: &Path, record: Option<&Path>, confined: bool) -> anyhow::Result<ExitCode> {
     let log = LogBook::new(4096);
     let level = logging::start(&log)?;
     let Some(configuration) = check::load(path)? else { return Ok(ExitCode::FAILURE) };
@@ -57,13 +57,14 @@ pub fn run(path: &Path, record: Option<&Path>) -> anyhow::Result<ExitCode> {
     let recording = record
         .map(|folder| Recording::create(folder).with_context(|| format!("--record {}", folder.display())));
     let recording = recording.transpose()?;
-    Program { path, configuration, recording, log, set_level: Box::new(set_level) }.run()
+    Program { path, configuration, recording, confined, log, set_level: Box::new(set_level) }.run()
 }
 
 struct Program {
     path: PathBuf,
     configuration: Configuration,
     recording: Option<Recording>,
+    confined: bool,
     log: LogBook,
     set_level: Box<dyn Fn(LoggingLevel) + Send>,
 }
@@ -85,6 +86,9 @@ impl Program {
         }
         let mut dataplane = dpdk::start(&settings)?;
         let (workers, control) = link(settings.workers, settings.ports.len(), Tables::new(balancer));
+        if let Err(error) = dpdk::in_interrupt_thread(privileges::drop_all) {
+            tracing::warn!("privileges of EAL's interrupt thread are not dropped: {error}");
+        }
         privileges::keep_for_control();
         let clock = TscClock::calibrate();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -116,11 +120,18 @@ impl Program {
             settings.sessions,
             dpdk::version()
         );
+        let confined = self.confined;
+        if confined {
+            seccomp::confine_process();
+        }
         notify(NotifyState::Ready);
         let ends: Vec<_> = workers.into_iter().map(|end| Mutex::new(Some(end))).collect();
         let cpus = dataplane.worker_cpus().to_vec();
         let ended = dataplane.run(Arc::clone(&stop), move |id, queues| {
-            privileges::drop_for_worker();
+            privileges::drop_all();
+            if confined {
+                seccomp::confine_worker();
+            }
             let end = ends[id.index()].lock().unwrap_or_else(PoisonError::into_inner).take();
             let worker = Worker::new(end.expect("each worker is made once"), queues, settings.poll, clock);
             worker.pinned(cpus[id.index()]);

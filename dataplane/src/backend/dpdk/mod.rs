@@ -16,6 +16,7 @@ mod eal;
 mod frame;
 mod host;
 mod hosted;
+mod interrupts;
 mod kernel;
 mod log;
 mod macs;
@@ -35,6 +36,7 @@ pub use capsule::UnixSignal;
 pub use frame::DpdkFrame;
 pub use host::{Started, start};
 pub use hosted::{Step, WorkerLoop};
+pub use interrupts::in_interrupt_thread;
 pub use queue::DpdkQueue;
 
 /// The library in use, such as `DPDK 22.11.11`.
