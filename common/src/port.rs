@@ -65,6 +65,15 @@ pub struct Link {
     pub full_duplex: bool,
 }
 
+/// Why a port carries nothing though nobody shut it down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// What is wrong with its device, as the log and shows say it.
+    pub reason: String,
+    /// A device is there that may be opened in its place.
+    pub present: bool,
+}
+
 /// A pool of packet buffers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PoolInfo {
@@ -91,6 +100,18 @@ pub trait PortControl: Send + Sync {
     }
     /// Carrier, speed and duplex at this moment; down while the port is stopped.
     fn link(&self, port: PortId) -> Link;
+    /// What is wrong with the device of a port whose link is down for it.
+    fn trouble(&self, _port: PortId) -> Option<Trouble> {
+        None
+    }
+    /// Opens the device of a port that is in [`PortControl::trouble`] once more, under the workers that poll it. Takes as long as
+    /// the driver takes to start.
+    fn reopen(&self, _port: PortId) -> Result<(), PortError> {
+        Ok(())
+    }
+    /// From here on `f` is called, from a thread of the driver, whenever a driver says that a link has changed or a device is
+    /// gone. Not all drivers do.
+    fn on_event(&self, _f: Box<dyn Fn() + Send + Sync>) {}
     /// Pools of packet buffers, all ports' together.
     fn pools(&self) -> Vec<PoolInfo>;
     /// Sets promiscuous reception.

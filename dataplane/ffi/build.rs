@@ -30,6 +30,7 @@ const FUNCTIONS: [&str; 59] = [
     "rte_eth_allmulticast_enable",
     "rte_eth_allmulticast_get",
     "rte_eth_dev_adjust_nb_rx_tx_desc",
+    "rte_eth_dev_callback_register",
     "rte_eth_dev_close",
     "rte_eth_dev_configure",
     "rte_eth_dev_default_mac_addr_set",

@@ -67,6 +67,26 @@ def test_a_shadow_that_is_deleted_is_made_again(lab):
     check_invariants(director)
 
 
+def test_a_device_that_is_deleted_and_made_again_is_opened_again(lab):
+    director = start(lab)
+    switch, host = lab.hosts["switch"], lab.hosts["director"]
+    before = one_by_one(lab, map(user, range(10)))
+    host.ip("link del inside")
+    down = "Ethernet1 is up, line protocol is down (kernel device inside is gone)"
+    wait_until(lambda: down in director.show("show interfaces"), 5, down)
+    assert 'Ethernet1: kernel device inside is gone: the port is down mnemonic="LINK-3-DEVICE"' in director.log()
+    assert line_protocol(director, "Ethernet0") and director.alive()
+    lab.wire(switch, "port1", host, "inside")
+    switch.ip("link set port1 master br0")
+    wait_until(lambda: line_protocol(director, "Ethernet1"), 10, "Ethernet1 up")
+    assert 'Ethernet1: the device was opened again mnemonic="LINK-5-DEVICE"' in director.log()
+    assert host.command("cat", "/proc/sys/net/ipv4/conf/inside/arp_ignore").stdout == "8\n"
+    assert host.mac("Et1") == host.mac("inside"), "the shadow has the new device's address"
+    wait_operational(director, 20)
+    assert one_by_one(lab, map(user, range(10))) == before
+    check_invariants(director)
+
+
 @pytest.mark.usefixtures("pages")
 def test_a_peer_that_takes_nothing_fills_the_ring_and_is_served_again(labs):
     wires = Wires(labs, 2, each=["no reassign", "no faildetect inband"])

@@ -3,6 +3,7 @@
 //! Runs on the tokio runtime of the control core, off the workers' CPUs. The core is behind one lock, held for the time of
 //! one command or one step; nothing waits with it held, and no timer waits for the kernel.
 
+mod devices;
 mod host_applier;
 mod operator;
 mod steps;
@@ -20,12 +21,12 @@ use common::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use self::operator::Operated;
-use self::{host_applier::HostApplier, steps::Steps, tasks::Tasks};
+use self::{devices::Devices, host_applier::HostApplier, steps::Steps, tasks::Tasks};
+pub use self::{devices::PortDevice, operator::Operated};
 use crate::{
     command::load,
     core::{Core, CoreLink, Recording},
-    host::{Guard, GuardError, Host, HostError},
+    host::{GuardError, Host, HostError},
     manage::{
         http::Http,
         log::LogBook,
@@ -103,16 +104,12 @@ pub enum StartError {
 ///
 /// # Errors
 /// One of them holds an address, or cannot be silenced.
-pub async fn guard(ports: &[PortConfig]) -> Result<Vec<Guard>, GuardError> {
-    let mut guards = Vec::new();
-    for port in ports {
-        if let Some(device) = port.kernel_device() {
-            let guard = Guard::secure(&port.name, device).await?;
-            guard.did().iter().for_each(|line| tracing::info!("{line}"));
-            guards.push(guard);
-        }
+pub async fn guard(ports: &[PortConfig]) -> Result<Vec<PortDevice>, GuardError> {
+    let mut devices: Vec<_> = ports.iter().map(PortDevice::new).collect();
+    for device in &mut devices {
+        device.silence().await?;
     }
-    Ok(guards)
+    Ok(devices)
 }
 
 /// A running control process.
@@ -130,12 +127,12 @@ pub struct Daemon<L: Protocols> {
 impl<L: Protocols> Daemon<L> {
     /// Starts everything: the kernel side, the first publication, management. Workers may start once this returns.
     ///
-    /// `guards` stay in force until the daemon ends.
+    /// `devices`, from [`guard`], are watched and stay silent until the daemon ends.
     ///
     /// # Errors
     /// What cannot be had; nothing is left behind.
-    pub async fn start(parts: Parts<L>, guards: Vec<Guard>) -> Result<Self, StartError> {
-        Self::start_with(parts, guards, Host::start).await
+    pub async fn start(parts: Parts<L>, devices: Vec<PortDevice>) -> Result<Self, StartError> {
+        Self::start_with(parts, devices, Host::start).await
     }
 
     /// The same with another kernel side than the kernel's; `host` is given control's ends of the workers' rings of frames.
@@ -144,7 +141,7 @@ impl<L: Protocols> Daemon<L> {
     /// As [`Daemon::start`].
     pub async fn start_with<H>(
         parts: Parts<L>,
-        guards: Vec<Guard>,
+        devices: Vec<PortDevice>,
         host: impl FnOnce(Vec<FrameReceiver>, Vec<FrameSender>) -> H,
     ) -> Result<Self, StartError>
     where
@@ -182,7 +179,7 @@ impl<L: Protocols> Daemon<L> {
             port_states: Vec::new(),
             port_settings: BTreeMap::new(),
             host_applier,
-            guards,
+            devices: Devices::new(devices),
             clock: Arc::clone(&parts.clock),
             set_level: parts.set_level,
             level: None,

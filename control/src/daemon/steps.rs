@@ -1,6 +1,10 @@
 //! The loop: deadlines, news of ports and the kernel, and what the core wants done outside.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::{
     id::PortId,
@@ -10,10 +14,10 @@ use common::{
 use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, Operated, StartError, host_applier::HostApplier, tasks::Tasks};
+use super::{Clock, Operated, StartError, devices::Devices, host_applier::HostApplier, tasks::Tasks};
 use crate::{
-    host::{Guard, Host, HostState, PortState},
-    manage::operator::{Check, SharedOperator, lock},
+    host::{Host, HostState, PortState},
+    manage::operator::{SharedOperator, lock},
     protocol::{Effect, LoggingLevel, Management, PortSettings, Protocols},
 };
 
@@ -34,7 +38,7 @@ pub(super) struct Steps<L: Protocols> {
     /// As they were last set.
     pub port_settings: BTreeMap<PortId, PortSettings>,
     pub host_applier: HostApplier,
-    pub guards: Vec<Guard>,
+    pub devices: Devices,
     pub clock: Clock,
     pub set_level: Box<dyn Fn(LoggingLevel) + Send>,
     pub level: Option<LoggingLevel>,
@@ -168,13 +172,21 @@ impl<L: Protocols> Steps<L> {
         }
     }
 
+    /// Has devices opened again that can be. One that was has to be set as the one before.
+    fn look_at_devices(&mut self) {
+        for port in self.devices.look(&self.ports, Instant::now()) {
+            if let Some(wanted) = self.port_settings.remove(&port) {
+                self.set_ports(&BTreeMap::from([(port, wanted)]));
+            }
+        }
+    }
+
     /// Once a second: links, tasks, health.
     fn poll(&mut self) {
+        self.look_at_devices();
         self.poll_ports();
         let host = self.host.state().borrow().clone();
-        let violations = self.guards.iter().flat_map(|guard| guard.violations(&host));
-        let wire = violations.map(|reason| Check { name: "one listener".into(), healthy: false, reason });
-        let checks = self.tasks.checks().chain(wire).collect();
+        let checks = self.tasks.checks().chain(self.devices.checks(&host)).collect();
         let healthy = {
             let mut operated = lock(&self.core);
             let core = operated.core_mut();

@@ -86,6 +86,8 @@ pub enum GuardError {
 #[derive(Debug)]
 pub struct Guard {
     device: String,
+    /// Its kernel index: another device may have its name later.
+    index: u32,
     did: Vec<String>,
     former: Vec<(&'static str, &'static str, String)>,
 }
@@ -103,7 +105,7 @@ impl Guard {
                 address: *address,
             });
         }
-        let mut guard = Self { device: device.to_owned(), did: Vec::new(), former: Vec::new() };
+        let mut guard = Self { device: device.to_owned(), index, did: Vec::new(), former: Vec::new() };
         for (family, key, value) in SETTINGS {
             let set = sysctl::set(family, device, key, value);
             let set =
@@ -156,8 +158,11 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        // A device that has gone took its settings along.
+        if if_nametoindex(self.device.as_str()) != Ok(self.index) {
+            return;
+        }
         for (family, key, former) in self.former.drain(..) {
-            // A device that has gone took its settings along.
             let _ = sysctl::set(family, &self.device, key, &former);
         }
     }

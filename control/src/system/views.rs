@@ -32,6 +32,8 @@ impl System {
         let carrier =
             shown.and_then(|at| snapshot.net.ports.get(at.port.index())).is_none_or(|port| port.link_up);
         let up = shown.map_or(!interface.shutdown, |at| at.up);
+        let ports = cx.shared.ports.as_ref();
+        let trouble = ports.and_then(|ports| ports.trouble(cx.config.port_of(interface)?));
         let port = interface.device.as_ref().and_then(|device| {
             let ports = cx.shared.ports.as_ref()?;
             let id = cx.config.port_of(interface)?;
@@ -48,6 +50,7 @@ impl System {
             name: interface.name.to_string(),
             admin_up: !interface.shutdown,
             line_up: up && carrier,
+            down_because: trouble.map(|trouble| trouble.reason),
             description: interface.description.clone(),
             mac: shown.map(|at| at.mac),
             addresses: interface.addresses().collect(),

@@ -67,6 +67,10 @@ static const uint64_t SHIM_MBUF_TX_IPV4 = RTE_MBUF_F_TX_IPV4;
 static const uint64_t SHIM_MBUF_TX_IP_CKSUM = RTE_MBUF_F_TX_IP_CKSUM;
 static const uint64_t SHIM_MBUF_TX_UDP_CKSUM = RTE_MBUF_F_TX_UDP_CKSUM;
 static const uint64_t SHIM_MBUF_TX_L4_MASK = RTE_MBUF_F_TX_L4_MASK;
+static const uint32_t SHIM_DEV_INTR_LSC = RTE_ETH_DEV_INTR_LSC;
+static const uint32_t SHIM_DEV_INTR_RMV = RTE_ETH_DEV_INTR_RMV;
+static const uint32_t SHIM_EVENT_INTR_LSC = RTE_ETH_EVENT_INTR_LSC;
+static const uint32_t SHIM_EVENT_INTR_RMV = RTE_ETH_EVENT_INTR_RMV;
 static const uint32_t SHIM_MQ_RX_RSS = RTE_ETH_MQ_RX_RSS;
 static const uint32_t SHIM_MAX_LCORE = RTE_MAX_LCORE;
 

@@ -18,6 +18,8 @@ pub struct InterfaceView {
     pub admin_up: bool,
     /// Not shut down, and the port has link.
     pub line_up: bool,
+    /// What is wrong with the device under it.
+    pub down_because: Option<String>,
     /// `description`
     pub description: Option<String>,
     /// Address of everything sent.
@@ -76,7 +78,8 @@ pub fn text(interfaces: &[InterfaceView]) -> String {
 fn one(out: &mut String, interface: &InterfaceView) -> std::fmt::Result {
     let admin = if interface.admin_up { "up" } else { "administratively down" };
     let line = if interface.line_up { "up" } else { "down" };
-    writeln!(out, "{} is {admin}, line protocol is {line}", interface.name)?;
+    let why = interface.down_because.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    writeln!(out, "{} is {admin}, line protocol is {line}{why}", interface.name)?;
     match (&interface.port, interface.mac) {
         (Some(port), _) => {
             writeln!(out, "  Hardware is {}, address is {}", port.info.driver, port.info.mac)?;

@@ -37,6 +37,7 @@ fn interfaces() {
         name: "Ethernet0".into(),
         admin_up: true,
         line_up: true,
+        down_because: None,
         description: Some("to the PDSN".into()),
         mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
         addresses: vec!["10.1.1.1/24".parse().unwrap(), "10.2.1.1/24".parse().unwrap()],
@@ -49,6 +50,7 @@ fn interfaces() {
         name: "Loopback0".into(),
         admin_up: false,
         line_up: false,
+        down_because: None,
         mac: None,
         description: None,
         addresses: vec!["10.0.0.1/32".parse().unwrap()],
@@ -56,6 +58,13 @@ fn interfaces() {
         port: None,
         ..ethernet.clone()
     };
+    let down_because = Some("kernel device veth0 is gone".to_owned());
+    let without = interface::InterfaceView { line_up: false, down_because, ..ethernet.clone() };
+    let text = interface::text(&[without]);
+    assert!(
+        text.starts_with("Ethernet0 is up, line protocol is down (kernel device veth0 is gone)\n"),
+        "{text}"
+    );
     assert_eq!(
         interface::text(&[ethernet, loopback]),
         "Ethernet0 is up, line protocol is up

@@ -104,6 +104,17 @@ impl Device {
         if find() { Ok(number) } else { Err(missing(log::reason(said, || "it is no port".to_owned()))) }
     }
 
+    /// Takes the device out of EAL once its port is closed, so that it can be attached again.
+    pub fn detach(&self) {
+        let (Ok(bus), Ok(name)) = (CString::new(self.bus), CString::new(self.name.as_str())) else { return };
+        // SAFETY: EAL runs, the strings live through the call.
+        let (result, said) =
+            log::capture(|| unsafe { capsule_ffi::rte_eal_hotplug_remove(bus.as_ptr(), name.as_ptr()) });
+        if result < 0 {
+            tracing::debug!("{}: remove: {}", self.name, log::reason(said, || error_text(result)));
+        }
+    }
+
     fn driver(&self, driver: &str) -> bool {
         self.name.starts_with(driver)
     }

@@ -1,10 +1,10 @@
-//! The kernel device under a packet-socket port: its MTU, which DPDK's checks stop at 1500, and its link, which DPDK takes
-//! for up.
+//! The kernel device under a port: whether it is still the same one, and of a packet socket its MTU, which DPDK's checks stop
+//! at 1500, and its link, which DPDK takes for up.
 
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
 use nix::{
@@ -19,19 +19,46 @@ pub(super) struct KernelDevice {
     socket: OwnedFd,
     /// As it was seen last.
     running: AtomicBool,
+    /// Its number when the port was opened on it, and as it was seen last (0: not there).
+    opened: u32,
+    index: AtomicU32,
 }
 
 impl KernelDevice {
     /// The device `name`, which may come later.
     pub fn new(name: &str) -> io::Result<Self> {
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        let device = Self { name: name.to_owned(), socket, running: AtomicBool::new(false) };
+        let (running, index) = Default::default();
+        let mut device = Self { name: name.to_owned(), socket, running, opened: 0, index };
         device.request()?;
+        device.opened = device.index().unwrap_or(0);
         Ok(device)
     }
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its number at this moment, if it is there; while the kernel does not say, the last answer stands.
+    pub fn index(&self) -> Option<u32> {
+        match self.look_up() {
+            Ok(index) => self.index.store(index, Relaxed),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => self.index.store(0, Relaxed),
+            Err(error) => tracing::debug!("{}: index: {error}", self.name),
+        }
+        Some(self.index.load(Relaxed)).filter(|index| *index != 0)
+    }
+
+    /// Its number when the port was opened on it.
+    pub fn opened(&self) -> u32 {
+        self.opened
+    }
+
+    fn look_up(&self) -> io::Result<u32> {
+        let mut request = self.request()?;
+        self.ask(libc::SIOCGIFINDEX, &mut request)?;
+        // SAFETY: the kernel has filled in the number.
+        u32::try_from(unsafe { request.ifr_ifru.ifru_ifindex }).map_err(io::Error::other)
     }
 
     /// Sets its MTU.
@@ -118,7 +145,9 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_does_not_run() {
-        assert!(!KernelDevice::new("hw-nowhere").unwrap().is_running());
+        let nowhere = KernelDevice::new("hw-nowhere").unwrap();
+        assert!(!nowhere.is_running() && nowhere.index().is_none());
+        assert_eq!(KernelDevice::new("lo").unwrap().index(), Some(1));
         assert!(KernelDevice::new("a-name-of-16-byte").is_err());
     }
 }

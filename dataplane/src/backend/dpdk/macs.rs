@@ -80,6 +80,13 @@ impl Macs {
         if self.unfiltered.is_empty() { set_promiscuous(port, self.promiscuous) } else { Ok(()) }
     }
 
+    /// The same addresses for another device of the port.
+    pub fn again(&self, port: &Port) -> Result<Self, PortError> {
+        let mut again = Self { said: self.said, ..Self::default() };
+        self.filtered.iter().chain(&self.unfiltered).try_for_each(|mac| again.add(port, *mac))?;
+        Ok(again)
+    }
+
     /// The operator's setting; in force once no address needs another.
     pub fn set_promiscuous(&mut self, port: &Port, on: bool) -> Result<(), PortError> {
         self.promiscuous = on;

@@ -11,8 +11,8 @@
 mod control;
 mod cores;
 mod device;
-mod drops;
 mod eal;
+mod events;
 mod frame;
 mod host;
 mod hosted;
@@ -23,7 +23,9 @@ mod macs;
 mod pool;
 mod port;
 mod queue;
+mod reopen;
 mod shared_tx;
+mod sockets;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,10 @@
 use std::{
     ffi::CStr,
     ptr::NonNull,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, Release},
+    },
 };
 
 use arrayvec::ArrayVec;
@@ -13,17 +16,17 @@ use common::{
     config::{PortConfig, RssFields},
     id::PortId,
     mac::MacAddr,
-    port::{PortError, PortInfo},
+    port::{PortCounters, PortError, PortInfo, Trouble},
 };
 
 use super::{
     device::Device,
-    drops::Drops,
-    error_text,
+    error_text, events,
     kernel::KernelDevice,
     log,
     queue::{DpdkQueue, PortState, Tx},
     shared_tx::SharedTx,
+    sockets::PacketSockets,
 };
 
 /// `-ENOTSUP`: the driver does not have the call.
@@ -36,12 +39,22 @@ pub(super) struct Port {
     pub dev: u16,
     /// The interface's name in the configuration.
     pub interface: String,
+    /// What it was configured from.
+    pub config: PortConfig,
+    /// How many workers share its queues.
+    pub workers: u16,
+    /// The device of it.
+    pub named: Device,
     /// As control sees it.
     pub info: PortInfo,
-    /// The kernel device of a packet socket.
-    pub kernel: Option<KernelDevice>,
-    /// What its sockets drop.
-    pub drops: Option<Drops>,
+    /// The kernel device under it.
+    pub under: Option<KernelDevice>,
+    /// Its packet sockets.
+    pub sockets: Option<PacketSockets>,
+    /// Why no device is open; `None`: one is.
+    pub away: Option<String>,
+    /// What devices counted that were open before this one.
+    pub before: PortCounters,
     /// The device takes one segment a frame.
     one_segment: bool,
     /// Shared with its queues.
@@ -91,32 +104,37 @@ impl Port {
             conf.txmode.offloads |= checksums;
         }
         conf.txmode.offloads |= device.tx_offload_capa & ffi::SHIM_TX_OFFLOAD_MULTI_SEGS;
+        events::ask_for(&mut conf, &device);
 
         // SAFETY: the port is not started; the structure and the key in it live through the call.
         call.run("rte_eth_dev_configure", || unsafe {
             ffi::rte_eth_dev_configure(dev, rx_queues, tx_queues, &raw const conf)
         })?;
-        let kernel = named.packet_socket().map(|device| {
+        events::listen(&call, dev, &conf)?;
+        let under = config.kernel_device().map(|device| {
             KernelDevice::new(device).map_err(|error| call.error("link", format!("{device}: {error}")))
         });
-        let kernel = kernel.transpose()?;
-        set_mtu(&call, dev, kernel.as_ref(), config.mtu)?;
+        let under = under.transpose()?;
+        set_mtu(&call, dev, under.as_ref().filter(|_| named.packet_socket().is_some()), config.mtu)?;
         let (rx_descriptors, tx_descriptors) = setup_queues(&call, config, named, dev, &device, pool)?;
         let mac = set_mac(&call, dev, config.mac)?;
         // SAFETY: returns a string constant of the driver.
         let driver = unsafe { text(device.driver_name) };
         // SAFETY: reads a number of the port.
         let socket = unsafe { ffi::rte_eth_dev_socket_id(dev) };
-        let drops = named.packet_socket().and_then(|device| match Drops::new(device) {
-            Ok(drops) => Some(drops),
+        let sockets = named.packet_socket().and_then(|device| match PacketSockets::new(device) {
+            Ok(sockets) => Some(sockets),
             Err(error) => {
-                tracing::warn!("{}: what {device} drops is not counted: {error}", config.name);
+                tracing::warn!("{}: the packet sockets on {device} are not watched: {error}", config.name);
                 None
             }
         });
         let port = Self {
             dev,
             interface: config.name.clone(),
+            config: config.clone(),
+            workers,
+            named: named.clone(),
             info: PortInfo {
                 id: config.id,
                 mac,
@@ -130,8 +148,10 @@ impl Port {
                 socket: u8::try_from(socket).ok(),
                 rss,
             },
-            kernel,
-            drops,
+            under,
+            sockets,
+            away: None,
+            before: PortCounters::default(),
             one_segment: device.tx_offload_capa & ffi::SHIM_TX_OFFLOAD_MULTI_SEGS == 0
                 && !passes_chains(device.driver_name),
             state: Arc::default(),
@@ -139,6 +159,7 @@ impl Port {
                 .map(|queue| (tx_queues < workers).then(|| Arc::new(SharedTx::new(dev, queue))))
                 .collect(),
         };
+        port.state.dev.store(dev, Relaxed);
         // SAFETY: the port is configured.
         port.optional("rte_eth_allmulticast_enable", unsafe { ffi::rte_eth_allmulticast_enable(dev) });
         let promiscuous = if config.promiscuous {
@@ -157,17 +178,77 @@ impl Port {
         let call = Calls { interface: &self.interface };
         // SAFETY: the port is configured and all its queues are set up.
         call.run("rte_eth_dev_start", || unsafe { ffi::rte_eth_dev_start(self.dev) })?;
-        self.state.up.store(true, Relaxed);
+        self.state.up.store(true, Release);
         Ok(())
+    }
+
+    /// The kernel device of a packet socket.
+    pub fn packet_socket(&self) -> Option<&KernelDevice> {
+        self.under.as_ref().filter(|_| self.named.packet_socket().is_some())
+    }
+
+    /// Why its device carries nothing any more.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let index = self.under.as_ref().map(KernelDevice::index);
+        if let Some(reason) = &self.away {
+            return Some(Trouble { reason: reason.clone(), present: index.is_none_or(|at| at.is_some()) });
+        }
+        if events::is_removed(self.dev) {
+            return Some(Trouble { reason: "the device was removed".to_owned(), present: true });
+        }
+        let under = self.under.as_ref()?;
+        let name = under.name();
+        let Some(index) = index? else {
+            return Some(Trouble { reason: format!("kernel device {name} is gone"), present: false });
+        };
+        let same = self.sockets.as_ref().map_or(index == under.opened(), |sockets| sockets.are_bound(index));
+        let reason = || format!("kernel device {name} is another one than was opened");
+        (!same).then(|| Trouble { reason: reason(), present: true })
+    }
+
+    /// Takes the place of `old`, whose queues the workers still hold. They must be left ([`PortState::is_left`]).
+    pub fn replace(mut self, old: &mut Self) -> Result<(), PortError> {
+        let queues = |port: &Self| {
+            let info = &port.info;
+            (info.rx_queues, info.tx_queues, info.checksum_offload, port.one_segment)
+        };
+        if queues(&self) != queues(old) {
+            Self::close_device(self.dev);
+            self.named.detach();
+            let reason = "the device has other queues or offloads than the one before; restart needed";
+            return Err(Calls { interface: &self.interface }.error("reopen", reason.to_owned()));
+        }
+        self.state = Arc::clone(&old.state);
+        self.state.dev.store(self.dev, Relaxed);
+        self.tx = std::mem::take(&mut old.tx);
+        self.share(Some(self.dev));
+        self.before = std::mem::take(&mut old.before);
+        *old = self;
+        Ok(())
+    }
+
+    /// Where shared transmit queues send to.
+    pub fn share(&self, dev: Option<u16>) {
+        self.tx.iter().flatten().for_each(|shared| shared.set_device(dev));
     }
 
     /// Stops the port and gives its resources back. No worker may poll it any more.
     pub fn close(&self) {
         self.state.up.store(false, Relaxed);
+        if self.away.is_none() {
+            Self::close_device(self.dev);
+        }
+    }
+
+    /// The same of a device by its number.
+    pub fn close_device(dev: u16) {
+        events::forget(dev);
         // SAFETY: the port exists and no thread polls it.
-        unsafe {
-            self.optional("rte_eth_dev_stop", ffi::rte_eth_dev_stop(self.dev));
-            self.optional("rte_eth_dev_close", ffi::rte_eth_dev_close(self.dev));
+        let (stopped, closed) = unsafe { (ffi::rte_eth_dev_stop(dev), ffi::rte_eth_dev_close(dev)) };
+        for (call, result) in [("rte_eth_dev_stop", stopped), ("rte_eth_dev_close", closed)] {
+            if result != 0 {
+                tracing::debug!("port {dev}: {call}: {}", error_text(result));
+            }
         }
     }
 
@@ -184,7 +265,7 @@ impl Port {
             self.tx[usize::from(tx)].as_ref().map_or(Tx::Own(tx), |shared| Tx::Shared(Arc::clone(shared)));
         DpdkQueue {
             port: PortId(self.info.id.0),
-            dev: self.dev,
+            bit: DpdkQueue::hold(&self.state, worker),
             rx,
             turn: 0,
             tx,

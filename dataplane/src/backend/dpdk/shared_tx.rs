@@ -10,7 +10,7 @@ use std::{
     fmt,
     ptr::NonNull,
     sync::atomic::{
-        AtomicBool,
+        AtomicBool, AtomicU16,
         Ordering::{Acquire, Relaxed, Release},
     },
 };
@@ -25,9 +25,13 @@ use crate::backend::{BURST, Burst};
 /// Frames that wait for the holder at most.
 const LEFT: usize = 1024;
 
+/// No port has this number.
+const NO_DEVICE: u16 = u16::MAX;
+
 /// One shared queue.
 pub(super) struct SharedTx {
-    dev: u16,
+    /// Number of the port in DPDK; [`NO_DEVICE`] while there is none. Changed only while no worker uses it.
+    dev: AtomicU16,
     queue: u16,
     taken: AtomicBool,
     /// Frames were left or are stuck in `pending`.
@@ -51,7 +55,7 @@ unsafe impl Send for SharedTx {}
 impl SharedTx {
     pub fn new(dev: u16, queue: u16) -> Self {
         Self {
-            dev,
+            dev: AtomicU16::new(dev),
             queue,
             taken: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
@@ -60,10 +64,19 @@ impl SharedTx {
         }
     }
 
+    /// What is sent goes to that device from here on; `None`: nobody sends.
+    pub fn set_device(&self, dev: Option<u16>) {
+        self.dev.store(dev.unwrap_or(NO_DEVICE), Release);
+    }
+
     /// Sends or leaves frames from the front of `out`; returns how many.
     pub fn transmit(&self, out: &mut Burst<DpdkFrame>) -> usize {
         let taken = self.hold(|pending| {
-            if self.drain(pending) { super::queue::transmit_burst(self.dev, self.queue, out) } else { 0 }
+            if self.drain(pending) {
+                super::queue::transmit_burst(self.dev.load(Relaxed), self.queue, out)
+            } else {
+                0
+            }
         });
         taken.unwrap_or_else(|| self.leave(out))
     }
@@ -102,7 +115,12 @@ impl SharedTx {
             }
             // SAFETY: the frames are owned by `pending`; the driver takes over the first `sent`.
             let sent = unsafe {
-                ffi::_rte_eth_tx_burst(self.dev, self.queue, pending.as_mut_ptr(), pending.len() as u16)
+                ffi::_rte_eth_tx_burst(
+                    self.dev.load(Relaxed),
+                    self.queue,
+                    pending.as_mut_ptr(),
+                    pending.len() as u16,
+                )
             };
             pending.drain(..usize::from(sent));
             if !pending.is_empty() {
@@ -143,7 +161,9 @@ impl fmt::Debug for SharedTx {
 impl Drop for SharedTx {
     fn drop(&mut self) {
         // The last sender is gone: a last try, then the buffers go back.
-        self.flush();
+        if *self.dev.get_mut() != NO_DEVICE {
+            self.flush();
+        }
         let pending = std::mem::take(self.pending.get_mut());
         let left = std::iter::from_fn(|| self.left.pop()).map(|raw| raw.0);
         for raw in pending.into_iter().filter_map(NonNull::new).chain(left) {

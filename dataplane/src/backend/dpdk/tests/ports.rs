@@ -5,12 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
-use common::id::{PortId, WorkerId};
+use common::{
+    id::{PortId, WorkerId},
+    port::Trouble,
+};
 
 use super::config;
 use crate::backend::{
     Burst, Frame, PortQueue,
-    dpdk::{DpdkQueue, WorkerLoop, start},
+    dpdk::{DpdkQueue, WorkerLoop, events::happened, start},
 };
 
 #[test]
@@ -55,6 +58,46 @@ fn what_a_ring_sends_it_receives_and_the_pool_is_full_again() {
     assert_eq!(received.load(Relaxed), 3200);
     assert!(control.ports().is_empty() && control.pools().is_empty());
     assert_eq!(control.counters(PortId(0)), common::port::PortCounters::default());
+}
+
+#[test]
+fn a_device_that_its_driver_misses_is_opened_again_once_no_worker_touches_it() {
+    let mut started = start(&config(&["net_ring0", "net_null0"])).unwrap();
+    let mut queue = started.queues().remove(0).remove(0);
+    let control = started.control();
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    control.on_event(Box::new(move || {
+        count.fetch_add(1, Relaxed);
+    }));
+    let number = queue.state.dev.load(Relaxed);
+    happened(number, capsule_ffi::SHIM_EVENT_INTR_LSC, std::ptr::null_mut(), std::ptr::null_mut());
+    assert_eq!((control.trouble(PortId(0)), told.load(Relaxed)), (None, 1));
+    happened(number, capsule_ffi::SHIM_EVENT_INTR_RMV, std::ptr::null_mut(), std::ptr::null_mut());
+    let removed = Trouble { reason: "the device was removed".to_owned(), present: true };
+    assert_eq!((control.trouble(PortId(0)), told.load(Relaxed)), (Some(removed), 2));
+    assert!(control.trouble(PortId(1)).is_none() && !control.link(PortId(0)).up);
+
+    let text = control.reopen(PortId(0)).unwrap_err().to_string();
+    assert_eq!(text, "Ethernet0: reopen: a worker does not let go of the device");
+    assert_eq!(queue.receive(&mut Burst::new()), 0);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopper, opener) = (Arc::clone(&stop), Arc::clone(&control));
+    let opening = std::thread::spawn(move || {
+        let result = opener.reopen(PortId(0));
+        stopper.store(true, Relaxed);
+        result
+    });
+    let mut frame = queue.allocate().unwrap();
+    frame.append(60).unwrap();
+    let mut out: Burst<_> = std::iter::once(frame).collect();
+    while !stop.load(Relaxed) {
+        assert_eq!(queue.receive(&mut Burst::new()), 0);
+    }
+    opening.join().unwrap().unwrap();
+    assert!(control.trouble(PortId(0)).is_none() && control.link(PortId(0)).up);
+    assert_eq!((queue.transmit(&mut out), queue.receive(&mut out)), (1, 1));
+    drop((out, queue));
 }
 
 fn refusal(config: &common::config::DataplaneConfig) -> String {

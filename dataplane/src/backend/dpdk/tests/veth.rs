@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use common::id::PortId;
@@ -227,6 +228,106 @@ fn what_a_packet_sockets_full_ring_drops_is_counted() {
             })
         })
         .unwrap();
+}
+
+/// Receives and sends back what is of the experimental EtherType; counts it in `seen`.
+fn echo(seen: &Arc<AtomicUsize>, mut queues: Vec<DpdkQueue>) -> WorkerLoop {
+    let seen = Arc::clone(seen);
+    let mut burst = Burst::new();
+    Box::new(move || {
+        queues[0].receive(&mut burst);
+        burst.retain(|frame| frame.data()[12..14] == [0x88, 0xb5]);
+        seen.fetch_add(burst.len(), Relaxed);
+        for frame in &mut burst {
+            frame.data_mut()[12..14].copy_from_slice(&[0x88, 0xb6]);
+        }
+        queues[0].transmit(&mut burst);
+        burst.clear();
+        thread::yield_now();
+    })
+}
+
+fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !is_true() {
+        assert!(Instant::now() < end, "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Makes the veth pair, `hwport` with this index.
+fn veth(index: &str) {
+    let name = ["link", "add", "name", "hwport", "index", index];
+    run("ip", &[&name[..], &["type", "veth", "peer", "name", "hwpeer"]].concat());
+    for end in ["hwport", "hwpeer"] {
+        run("ip", &["link", "set", end, "up"]);
+    }
+}
+
+#[test]
+fn a_kernel_device_that_is_made_again_is_opened_under_its_workers() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
+    veth("70");
+    // Two queues to receive on; one to send on, which the workers share.
+    let mut config = config(&["net_af_packet0,iface=hwport"]);
+    (config.workers, config.ports[0].tx_queues) = (2, Some(1));
+    let started = start(&config).unwrap();
+    let control = started.control();
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = Arc::new(AtomicUsize::new(0));
+    let (stopper, received) = (Arc::clone(&stop), Arc::clone(&seen));
+    let judge = thread::spawn(move || {
+        // Ends the workers also if it fails.
+        let _stop = StopAtEnd(stopper);
+        let port = PortId(0);
+        let trouble = || control.trouble(port).map(|trouble| (trouble.reason, trouble.present));
+        let five_come_and_go = |all: usize| {
+            run("/usr/bin/python3", &["-c", FIVE]);
+            until("five more frames", || received.load(Relaxed) == all);
+            until("five more answers", || control.counters(port).tx_packets == all as u64);
+        };
+        five_come_and_go(5);
+        assert_eq!(trouble(), None);
+        // With another index, and with the one that it had.
+        for (round, index) in ["71", "71"].into_iter().enumerate() {
+            let before = control.counters(port).rx_packets;
+            run("ip", &["link", "del", "hwport"]);
+            assert_eq!(trouble(), Some(("kernel device hwport is gone".to_owned(), false)));
+            assert!(!control.link(port).up);
+            control.reopen(port).unwrap_err();
+            assert!(trouble().unwrap().0.starts_with("the device cannot be opened: "), "{:?}", trouble());
+            assert!(!trouble().unwrap().1 && control.counters(port).rx_packets == before);
+            veth(index);
+            assert!(trouble().unwrap().1);
+            control.reopen(port).unwrap();
+            assert_eq!(trouble(), None);
+            assert!(control.link(port).up);
+            let link = run("ip", &["-o", "link", "show", "hwport"]);
+            let address = link.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap();
+            assert_eq!(control.ports()[0].mac, address.parse().unwrap(), "the new device's");
+            five_come_and_go(10 + 10 * round);
+            run("ip", &["link", "del", "hwport"]);
+            veth(index);
+            let other = "kernel device hwport is another one than was opened".to_owned();
+            assert_eq!(trouble(), Some((other, true)));
+            control.set_up(port, false).unwrap();
+            control.reopen(port).unwrap();
+            assert!(trouble().is_none() && !control.link(port).up, "it stays shut down");
+            control.set_up(port, true).unwrap();
+            five_come_and_go(15 + 10 * round);
+            assert!(control.counters(port).rx_packets >= before + 10, "totals go on");
+        }
+    });
+    started.run(stop, move |_, queues: Vec<DpdkQueue>| echo(&seen, queues)).unwrap();
+    judge.join().unwrap();
+}
+
+struct StopAtEnd(Arc<AtomicBool>);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 /// Sends frames of the experimental EtherType.

@@ -1,4 +1,5 @@
-//! What the packet sockets under a port dropped because nobody emptied their rings: the driver does not ask.
+//! The packet sockets under a port, of which the driver does not ask: what they dropped because nobody emptied their rings, and
+//! whether they still hang on a device.
 
 use std::{
     fs, io,
@@ -11,19 +12,28 @@ use nix::{libc, net::if_::if_nametoindex};
 
 /// The driver's packet sockets on one kernel device. They live as long as the port is open.
 #[derive(Debug)]
-pub(super) struct Drops {
+pub(super) struct PacketSockets {
     sockets: Vec<RawFd>,
     total: AtomicU64,
 }
 
-impl Drops {
+impl PacketSockets {
     /// Finds this process's packet sockets on `device` of the calling thread's network namespace.
     pub fn new(device: &str) -> io::Result<Self> {
         let index = if_nametoindex(device)?;
         let numbers =
             fs::read_dir("/proc/self/fd")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let sockets = numbers.filter(|&fd| is_bound(fd, index)).collect();
+        let sockets: Vec<_> = numbers.filter(|&fd| is_bound(fd, index)).collect();
+        if sockets.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         Ok(Self { sockets, total: AtomicU64::new(0) })
+    }
+
+    /// Whether they are bound to the device with this index. The kernel unbinds them when the device goes, also if it comes back
+    /// with the same name and index.
+    pub fn are_bound(&self, index: u32) -> bool {
+        self.sockets.iter().all(|&fd| is_bound(fd, index))
     }
 
     /// Frames dropped since the start.
