@@ -92,8 +92,11 @@ pub struct PortConfig {
 }
 
 impl PortConfig {
-    /// The kernel device under the port (`iface=` of net_af_packet, net_af_xdp), if the device string names one.
+    /// The kernel device under the port (`iface=` of net_af_packet, net_af_xdp), if the device string names one. That of
+    /// net_tap is made by the driver and is the kernel's end of the wire.
     pub fn kernel_device(&self) -> Option<&str> {
-        self.device.split(',').skip(1).find_map(|part| part.strip_prefix("iface="))
+        let (name, arguments) = self.device.split_once(',')?;
+        let opens = ["net_af_packet", "net_af_xdp"].iter().any(|driver| name.starts_with(driver));
+        arguments.split(',').find_map(|part| part.strip_prefix("iface=")).filter(|_| opens)
     }
 }

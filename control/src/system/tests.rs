@@ -49,6 +49,9 @@ fn ports_are_the_interfaces_with_a_device_in_order() {
         ]
     );
     assert_eq!(config.ports[0].kernel_device(), Some("veth0"));
+    let mut made = config.ports[0].clone();
+    made.device = "net_tap0,iface=dtap0".into();
+    assert_eq!(made.kernel_device(), None, "the driver makes it");
     let carriers: Vec<_> = system.interfaces.iter().map(|i| system.port_of(i)).collect();
     assert_eq!(carriers, [None, Some(PortId(0)), Some(PortId(0)), None, Some(PortId(1))]);
     assert_eq!(system.subnets().len(), 3);
