@@ -122,8 +122,8 @@ pub struct InterfaceConfig {
     pub secondary: Vec<Ipv4Net>,
     /// `mac-address`
     pub mac: Option<MacAddr>,
-    /// `mtu`, layer 3.
-    pub mtu: u16,
+    /// `mtu`, layer 3; `None`: that of the port, which has [`DEFAULT_MTU`].
+    pub mtu: Option<u16>,
     /// `encapsulation dot1q` of a subinterface.
     pub vlan: Option<u16>,
     /// `rx-queues`; `None`: one a worker.
@@ -158,7 +158,7 @@ impl InterfaceConfig {
             address: None,
             secondary: Vec::new(),
             mac: None,
-            mtu: DEFAULT_MTU,
+            mtu: None,
             vlan: None,
             rx_queues: None,
             tx_queues: None,
@@ -172,6 +172,11 @@ impl InterfaceConfig {
     /// Whether an interface of this kind is made shut down.
     pub fn shut_by_default(kind: InterfaceKind) -> bool {
         kind != InterfaceKind::Loopback
+    }
+
+    /// `mtu`; a port that is given the default was given none, a subinterface then differs from its port.
+    pub fn set_mtu(&mut self, size: Option<u16>) {
+        self.mtu = size.filter(|size| *size != DEFAULT_MTU || self.name.sub().is_some());
     }
 
     /// True for `Loopback`.
@@ -236,6 +241,12 @@ impl SystemConfig {
             .map(|(at, (interface, device))| (PortId(at as u16), interface, device))
     }
 
+    /// Layer-3 MTU of an interface: its own, else that of the port under it.
+    pub fn mtu(&self, interface: &InterfaceConfig) -> u16 {
+        let parent = || self.interface(&interface.name.parent()?)?.mtu;
+        interface.mtu.or_else(parent).unwrap_or(DEFAULT_MTU)
+    }
+
     /// The port that carries an interface: its own, or its parent's.
     pub fn port_of(&self, interface: &InterfaceConfig) -> Option<PortId> {
         let parent = interface.name.parent();
@@ -269,7 +280,7 @@ fn port(id: PortId, interface: &InterfaceConfig, device: &str) -> PortConfig {
         name: interface.name.to_string(),
         device: device.to_owned(),
         mac: interface.mac,
-        mtu: interface.mtu,
+        mtu: interface.mtu.unwrap_or(DEFAULT_MTU),
         rx_queues: interface.rx_queues,
         tx_queues: interface.tx_queues,
         rx_descriptors: interface.rx_descriptors,

@@ -158,7 +158,7 @@ fn desired_interface(
         port,
         vlan: interface.vlan,
         mac: is.mac,
-        mtu: interface.mtu.min(is.mtu),
+        mtu: system.mtu(interface).min(is.mtu),
         up: !interface.shutdown && carrier.is_none_or(|carrier| !carrier.shutdown),
         carrier: is.link_up,
         addresses: interface.addresses().collect(),
@@ -229,6 +229,24 @@ arp 10.1.1.2 0200.5e00.0002
         let desired = layout.desired(&system(&fewer), &ports[..1]);
         let ids: Vec<_> = desired.interfaces.iter().map(|i| i.id.0).collect();
         assert_eq!(ids, [0, 4], "the id of Ethernet0.15 is not given away");
+    }
+
+    #[test]
+    fn a_subinterface_has_the_mtu_of_its_port_unless_it_says_otherwise() {
+        let wide = |lines: &str| {
+            let text = "interface Ethernet0\n device net_null0\n mtu 9000\n no shutdown\n";
+            let text =
+                format!("{text}interface Ethernet0.15\n encapsulation dot1q 15\n{lines} no shutdown\n");
+            let ports = [PortState { mtu: 9000, ..port(0) }];
+            let system = system(&text);
+            let mtus: Vec<_> =
+                Layout::default().desired(&system, &ports).interfaces.iter().map(|i| i.mtu).collect();
+            assert_eq!(system.dataplane_config().ports[0].mtu, 9000);
+            mtus
+        };
+        assert_eq!(wide(""), [9000, 9000]);
+        assert_eq!(wide(" mtu 1500\n"), [9000, 1500], "the default is another one here");
+        assert_eq!(wide(" mtu 1400\n no mtu\n"), [9000, 9000]);
     }
 
     #[test]

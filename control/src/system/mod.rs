@@ -118,7 +118,7 @@ impl Protocol for System {
             Input::Configured(_) => {
                 let settings = |interface: &InterfaceConfig| PortSettings {
                     up: !interface.shutdown,
-                    mtu: interface.mtu,
+                    mtu: cx.config.mtu(interface),
                     mac: interface.mac,
                 };
                 let ports = cx.config.ports().map(|(port, interface, _)| (port, settings(interface)));

@@ -6,8 +6,7 @@ use common::config::{Hugepages, Poll, RssFields};
 use ipnet::Ipv4Net;
 
 use super::config::{
-    DEFAULT_DESCRIPTORS, DEFAULT_MTU, DataplaneSettings, InterfaceConfig, Logging, StaticNextHop,
-    SystemConfig, Workers,
+    DEFAULT_DESCRIPTORS, DataplaneSettings, InterfaceConfig, Logging, StaticNextHop, SystemConfig, Workers,
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
@@ -112,8 +111,8 @@ fn write_interface(interface: &InterfaceConfig, out: &mut ConfigWriter) -> fmt::
     if let Some(mac) = interface.mac {
         writeln!(out, " mac-address {mac}")?;
     }
-    if interface.mtu != DEFAULT_MTU {
-        writeln!(out, " mtu {}", interface.mtu)?;
+    if let Some(mtu) = interface.mtu {
+        writeln!(out, " mtu {mtu}")?;
     }
     if let Some(address) = interface.address {
         write_address(address, "", out)?;

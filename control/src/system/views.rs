@@ -54,7 +54,7 @@ impl System {
             description: interface.description.clone(),
             mac: shown.map(|at| at.mac),
             addresses: interface.addresses().collect(),
-            mtu: interface.mtu,
+            mtu: cx.config.mtu(interface),
             vlan: interface.vlan,
             shadow: link.map(|link| link.device.clone()),
             port,

@@ -11,10 +11,7 @@ use super::{
 };
 use crate::{
     command::InterfaceName,
-    system::{
-        InterfaceConfig, SystemConfig,
-        config::{DEFAULT_DESCRIPTORS, DEFAULT_MTU},
-    },
+    system::{InterfaceConfig, SystemConfig, config::DEFAULT_DESCRIPTORS},
 };
 
 /// Interfaces that are ports.
@@ -79,8 +76,8 @@ pub(super) const SPECS: &[ConfigSpec<SystemConfig>] = &[
         help: &[("mtu", "Set the interface's Maximum Transmission Unit"), ("<size>", "Bytes")],
         forms: Forms::All,
         run: |c, at, args, form| {
-            let size = if form.clears() { DEFAULT_MTU } else { need(args.int("size"))? };
-            set(c, at, |interface| interface.mtu = size)
+            let size = if form.clears() { None } else { Some(need(args.int("size"))?) };
+            set(c, at, |interface| interface.set_mtu(size))
         },
     },
     ConfigSpec {

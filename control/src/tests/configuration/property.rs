@@ -74,7 +74,7 @@ fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
         move |((kind, device, description, prefix, more, mac, mtu, shutdown), queues)| {
             let mut i = InterfaceConfig::new(format!("{kind}{at}").parse().unwrap());
             i.description = description;
-            i.mtu = mtu;
+            i.set_mtu(Some(mtu));
             i.shutdown = shutdown;
             if let Some(prefix) = prefix {
                 i.address = Some(Ipv4Net::new(Ipv4Addr::new(10, octet, 0, 1), prefix).unwrap());
