@@ -1,12 +1,14 @@
 """Living with a director: configuration live, reloaded and saved; errors; drain; machines that watch it."""
 
 import contextlib
+import itertools
 import json
 import pathlib
 import re
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 from netlab import ROOT, Director, Lab, locate, wait_until
@@ -346,3 +348,54 @@ def test_two_virtual_servers_have_sessions_of_their_own(labs):
     lab.pdsn.ask("register", to="10.1.1.11", users=[user(1)])
     wait_until(lambda: len(sessions(director)) == 2, 5, "a session in each")
     assert sorted(row[0] for row in sessions(director)) == ["MIPSLB", "SECOND"]
+
+
+def test_a_clean_stop_under_traffic_logs_no_error_and_fails_nobody(lab):
+    director = start(lab, workers=2)
+    one_by_one(lab, map(user, range(4)))
+    over = threading.Event()
+
+    def traffic():
+        number = itertools.count()
+        while not over.is_set():
+            lab.pdsn.ask("register", to=lab.vip, users=[user(next(number)) for _ in range(50)], gap=0.001)
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    try:
+        before = sum(requests_received(lab))
+        wait_until(lambda: sum(requests_received(lab)) > before + 200, 10, "traffic")
+        assert director.stop()[0] == 0
+    finally:
+        over.set()
+        thread.join()
+    log = director.log()
+    end = log.split("draining")[1]
+    assert "ended" in end.splitlines()[-1], log
+    assert " ERROR " not in log and " WARN " not in end and "ARP_FAILED" not in end, log
+
+
+def test_what_a_killed_director_changed_in_the_kernel_is_put_back(lab):
+    host = lab.hosts["director"]
+
+    def silenced():
+        return [host.command("cat", f"/proc/sys/net/ipv4/conf/inside/{key}").stdout.strip()
+                for key in ("arp_ignore", "rp_filter")]
+    before = silenced()
+    director = start(lab)
+    assert silenced() == ["8", "1"] != before
+    director.process.kill()
+    director.process.wait()
+    assert silenced() == ["8", "1"]
+    # The next one puts it back, also where its configuration has no such port any more.
+    text = director.file.read_text(encoding="utf8")
+    director.file.write_text(text.replace("net_af_packet1,iface=inside", "net_null1"), encoding="utf8")
+    director.start()
+    wait_until(lambda: silenced() == before, 5, "the former settings")
+    assert "arp_ignore set back to" in director.log()
+    assert director.stop()[0] == 0
+    # And a clean end leaves nothing changed and no record.
+    director.file.write_text(text, encoding="utf8")
+    director.start()
+    assert silenced() == ["8", "1"] and list(lab.folder.glob("*.settings"))
+    assert director.stop()[0] == 0
+    assert silenced() == before and not list(lab.folder.glob("*.settings"))

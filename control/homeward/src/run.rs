@@ -74,7 +74,8 @@ impl Program {
         privileges::forbid_new();
         let settings = self.configuration.system.dataplane_config();
         // A short-lived runtime: EAL must start before the threads of the lasting one.
-        let guards = single()?.block_on(daemon::guard(&settings.ports))?;
+        let directory = self.configuration.system.management.socket.parent().unwrap_or(Path::new("/"));
+        let guards = single()?.block_on(daemon::guard(&settings.ports, directory))?;
         let balancer =
             Balancer::new(settings.sessions, settings.hugepages, settings.workers, SessionKey::random())?;
         if settings.hugepages == Hugepages::Auto && balancer.backing() != PageBacking::Huge {

@@ -14,7 +14,7 @@ use futures::FutureExt;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    host::{Guard, GuardError, HostState},
+    host::{Guard, GuardError, HostState, Records},
     manage::operator::Check,
 };
 
@@ -30,6 +30,7 @@ pub struct PortDevice {
     /// The kernel device that the driver opens by name.
     kernel: Option<String>,
     guard: Option<Guard>,
+    records: Records,
     /// What is wrong with it, as it was logged last.
     said: Option<String>,
     /// Why it could not be opened, as it was logged last.
@@ -40,9 +41,10 @@ pub struct PortDevice {
 }
 
 impl PortDevice {
-    /// That of `port`. A kernel device under it is to be silenced by [`PortDevice::silence`].
-    pub fn new(port: &PortConfig) -> Self {
+    /// That of `port`. A kernel device under it is to be silenced by [`PortDevice::silence`]; `records` keeps what it was.
+    pub fn new(port: &PortConfig, records: &Records) -> Self {
         Self {
+            records: records.clone(),
             port: port.id,
             interface: port.name.clone(),
             kernel: port.kernel_device().map(str::to_owned),
@@ -60,7 +62,7 @@ impl PortDevice {
     /// As [`Guard::secure`].
     pub async fn silence(&mut self) -> Result<(), GuardError> {
         if let Some(kernel) = &self.kernel {
-            let guard = Guard::secure(&self.interface, kernel).await?;
+            let guard = Guard::secure(&self.interface, kernel, &self.records).await?;
             guard.did().iter().for_each(|line| tracing::info!("{line}"));
             self.guard = Some(guard);
         }
@@ -86,7 +88,8 @@ impl PortDevice {
                     // What it had set went with the device, or stays on the one that is there now.
                     self.guard = None;
                     let ports = Arc::clone(ports);
-                    let open = open(ports, self.port, self.interface.clone(), self.kernel.clone());
+                    let kernel = self.kernel.clone();
+                    let open = open(ports, self.port, self.interface.clone(), kernel, self.records.clone());
                     self.attempt = Some(AbortOnDropHandle::new(tokio::spawn(open)));
                 }
             }
@@ -132,9 +135,13 @@ async fn open(
     port: PortId,
     interface: String,
     kernel: Option<String>,
+    records: Records,
 ) -> Result<Option<Guard>, String> {
     let guard = match kernel {
-        Some(kernel) => Some(Guard::secure(&interface, &kernel).await.map_err(|error| error.to_string())?),
+        Some(kernel) => {
+            let guard = Guard::secure(&interface, &kernel, &records).await;
+            Some(guard.map_err(|error| error.to_string())?)
+        }
         None => None,
     };
     // Drivers take their time, and workers a round to let go.

@@ -9,7 +9,13 @@ mod operator;
 mod steps;
 mod tasks;
 
-use std::{collections::BTreeMap, future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use common::{
     config::PortConfig,
@@ -26,7 +32,7 @@ pub use self::{devices::PortDevice, operator::Operated};
 use crate::{
     command::load,
     core::{Core, CoreLink, Recording},
-    host::{GuardError, Host, HostError},
+    host::{GuardError, Host, HostError, Records},
     manage::{
         http::Http,
         log::LogBook,
@@ -100,12 +106,15 @@ pub enum StartError {
     Refused(String),
 }
 
-/// Silences the kernel devices under ports (`iface=` in the device string), before the dataplane opens them.
+/// Silences the kernel devices under ports (`iface=` in the device string), before the dataplane opens them. What they were set to
+/// is kept in `directory`, where it is found if a process before was killed: then it is put back first.
 ///
 /// # Errors
 /// One of them holds an address, or cannot be silenced.
-pub async fn guard(ports: &[PortConfig]) -> Result<Vec<PortDevice>, GuardError> {
-    let mut devices: Vec<_> = ports.iter().map(PortDevice::new).collect();
+pub async fn guard(ports: &[PortConfig], directory: &Path) -> Result<Vec<PortDevice>, GuardError> {
+    let records = Records::new(directory);
+    records.restore().iter().for_each(|line| tracing::info!("{line}"));
+    let mut devices: Vec<_> = ports.iter().map(|port| PortDevice::new(port, &records)).collect();
     for device in &mut devices {
         device.silence().await?;
     }

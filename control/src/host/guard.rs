@@ -12,7 +12,8 @@
 //!   a ping for the shadow's address, taken by the packet socket already, is not delivered once more;
 //! - `forwarding=0`: a transit packet is forwarded by the dataplane only.
 //!
-//! The former settings come back when the [`Guard`] is dropped. The module also brings the device up.
+//! The former settings come back when the [`Guard`] is dropped; until then they are on disk ([`Records`]), so that they come back
+//! at the next start if the process is killed. The module also brings the device up.
 
 use std::net::IpAddr;
 
@@ -21,6 +22,7 @@ use rtnetlink::{LinkUnspec, packet_route::RouteNetlinkMessage};
 
 use super::{
     netlink::{self, NetlinkError},
+    records::{Record, Records, Setting},
     sysctl::{self, SysctlError},
     view::HostState,
 };
@@ -89,12 +91,14 @@ pub struct Guard {
     /// Its kernel index: another device may have its name later.
     index: u32,
     did: Vec<String>,
-    former: Vec<(&'static str, &'static str, String)>,
+    former: Vec<Setting>,
+    /// The same on disk.
+    record: Option<Record>,
 }
 
 impl Guard {
-    /// Silences `device`, which is under `interface`, and brings it up.
-    pub async fn secure(interface: &str, device: &str) -> Result<Self, GuardError> {
+    /// Silences `device`, which is under `interface`, and brings it up. What was set before is kept in `records` as long.
+    pub async fn secure(interface: &str, device: &str, records: &Records) -> Result<Self, GuardError> {
         let Ok(index) = if_nametoindex(device) else {
             return Err(GuardError::NoDevice { interface: interface.to_owned(), device: device.to_owned() });
         };
@@ -105,29 +109,55 @@ impl Guard {
                 address: *address,
             });
         }
-        let mut guard = Self { device: device.to_owned(), index, did: Vec::new(), former: Vec::new() };
-        for (family, key, value) in SETTINGS {
-            let set = sysctl::set(family, device, key, value);
-            let set =
-                set.map_err(|source| GuardError::Setting { interface: interface.to_owned(), source })?;
-            if let Some(former) = set.filter(|former| former != value) {
-                guard.did.push(format!(
-                    "{interface}: kernel device {device}: net.{family} {key} set to {value} (was {former})"
-                ));
-                guard.former.push((family, key, former));
-            }
-        }
+        let device = device.to_owned();
+        let (did, former, record) = Default::default();
+        let mut guard = Self { device, index, did, former, record };
+        guard.record(records);
+        guard.silence().map_err(|source| GuardError::Setting { interface: interface.to_owned(), source })?;
+        let Self { device, did, former, .. } = &mut guard;
+        did.extend(former.iter().map(|Setting { family, key, value, former }| {
+            format!("{interface}: kernel device {device}: net.{family} {key} set to {value} (was {former})")
+        }));
         let up = LinkUnspec::new_with_index(index).up().build();
         let (requests, _listener) = netlink::connect()?;
         requests.transact(RouteNetlinkMessage::SetLink(up), 0).await.map_err(|errno| GuardError::Up {
             interface: interface.to_owned(),
-            device: device.to_owned(),
+            device: device.clone(),
             errno,
         })?;
-        guard.did.push(format!(
+        did.push(format!(
             "{interface}: kernel device {device} is up, carries no address and is left to the dataplane alone"
         ));
         Ok(guard)
+    }
+
+    /// Writes down what will be changed, before it is.
+    fn record(&mut self, records: &Records) {
+        let changes = SETTINGS.iter().filter_map(|(family, key, value)| {
+            let former = sysctl::get(family, &self.device, key).filter(|former| former != value)?;
+            Some(Setting::new(family, key, value, former))
+        });
+        let changes: Vec<_> = changes.collect();
+        if changes.is_empty() {
+            return;
+        }
+        match records.write(&self.device, self.index, &changes) {
+            Ok(record) => self.record = Some(record),
+            Err(error) => tracing::warn!(
+                "kernel device {}: its settings are not recorded, a crash would leave them changed: {error}",
+                self.device
+            ),
+        }
+    }
+
+    fn silence(&mut self) -> Result<(), SysctlError> {
+        for (family, key, value) in SETTINGS {
+            let set = sysctl::set(family, &self.device, key, value)?;
+            self.former.extend(
+                set.filter(|former| former != value).map(|former| Setting::new(family, key, value, former)),
+            );
+        }
+        Ok(())
     }
 
     /// What was done, one line each, for the log.
@@ -162,8 +192,15 @@ impl Drop for Guard {
         if if_nametoindex(self.device.as_str()) != Ok(self.index) {
             return;
         }
-        for (family, key, former) in self.former.drain(..) {
-            let _ = sysctl::set(family, &self.device, key, &former);
+        let put_back = |setting: &Setting| {
+            sysctl::set(&setting.family, &self.device, &setting.key, &setting.former).is_ok()
+        };
+        let left = self.former.drain(..).filter(|setting| !put_back(setting)).count();
+        if left > 0
+            && let Some(record) = self.record.take()
+        {
+            // The next start tries again.
+            record.keep();
         }
     }
 }

@@ -16,6 +16,7 @@
 //! | [`desired`], [`apply`] | kernel equal to the configuration | pure; sent by the host task |
 //! | [`resolve`] | next hops resolved before they are needed | pure; asked by the host task |
 //! | [`guard`] | silences the kernel device under a port | caller, at start |
+//! | [`records`] | what a guard changed, on disk | caller, at start |
 //! | [`address_check`] | no virtual address in the kernel | pure |
 //!
 //! [`Host::start`] starts the host task on the current tokio runtime, in the network namespace of the calling
@@ -30,6 +31,7 @@ pub mod desired;
 pub mod guard;
 pub mod name;
 mod netlink;
+pub mod records;
 pub mod resolve;
 pub mod shadow;
 pub mod shadow_io;
@@ -52,6 +54,7 @@ pub use self::{
     desired::{DesiredHost, DesiredInterface, DesiredNeighbour, DesiredRoute, RouteTarget},
     guard::{Guard, GuardError},
     netlink::NetlinkError,
+    records::Records,
     resolve::Unresolved,
     shadow::ShadowError,
     shadow_io::{Injector, ShadowTotals},

@@ -17,15 +17,24 @@ pub struct SysctlError {
     pub source: io::Error,
 }
 
+/// What `net.FAMILY.conf.DEVICE.KEY` is, if that can be read.
+pub fn get(family: &str, device: &str, key: &str) -> Option<String> {
+    Some(fs::read_to_string(file(family, device, key)).ok()?.trim().to_owned())
+}
+
 /// Sets `net.FAMILY.conf.DEVICE.KEY` and returns what it was. A family or a key that this kernel does not have is
 /// left alone (`None`): a kernel without IPv6 has no IPv6 to switch off.
 pub fn set(family: &str, device: &str, key: &str, value: &str) -> Result<Option<String>, SysctlError> {
-    write(&["/proc/sys/net", family, "conf", device, key].iter().collect::<PathBuf>(), value)
+    write(&file(family, device, key), value)
 }
 
 /// Sets `net.ipv4.neigh.DEVICE.KEY`.
 pub fn set_neighbour(device: &str, key: &str, value: &str) -> Result<Option<String>, SysctlError> {
     write(&["/proc/sys/net/ipv4/neigh", device, key].iter().collect::<PathBuf>(), value)
+}
+
+fn file(family: &str, device: &str, key: &str) -> PathBuf {
+    ["/proc/sys/net", family, "conf", device, key].iter().collect()
 }
 
 fn write(path: &Path, value: &str) -> Result<Option<String>, SysctlError> {

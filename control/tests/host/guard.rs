@@ -4,12 +4,13 @@ use std::{
     io::Read,
     net::{SocketAddr, UdpSocket},
     os::fd::{AsRawFd, OwnedFd},
+    path::Path,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use control::host::{Guard, GuardError};
+use control::host::{Guard, GuardError, Records};
 use nix::{
     ifaddrs::getifaddrs,
     sched::{CloneFlags, setns, unshare},
@@ -23,13 +24,13 @@ use crate::support::*;
 #[test]
 fn a_device_with_an_address_and_one_that_is_not_there_are_refused_by_name() {
     in_namespace(|| async {
-        let error = Guard::secure("Ethernet0", "veth0").await.unwrap_err();
+        let error = Guard::secure("Ethernet0", "veth0", &records()).await.unwrap_err();
         assert!(matches!(error, GuardError::NoDevice { .. }));
         assert!(error.to_string().starts_with("Ethernet0: there is no kernel device veth0"), "{error}");
         ip("link add veth0 type veth peer name veth1");
         for address in ["10.1.1.1/24", "2001:db8::1/64"] {
             ip(&format!("addr add {address} dev veth0"));
-            let error = Guard::secure("Ethernet0", "veth0").await.unwrap_err();
+            let error = Guard::secure("Ethernet0", "veth0", &records()).await.unwrap_err();
             let plain = address.split('/').next().unwrap();
             let wanted = format!("Ethernet0: kernel device veth0 carries the address {plain}");
             assert!(error.to_string().starts_with(&wanted), "{error}");
@@ -39,19 +40,92 @@ fn a_device_with_an_address_and_one_that_is_not_there_are_refused_by_name() {
     });
 }
 
+/// Where nothing can be written.
+fn records() -> Records {
+    Records::new(Path::new("/proc/nowhere"))
+}
+
+/// The settings that tell a guarded device from others.
+fn silent() -> [String; 3] {
+    ["ipv6/conf/veth0/disable_ipv6", "ipv4/conf/veth0/arp_ignore", "ipv4/conf/veth0/rp_filter"].map(setting)
+}
+
+/// Ends as a killed process does: nothing is put back, the lock goes.
+fn kill(guard: Guard, directory: &Path) {
+    let stands = |path: &Path| (path.to_owned(), std::fs::read(path).unwrap());
+    let files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| stands(&entry.unwrap().path())).collect();
+    drop(guard);
+    for (path, bytes) in files {
+        std::fs::write(path, bytes).unwrap();
+    }
+    for (key, value) in [("ipv6/conf/veth0/disable_ipv6", "1"), ("ipv4/conf/veth0/arp_ignore", "8")] {
+        std::fs::write(format!("/proc/sys/net/{key}"), value).unwrap();
+    }
+}
+
+#[test]
+fn what_a_killed_process_changed_is_put_back_once_it_is_dead() {
+    in_namespace(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::new(folder.path());
+        let files = || std::fs::read_dir(folder.path()).unwrap().count();
+        ip("link add veth0 type veth peer name veth1");
+        let before = silent();
+        let guard = Guard::secure("Ethernet0", "veth0", &records).await.unwrap();
+        assert_eq!((silent()[1].as_str(), files()), ("8", 1));
+        // Its owner lives.
+        assert_eq!(records.restore(), [""; 0]);
+        assert_eq!((silent()[1].as_str(), files()), ("8", 1));
+        kill(guard, folder.path());
+        assert_eq!((silent()[1].as_str(), files()), ("8", 1));
+        // Somebody has set this one since: it stays.
+        std::fs::write("/proc/sys/net/ipv4/conf/veth0/rp_filter", "2").unwrap();
+        let said = records.restore();
+        assert_eq!(silent(), [before[0].as_str(), &before[1], "2"]);
+        assert_eq!((said.len(), files()), (2, 0), "{said:?}");
+        assert!(
+            said.contains(&format!(
+                "kernel device veth0: net.ipv4 arp_ignore set back to {}, as it was before a crash",
+                before[1]
+            )),
+            "{said:?}"
+        );
+        assert_eq!(records.restore(), [""; 0]);
+    });
+}
+
+#[test]
+fn another_device_of_the_name_is_left_alone() {
+    in_namespace(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::new(folder.path());
+        ip("link add veth0 type veth peer name veth1");
+        let guard = Guard::secure("Ethernet0", "veth0", &records).await.unwrap();
+        ip("link del veth0");
+        ip("link add name veth0 index 99 type veth peer name veth1");
+        std::fs::write("/proc/sys/net/ipv4/conf/veth0/arp_ignore", "8").unwrap();
+        drop(guard);
+        assert_eq!(silent()[1], "8", "the guard is of the device before");
+        let guard = Guard::secure("Ethernet0", "veth0", &records).await.unwrap();
+        kill(guard, folder.path());
+        ip("link del veth0");
+        ip("link add veth0 type veth peer name veth1");
+        std::fs::write("/proc/sys/net/ipv4/conf/veth0/arp_ignore", "8").unwrap();
+        assert_eq!(records.restore(), [""; 0]);
+        assert_eq!((silent()[1].as_str(), std::fs::read_dir(folder.path()).unwrap().count()), ("8", 0));
+    });
+}
+
 #[test]
 fn a_guarded_device_is_up_without_ipv6_and_gets_its_settings_back() {
     in_namespace(|| async {
         ip("link add veth0 type veth peer name veth1");
         ip("link set veth1 up");
-        let guard = Guard::secure("Ethernet0", "veth0").await.unwrap();
+        let guard = Guard::secure("Ethernet0", "veth0", &records()).await.unwrap();
         assert_eq!(ip_json("link show veth0")[0]["operstate"], "UP");
         assert_eq!(ip_json("addr show veth0")[0]["addr_info"].as_array().unwrap().len(), 0);
-        let values = || {
-            ["ipv6/conf/veth0/disable_ipv6", "ipv4/conf/veth0/arp_ignore", "ipv4/conf/veth0/rp_filter"]
-                .map(setting)
-        };
-        assert_eq!(values(), ["1", "8", "1"]);
+        assert_eq!(silent(), ["1", "8", "1"]);
         assert!(
             guard.did().iter().any(|line| {
                 line == "Ethernet0: kernel device veth0: net.ipv6 disable_ipv6 set to 1 (was 0)"
@@ -64,7 +138,7 @@ fn a_guarded_device_is_up_without_ipv6_and_gets_its_settings_back() {
         ip("addr add 10.3.3.3/24 dev veth0");
         harness.state("the address", |s| !guard.violations(s).is_empty()).await;
         drop(guard);
-        assert_eq!(values(), ["0", "0", "0"]);
+        assert_eq!(silent(), ["0", "0", "0"]);
         harness.host.shutdown().await;
     });
 }
@@ -77,7 +151,7 @@ fn one_ping_gets_one_reply_and_one_datagram_arrives_once() {
         ip("link set veth0 address 02:00:5e:00:00:01");
         ip("link set veth1 address 02:00:5e:00:00:02");
         let peer = peer_namespace("veth1");
-        let _guard = Guard::secure("Ethernet0", "veth0").await.unwrap();
+        let _guard = Guard::secure("Ethernet0", "veth0", &records()).await.unwrap();
         let mut harness = Harness::with_ethernet0().await;
         let port = packet_socket("veth0");
         let listener = UdpSocket::bind((HOST, 434)).unwrap();

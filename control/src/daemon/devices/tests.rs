@@ -1,6 +1,9 @@
 //! With ports that fail on demand.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use common::{
     config::{PortConfig, RssFields},
@@ -112,7 +115,7 @@ impl Bench {
         let subscriber = tracing_subscriber::registry().with(LogLayer(log.clone()));
         let port = Arc::new(Fails::default());
         Self {
-            devices: Devices::new(vec![PortDevice::new(&config)]),
+            devices: Devices::new(vec![PortDevice::new(&config, &Records::new(Path::new("/nowhere")))]),
             control: Arc::clone(&port) as Arc<dyn PortControl>,
             port,
             log,
