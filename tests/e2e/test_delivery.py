@@ -2,11 +2,12 @@
 
 import json
 import pathlib
+import socket
 
 import mobileip
 import pytest
 from frame_checks import IP, UDP, Ether, checksums_right, decode, mobile_ip, payload, request_frame, requests, tshark
-from netlab import PDSN, wait_until
+from netlab import PDSN, inside, wait_until
 from scapy.layers.inet import IPOption_RR
 from scapy.layers.l2 import Dot1Q
 from director import (farm, management, reals, register, requests_received, stable_verdicts, start, system_config, user,
@@ -223,6 +224,24 @@ def test_vlan_that_no_interface_has_is_dropped_by_name(labs):
     lab.pdsn.send(frame)  # the switch puts it behind VLAN 20: a tag in a tag
     wait_until(lambda: sum(verdicts(director)[name] for name in ("unknown_vlan", "unknown_ethertype")) == 1, 5)
     assert requests_received(lab) == [0, 0]
+
+
+@pytest.mark.parametrize("tag, verdict", [("88a8", "unknown_ethertype"), ("8100", "slb_dispatched")])
+def test_only_802_1q_tags_are_vlans_of_ours(labs, tag, verdict):
+    lab = labs(vlans=(20, 15))
+    director = start(lab)
+    register(lab, [user(1)])
+    before = verdicts(director)
+    frame = request_frame(lab, message(), wire="inside")
+    frame = frame[:12] + bytes.fromhex(tag + "0014") + frame[12:]
+
+    def send():
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as trunk:
+            trunk.bind(("trunk", 0))
+            trunk.send(frame)
+    inside(lab.hosts["switch"].namespace, send)
+    wait_until(lambda: verdicts(director)[verdict] == before[verdict] + 1, 5, verdict)
+    wait_until(lambda: sum(requests_received(lab)) == (2 if tag == "8100" else 1), 5, "the request, or none")
 
 
 def test_two_workers_share_the_sessions(lab):

@@ -37,7 +37,10 @@ fn frame_next<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) ->
     let mut vlan = frame.stripped_vlan().map(|control| control & ethernet::VLAN);
     packet.l3 = ethernet::LENGTH as u16;
     if ethertype == DOT1Q && vlan.is_none() {
-        let tagged = first(frame, ethernet::LENGTH + TAG)?;
+        let tagged = match first(frame, ethernet::LENGTH + TAG) {
+            Ok(tagged) => tagged,
+            Err(verdict) => return Err(foreign(frame, verdict)),
+        };
         let word = |at: usize| u16::from_be_bytes([tagged[at], tagged[at + 1]]);
         vlan = Some(word(ethernet::offset::TAG_CONTROL) & ethernet::VLAN);
         ethertype = word(ethernet::offset::TAGGED_ETHERTYPE);
@@ -76,6 +79,12 @@ fn find<'a>(snapshot: &'a Snapshot, cx: &Context<'_>, vlan: Option<u16>) -> Opti
         Some(vlan) => view.vlans.iter().find(|(number, _)| *number == vlan)?.1,
     };
     snapshot.net.interfaces.get(id.index())
+}
+
+/// A frame that ends with its tag had one of another type: a packet socket's filter has cut it.
+#[cold]
+fn foreign<F: Frame>(frame: &F, verdict: Verdict) -> Verdict {
+    if frame.total_len() == ethernet::offset::TAGGED_ETHERTYPE { Verdict::UNKNOWN_ETHERTYPE } else { verdict }
 }
 
 /// The frame's first bytes, at least `need`.

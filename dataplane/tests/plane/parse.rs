@@ -17,7 +17,9 @@ fn transit() -> Build {
 fn a_frame_too_short_for_its_headers_is_truncated_at_every_length() {
     let mut harness = Harness::new(1);
     for frame in [transit().udp(1, 2, &[]), transit().vlan(15).udp(1, 2, &[])] {
-        for length in 0..frame.len() {
+        // One that ends with its tag is another case, below.
+        let after_tag = |length: &usize| *length == 16 && frame[12..14] == [0x81, 0];
+        for length in (0..frame.len()).filter(|length| !after_tag(length)) {
             let (verdict, sent) = one(&mut harness, 1, &frame[..length]);
             assert_eq!((verdict, sent.len()), (Verdict::TRUNCATED, 0), "{length}");
         }
@@ -129,6 +131,13 @@ fn what_is_not_ipv4_is_the_kernels_unless_it_is_no_ethernet_ii_frame() {
     for ethertype in [0x0026, 0x05ff, 0x88a8] {
         let (verdict, _) = one(&mut harness, 1, &pad(transit().link(ethertype)));
         assert_eq!(verdict, Verdict::UNKNOWN_ETHERTYPE, "{ethertype:#x}");
+    }
+    // What a packet socket leaves of a frame with another tag than 802.1Q's; one byte more or less is no such frame.
+    let tagged = transit().vlan(15).link(0x0800);
+    for (length, verdict) in
+        [(15, Verdict::TRUNCATED), (16, Verdict::UNKNOWN_ETHERTYPE), (17, Verdict::TRUNCATED)]
+    {
+        assert_eq!(one(&mut harness, 1, &tagged[..length]).0, verdict, "{length}");
     }
     let stacked = pad(transit().vlan(15).vlan(15).link(0x0800));
     assert_eq!(one(&mut harness, 1, &stacked).0, Verdict::UNKNOWN_ETHERTYPE);

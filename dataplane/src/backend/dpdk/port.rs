@@ -123,7 +123,12 @@ impl Port {
         // SAFETY: reads a number of the port.
         let socket = unsafe { ffi::rte_eth_dev_socket_id(dev) };
         let sockets = named.packet_socket().and_then(|device| match PacketSockets::new(device) {
-            Ok(sockets) => Some(sockets),
+            Ok(sockets) => {
+                if let Err(error) = sockets.mark_foreign_tags() {
+                    tracing::warn!("{}: service tags on {device} are taken for 802.1Q: {error}", config.name);
+                }
+                Some(sockets)
+            }
             Err(error) => {
                 tracing::warn!("{}: the packet sockets on {device} are not watched: {error}", config.name);
                 None

@@ -8,6 +8,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use common::wire::ethernet;
 use nix::{libc, net::if_::if_nametoindex};
 
 /// The driver's packet sockets on one kernel device. They live as long as the port is open.
@@ -30,6 +31,26 @@ impl PacketSockets {
         Ok(Self { sockets, total: AtomicU64::new(0) })
     }
 
+    /// Cuts frames with a tag that is not 802.1Q's to their addresses. The kernel hands over tag and frame apart, and the driver puts
+    /// every tag back as one of 802.1Q, also a service tag (802.1ad).
+    pub fn mark_foreign_tags(&self) -> io::Result<()> {
+        let mut code = foreign_tag_filter();
+        let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_mut_ptr() };
+        self.sockets.iter().try_for_each(|&fd| {
+            // SAFETY: the kernel copies the program, which lives through the call.
+            let result = unsafe {
+                libc::setsockopt(
+                    fd,
+                    libc::SOL_SOCKET,
+                    libc::SO_ATTACH_FILTER,
+                    (&raw const program).cast(),
+                    size_of::<libc::sock_fprog>() as libc::socklen_t,
+                )
+            };
+            if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        })
+    }
+
     /// Whether they are bound to the device with this index. The kernel unbinds them when the device goes, also if it comes back
     /// with the same name and index.
     pub fn are_bound(&self, index: u32) -> bool {
@@ -42,6 +63,25 @@ impl PacketSockets {
         let new: u64 = self.sockets.iter().map(|&fd| since_asked(fd)).sum();
         self.total.fetch_add(new, Relaxed) + new
     }
+}
+
+/// Socket filter (linux/filter.h): the whole frame, unless it had a tag of another type than 802.1Q's.
+fn foreign_tag_filter() -> [libc::sock_filter; 6] {
+    /// Of `SKF_AD_OFF` on: what the kernel knows beside the bytes.
+    const TAG_PRESENT: u32 = 0xffff_f000 + 48;
+    const TAG_TYPE: u32 = 0xffff_f000 + 60;
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    [
+        step(LOAD, 0, 0, TAG_PRESENT),
+        step(JUMP_EQUAL, 3, 0, 0),
+        step(LOAD, 0, 0, TAG_TYPE),
+        step(JUMP_EQUAL, 1, 0, u32::from(ethernet::DOT1Q)),
+        step(RETURN, 0, 0, ethernet::offset::ETHERTYPE as u32),
+        step(RETURN, 0, 0, u32::MAX),
+    ]
 }
 
 /// Whether `fd` is a packet socket bound to the device with this index.

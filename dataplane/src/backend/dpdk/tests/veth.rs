@@ -230,6 +230,44 @@ fn what_a_packet_sockets_full_ring_drops_is_counted() {
         .unwrap();
 }
 
+#[test]
+fn a_service_tag_is_not_taken_for_one_of_802_1q() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
+    veth("70");
+    let started = start(&config(&["net_af_packet0,iface=hwport"])).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopper = Arc::clone(&stop);
+    started
+        .run(stop, move |_, mut queues: Vec<DpdkQueue>| -> WorkerLoop {
+            // VLAN 15 of 802.1Q, of 802.1ad, of 802.1Q within 802.1ad, and no tag.
+            run(
+                "/usr/bin/python3",
+                &["-c", &FIVE.replace(
+                    "    peer.send(bytes.fromhex(\"020000000001020000000002\" \"88b5\") + bytes(50))",
+                    "    tag = [\"8100000f\", \"88a8000f\", \"88a8000f8100000f\", \"\", \"8100000f\"][n]\n    \
+                     peer.send(bytes.fromhex(\"020000000001020000000002\" + tag + \"88b5\") + bytes(50))",
+                )],
+            );
+            let mut seen = Vec::new();
+            let mut burst = Burst::new();
+            let stopper = Arc::clone(&stopper);
+            Box::new(move || {
+                queues[0].receive(&mut burst);
+                let ours = burst.drain(..).filter(|frame| frame.data()[..6] == [2, 0, 0, 0, 0, 1]);
+                seen.extend(ours.map(|frame| (frame.total_len(), frame.data()[12..].to_vec())));
+                if seen.len() == 5 {
+                    let lengths: Vec<_> = seen.iter().map(|(length, _)| *length).collect();
+                    assert_eq!(lengths, [68, 16, 16, 64, 68]);
+                    assert_eq!(seen[0].1[..6], [0x81, 0, 0, 15, 0x88, 0xb5]);
+                    assert_eq!(seen[3].1[..2], [0x88, 0xb5]);
+                    stopper.store(true, Relaxed);
+                }
+                thread::yield_now();
+            })
+        })
+        .unwrap();
+}
+
 /// Receives and sends back what is of the experimental EtherType; counts it in `seen`.
 fn echo(seen: &Arc<AtomicUsize>, mut queues: Vec<DpdkQueue>) -> WorkerLoop {
     let seen = Arc::clone(seen);
