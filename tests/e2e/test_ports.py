@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from netlab import wait_until
-from director import check_invariants, one_by_one, reals, resolve_neighbor, start, user, verdicts, wait_operational
+from director import check_invariants, configuration, one_by_one, reals, resolve_neighbor, start, user, verdicts, wait_operational
 from test_virtio import Wires
 
 
@@ -84,6 +84,26 @@ def test_a_device_that_is_deleted_and_made_again_is_opened_again(lab):
     assert host.mac("Et1") == host.mac("inside"), "the shadow has the new device's address"
     wait_operational(director, 20)
     assert one_by_one(lab, map(user, range(10))) == before
+    check_invariants(director)
+
+
+def test_net_tap_is_given_the_kernel_device_that_it_makes(lab):
+    host = lab.hosts["director"]
+    director = lab.director(configuration(lab).replace("net_af_packet1,iface=inside", "net_tap1,iface=dtap0"))
+    # A bridge joins it to the wire: neither it nor the device is to have the port's own address, or to answer for it.
+    host.ip("link add br9 type bridge forward_delay 0", "link set inside master br9",
+            "link set dtap0 address 02:00:5e:00:00:99", "link set dtap0 master br9", "link set br9 up", "link set dtap0 up")
+    host.sysctl({"net.ipv4.conf.br9.arp_ignore": 8})
+    wait_operational(director, 20)
+    assert "Hardware is net_tap" in director.show("show interfaces Ethernet1")
+    assert set(one_by_one(lab, map(user, range(10)))) == set(lab.reals)
+    # Its driver tells of the link, and the director follows.
+    host.ip("link set dtap0 down")
+    wait_until(lambda: not line_protocol(director, "Ethernet1"), 5, "Ethernet1 down")
+    host.ip("link set dtap0 up")
+    wait_until(lambda: line_protocol(director, "Ethernet1"), 5, "Ethernet1 up")
+    wait_operational(director, 20)
+    assert len(one_by_one(lab, map(user, range(10)))) == 10
     check_invariants(director)
 
 
