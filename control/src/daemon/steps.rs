@@ -21,8 +21,10 @@ use crate::{
     protocol::{Effect, LoggingLevel, Management, PortSettings, Protocols},
 };
 
-/// How often ports and tasks are polled.
-const POLL: Duration = Duration::from_secs(1);
+/// How often links and devices are looked at: not every driver tells of a change.
+const LINKS: Duration = Duration::from_millis(100);
+/// Of these, one after which tasks and health are looked at: once a second.
+const ROUNDS: u32 = 10;
 /// Longest wait for the kernel's first word on what it was given at start.
 const KERNEL_WAIT: Duration = Duration::from_millis(500);
 
@@ -54,15 +56,25 @@ impl<L: Protocols> Steps<L> {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut state = self.host.state();
         let mut host_lives = true;
-        let mut polls = tokio::time::interval(POLL);
+        let links = Arc::new(Notify::new());
+        let told = Arc::clone(&links);
+        self.ports.on_event(Box::new(move || told.notify_one()));
+        let mut polls = tokio::time::interval(LINKS);
         polls.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut rounds = (0..ROUNDS).cycle();
         loop {
             let wait = self.step();
             tokio::select! {
                 () = stop.cancelled() => return self.tasks.end(&self.core).await,
                 () = tokio::time::sleep(wait) => {}
                 () = self.wake.notified() => {}
-                _ = polls.tick() => self.poll(),
+                () = links.notified() => self.look_at_links(),
+                _ = polls.tick() => {
+                    self.look_at_links();
+                    if rounds.next() == Some(0) {
+                        self.poll();
+                    }
+                }
                 changed = state.changed(), if host_lives => {
                     host_lives = changed.is_ok();
                     if host_lives {
@@ -181,10 +193,13 @@ impl<L: Protocols> Steps<L> {
         }
     }
 
-    /// Once a second: links, tasks, health.
-    fn poll(&mut self) {
+    fn look_at_links(&mut self) {
         self.look_at_devices();
         self.poll_ports();
+    }
+
+    /// Once a second: tasks, health.
+    fn poll(&mut self) {
         let host = self.host.state().borrow().clone();
         let checks = self.tasks.checks().chain(self.devices.checks(&host)).collect();
         let healthy = {

@@ -1,6 +1,6 @@
 //! What the configuration wants of the kernel: plain values, filled in by the configuration layer.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use common::{
     id::{InterfaceId, PortId},
@@ -43,6 +43,8 @@ pub struct DesiredInterface {
     pub carrier: bool,
     /// Addresses with their subnets, the primary first, in the order of the configuration.
     pub addresses: Vec<Ipv4Net>,
+    /// A neighbour that answers with another link address is followed within so long.
+    pub arp_timeout: Duration,
 }
 
 /// A static route.

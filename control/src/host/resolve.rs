@@ -3,9 +3,9 @@
 //!
 //! Two kinds of next hop:
 //! - **wanted** ones (configured reals, gateways) are handed to the kernel as *managed* neighbours (`NTF_EXT_MANAGED`,
-//!   Linux 5.16): it resolves them, confirms them before they go stale and exempts them from garbage collection
-//!   (`NTF_EXT_LEARNED`). One that did not answer is asked for again every second. On an older kernel the same is
-//!   done from here: a stale entry is probed at once.
+//!   Linux 5.16): it resolves them and exempts them from garbage collection (`NTF_EXT_LEARNED`). One that goes stale is
+//!   confirmed at once, which the kernel would do up to five seconds later; one that did not answer is asked for again
+//!   every second.
 //! - **demanded** ones ([`Event::Resolve`](common::event::Event::Resolve) of a worker) are asked for at once, but
 //!   no more than [`DEMANDS_A_SECOND`] new questions a second, so that a scan through a connected subnet cannot
 //!   flood the wire with ARP. While they answer they are confirmed whenever they go stale; one that fails is
@@ -119,8 +119,13 @@ impl Resolver {
         true
     }
 
-    /// What to ask now. `state` is the kernel's entry of a next hop.
-    pub fn plan(&mut self, now: Instant, state: impl Fn(NextHop) -> Option<ArpState>) -> Vec<Request> {
+    /// What to ask now. `state` is the kernel's entry of a next hop, `runs` whether an interface has a link.
+    pub fn plan(
+        &mut self,
+        now: Instant,
+        state: impl Fn(NextHop) -> Option<ArpState>,
+        runs: impl Fn(InterfaceId) -> bool,
+    ) -> Vec<Request> {
         let mut asks: Vec<_> = self.released.drain(..).map(Request::Release).collect();
         let due =
             |asked: Option<Instant>| asked.is_none_or(|asked| now.saturating_duration_since(asked) >= RETRY);
@@ -133,11 +138,15 @@ impl Resolver {
             }
             // A link that went down took the entry along, and with it the kernel's care.
             wanted.managed &= is.is_some();
+            if !runs(hop.interface) {
+                // Nobody would hear. Once it is up it is asked for at once.
+                wanted.asked = None;
+                continue;
+            }
             let ask = match is {
                 Some(ArpState::Permanent) => continue,
                 _ if self.kernel_manages && !wanted.managed => Request::Manage(*hop),
-                None | Some(ArpState::Failed) => Request::Probe(*hop),
-                Some(ArpState::Stale) if !self.kernel_manages => Request::Probe(*hop),
+                None | Some(ArpState::Failed | ArpState::Stale) => Request::Probe(*hop),
                 Some(_) => continue,
             };
             if due(wanted.asked) {
@@ -148,6 +157,9 @@ impl Resolver {
         }
         let wanted = &self.wanted;
         self.demands.retain(|hop, asked| {
+            if !runs(hop.interface) {
+                return false;
+            }
             let is = state(*hop);
             let failed = asked.is_some() && due(*asked) && matches!(is, None | Some(ArpState::Failed));
             let over = failed || wanted.contains_key(hop);
@@ -186,6 +198,8 @@ impl Resolver {
 mod tests {
     use super::*;
 
+    const UP: fn(InterfaceId) -> bool = |_| true;
+
     fn hop(last: u8) -> NextHop {
         NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(10, 0, 0, last) }
     }
@@ -199,21 +213,39 @@ mod tests {
         let t = Instant::now();
         let mut resolver = Resolver::new(t);
         resolver.set_wanted(&BTreeSet::from([hop(1)]));
-        assert_eq!(resolver.plan(t, |_| None), [Request::Manage(hop(1))]);
-        assert_eq!(resolver.plan(at(t, 10), |_| Some(ArpState::Incomplete)), []);
-        assert_eq!(resolver.plan(at(t, 900), |_| Some(ArpState::Failed)), []);
-        assert_eq!(resolver.plan(at(t, 1000), |_| Some(ArpState::Failed)), [Request::Probe(hop(1))]);
-        assert_eq!(resolver.plan(at(t, 1500), |_| Some(ArpState::Failed)), []);
-        assert_eq!(resolver.plan(at(t, 2000), |_| Some(ArpState::Failed)), [Request::Probe(hop(1))]);
+        assert_eq!(resolver.plan(t, |_| None, UP), [Request::Manage(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 10), |_| Some(ArpState::Incomplete), UP), []);
+        assert_eq!(resolver.plan(at(t, 900), |_| Some(ArpState::Failed), UP), []);
+        assert_eq!(resolver.plan(at(t, 1000), |_| Some(ArpState::Failed), UP), [Request::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 1500), |_| Some(ArpState::Failed), UP), []);
+        assert_eq!(resolver.plan(at(t, 2000), |_| Some(ArpState::Failed), UP), [Request::Probe(hop(1))]);
         assert_eq!(resolver.unresolved(at(t, 2500))[0].for_ms, 2500);
-        assert_eq!(resolver.plan(at(t, 3000), |_| Some(ArpState::Reachable)), []);
-        assert_eq!(resolver.plan(at(t, 9000), |_| Some(ArpState::Stale)), [], "the kernel's care");
+        assert_eq!(resolver.plan(at(t, 3000), |_| Some(ArpState::Reachable), UP), []);
+        assert_eq!(resolver.plan(at(t, 9000), |_| Some(ArpState::Stale), UP), [Request::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 9000), |_| Some(ArpState::Probe), UP), [], "the kernel's care");
         assert!(resolver.unresolved(at(t, 9000)).is_empty());
-        // The link went down: the entry is gone.
-        assert_eq!(resolver.plan(at(t, 9001), |_| None), [Request::Manage(hop(1))]);
+        // The link went down: the entry is gone. It comes again.
+        assert_eq!(resolver.plan(at(t, 9001), |_| None, |_| false), []);
+        assert_eq!(resolver.plan(at(t, 9001), |_| None, UP), [Request::Manage(hop(1))]);
         resolver.set_wanted(&BTreeSet::new());
-        assert_eq!(resolver.plan(at(t, 9002), |_| Some(ArpState::Reachable)), [Request::Release(hop(1))]);
-        assert_eq!(resolver.plan(at(t, 9003), |_| None), []);
+        assert_eq!(resolver.plan(at(t, 9002), |_| Some(ArpState::Reachable), UP), [Request::Release(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 9003), |_| None, UP), []);
+    }
+
+    #[test]
+    fn nobody_is_asked_on_a_link_that_is_down_and_everybody_at_once_when_it_comes() {
+        let t = Instant::now();
+        let down = |_: InterfaceId| false;
+        let mut resolver = Resolver::new(t);
+        resolver.set_wanted(&BTreeSet::from([hop(1)]));
+        assert_eq!(resolver.plan(t, |_| None, UP), [Request::Manage(hop(1))]);
+        // Whatever the kernel still has of it.
+        assert_eq!(resolver.plan(at(t, 100), |_| Some(ArpState::Failed), down), []);
+        assert!(resolver.demand(hop(2), at(t, 100)));
+        assert_eq!(resolver.plan(at(t, 101), |_| None, down), []);
+        assert_eq!(resolver.unresolved(at(t, 150))[0].for_ms, 150);
+        assert_eq!(resolver.plan(at(t, 200), |_| None, UP), [Request::Manage(hop(1))], "not a second later");
+        assert!(resolver.demands.is_empty(), "whoever needs it says so again");
     }
 
     #[test]
@@ -224,9 +256,9 @@ mod tests {
         resolver.set_wanted(&BTreeSet::from([hop(1), hop(2)]));
         let state =
             |asked: NextHop| Some(if asked == hop(2) { ArpState::Permanent } else { ArpState::Stale });
-        assert_eq!(resolver.plan(t, state), [Request::Probe(hop(1))]);
-        assert_eq!(resolver.plan(at(t, 500), state), []);
-        assert_eq!(resolver.plan(at(t, 1000), state), [Request::Probe(hop(1))]);
+        assert_eq!(resolver.plan(t, state, UP), [Request::Probe(hop(1))]);
+        assert_eq!(resolver.plan(at(t, 500), state, UP), []);
+        assert_eq!(resolver.plan(at(t, 1000), state, UP), [Request::Probe(hop(1))]);
     }
 
     #[test]
@@ -239,13 +271,13 @@ mod tests {
         assert!(resolver.demand(hop(0), t), "known already");
         assert!(!resolver.demand(hop(200), t));
         assert_eq!(resolver.refused(), 1);
-        assert_eq!(resolver.plan(t, |_| None).len(), DEMANDS_A_SECOND as usize);
+        assert_eq!(resolver.plan(t, |_| None, UP).len(), DEMANDS_A_SECOND as usize);
         assert!(resolver.demand(hop(200), at(t, 1000)));
         let state = |asked: NextHop| Some(if asked == hop(7) { ArpState::Stale } else { ArpState::Failed });
-        assert_eq!(resolver.plan(at(t, 1000), state), [Request::Probe(hop(7)), Request::Probe(hop(200))]);
-        assert_eq!(resolver.plan(at(t, 1500), state), []);
+        assert_eq!(resolver.plan(at(t, 1000), state, UP), [Request::Probe(hop(7)), Request::Probe(hop(200))]);
+        assert_eq!(resolver.plan(at(t, 1500), state, UP), []);
         assert_eq!(
-            resolver.plan(at(t, 2000), state),
+            resolver.plan(at(t, 2000), state, UP),
             [Request::Probe(hop(7))],
             "only the living one is followed"
         );

@@ -4,7 +4,7 @@
 //! removes it, with its addresses, routes and neighbours, when the process ends in whatever way. IPv6 is off on
 //! it. Called by the host task; the frames are moved by the thread of `shadow_io`.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use common::mac::MacAddr;
 use nix::net::if_::if_nametoindex;
@@ -32,6 +32,18 @@ const SETTINGS: [(&str, &str); 9] = [
     ("send_redirects", "0"),
     ("accept_redirects", "0"),
 ];
+
+/// Settings of every shadow under `net.ipv4.neigh`:
+/// - `locktime=0`: a station that moves twice within a second is believed twice;
+/// - `delay_first_probe_time=1`, `ucast_solicit=1`: an entry that went stale is confirmed a second later, by one question to the
+///   station itself;
+/// - `mcast_resolicit=3`: if that has no answer everybody is asked, before the entry counts as failed.
+const NEIGHBOURS: [(&str, &str); 4] =
+    [("locktime", "0"), ("delay_first_probe_time", "1"), ("ucast_solicit", "1"), ("mcast_resolicit", "3")];
+
+/// From the moment that an entry goes stale to the question to everybody, at most: the look that finds it, the delay before the
+/// question to the station, the wait for its answer, and one for the answer to the last.
+const CONFIRMATION: Duration = Duration::from_secs(3);
 
 /// A shadow could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -99,10 +111,24 @@ impl Shadow {
         for (key, value) in SETTINGS {
             sysctl::set("ipv4", device, key, value).map_err(setting)?;
         }
-        // A station that moves twice within a second is believed twice.
-        sysctl::set_neighbour(device, "locktime", "0").map_err(setting)?;
+        for (key, value) in NEIGHBOURS {
+            sysctl::set_neighbour(device, key, value).map_err(setting)?;
+        }
         Ok(Self { device: device.to_owned(), index, tap: Arc::new(tap) })
     }
+}
+
+impl Shadow {
+    /// A neighbour that has silently changed its address is followed within `timeout`.
+    pub fn set_arp_timeout(&self, timeout: Duration) -> Result<(), SysctlError> {
+        let base = base_reachable(timeout).as_millis().to_string();
+        sysctl::set_neighbour(&self.device, "base_reachable_time_ms", &base).map(drop)
+    }
+}
+
+/// The kernel believes an entry for a random time of half to one and a half times the base (RFC 4861, 6.3.2).
+fn base_reachable(timeout: Duration) -> Duration {
+    (timeout.saturating_sub(CONFIRMATION) * 2 / 3).max(Duration::from_millis(100))
 }
 
 fn open(device: &str, mac: MacAddr, mtu: u16) -> io::Result<(SyncDevice, u32)> {
@@ -123,5 +149,19 @@ fn hint(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "run with CAP_NET_ADMIN",
         io::ErrorKind::NotFound => "load the kernel module: modprobe tun",
         _ => "see `ip link` and the kernel log",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_belief_and_the_confirmation_fit_the_timeout() {
+        for (timeout, base) in [(5, 1333), (30, 18_000), (14_400, 9_598_000)] {
+            let timeout = Duration::from_secs(timeout);
+            assert_eq!(base_reachable(timeout).as_millis(), base);
+            assert!(base_reachable(timeout) * 3 / 2 + CONFIRMATION <= timeout);
+        }
     }
 }

@@ -71,6 +71,8 @@ struct Kept {
     id: InterfaceId,
     vlan: Option<u16>,
     shadow: Shadow,
+    /// As it was set last.
+    arp_timeout: Option<Duration>,
 }
 
 pub(super) struct Task {
@@ -348,6 +350,7 @@ impl Task {
         }
         self.serve_shadows().await;
         self.desired = desired;
+        self.set_arp_timeouts();
         self.reconcile = true;
         self.routes_doubtful = true;
         self.reconcile().await?;
@@ -380,7 +383,22 @@ impl Task {
         }
         self.shadows.extend(made);
         self.serve_shadows().await;
+        self.set_arp_timeouts();
         true
+    }
+
+    /// How long the kernel believes neighbours.
+    fn set_arp_timeouts(&mut self) {
+        for interface in &self.desired.interfaces {
+            let Some(kept) = self.shadows.get_mut(&interface.name) else { continue };
+            if kept.arp_timeout == Some(interface.arp_timeout) {
+                continue;
+            }
+            match kept.shadow.set_arp_timeout(interface.arp_timeout) {
+                Ok(()) => kept.arp_timeout = Some(interface.arp_timeout),
+                Err(error) => warn!("{}: arp timeout: {error}", interface.name),
+            }
+        }
     }
 
     /// Has the shadows served that there are, and no others.
@@ -398,7 +416,7 @@ impl Task {
             let shadow = Shadow::create(&device, &interface.name, interface.mac, interface.mtu)?;
             info!("{}: shadow {device} has kernel index {}", interface.name, shadow.index);
             taken.insert(device);
-            let kept = Kept { id: interface.id, vlan: interface.vlan, shadow };
+            let kept = Kept { id: interface.id, vlan: interface.vlan, shadow, arp_timeout: None };
             fresh.insert(interface.name.clone(), kept);
         }
         Ok(fresh)
@@ -412,7 +430,11 @@ impl Task {
             let index = indexes.get(&hop.interface)?;
             tables.neighbours.get(&(*index, hop.address)).map(|(state, _)| *state)
         };
-        for ask in self.resolver.plan(Instant::now(), state) {
+        let runs = |interface: InterfaceId| {
+            let link = indexes.get(&interface).and_then(|index| tables.links.get(index));
+            link.is_some_and(|link| link.up && link.running)
+        };
+        for ask in self.resolver.plan(Instant::now(), state, runs) {
             let (Request::Manage(hop) | Request::Probe(hop) | Request::Release(hop)) = ask;
             let Some(index) = indexes.get(&hop.interface) else { continue };
             let mut message = apply::neighbour_message(*index, hop.address);

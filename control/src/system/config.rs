@@ -140,10 +140,14 @@ pub struct InterfaceConfig {
     pub rss: RssFields,
     /// `shutdown`
     pub shutdown: bool,
+    /// `arp timeout`, seconds.
+    pub arp_timeout: u32,
 }
 
 /// Layer-3 MTU of an interface that was given none.
 pub const DEFAULT_MTU: u16 = 1500;
+/// Seconds within which a neighbour that has silently changed its link address is followed, if nothing else is said.
+pub const DEFAULT_ARP_TIMEOUT: u32 = 30;
 /// Descriptors of a queue that was given none.
 pub const DEFAULT_DESCRIPTORS: u16 = 1024;
 
@@ -166,6 +170,7 @@ impl InterfaceConfig {
             tx_descriptors: DEFAULT_DESCRIPTORS,
             rss_key: None,
             rss: RssFields::default(),
+            arp_timeout: DEFAULT_ARP_TIMEOUT,
         }
     }
 

@@ -1,7 +1,7 @@
 //! From the configuration to what the kernel shall hold, and from the kernel's state to what workers read. Pure; called
 //! by whoever wires the parts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use common::{
     id::{InterfaceId, PortId},
@@ -162,6 +162,7 @@ fn desired_interface(
         up: !interface.shutdown && carrier.is_none_or(|carrier| !carrier.shutdown),
         carrier: is.link_up,
         addresses: interface.addresses().collect(),
+        arp_timeout: Duration::from_secs(interface.arp_timeout.into()),
     }
 }
 

@@ -6,7 +6,8 @@ use common::config::{Hugepages, Poll, RssFields};
 use ipnet::Ipv4Net;
 
 use super::config::{
-    DEFAULT_DESCRIPTORS, DataplaneSettings, InterfaceConfig, Logging, StaticNextHop, SystemConfig, Workers,
+    DEFAULT_ARP_TIMEOUT, DEFAULT_DESCRIPTORS, DataplaneSettings, InterfaceConfig, Logging, StaticNextHop,
+    SystemConfig, Workers,
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
@@ -119,6 +120,9 @@ fn write_interface(interface: &InterfaceConfig, out: &mut ConfigWriter) -> fmt::
     }
     for &address in &interface.secondary {
         write_address(address, " secondary", out)?;
+    }
+    if interface.arp_timeout != DEFAULT_ARP_TIMEOUT {
+        writeln!(out, " arp timeout {}", interface.arp_timeout)?;
     }
     for (keyword, queues) in [("rx-queues", interface.rx_queues), ("tx-queues", interface.tx_queues)] {
         if let Some(queues) = queues {

@@ -1,7 +1,12 @@
 //! Next hops are resolved by the kernel's ARP through the rings.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
+use common::mac::MacAddr;
 use control::host::view::ArpState;
 
 use crate::support::*;
@@ -64,6 +69,46 @@ fn a_worker_that_needs_a_neighbour_gets_it() {
         ip("neigh replace 10.1.1.2 lladdr 02:00:5e:00:00:02 dev Et0 nud stale");
         let question = harness.frame(|_, frame| is_arp(frame, 1, PEER)).await;
         assert_eq!(question[..6], PEER_MAC.0);
+        harness.host.shutdown().await;
+    });
+}
+
+#[test]
+fn a_neighbour_that_silently_gets_another_address_is_followed_without_a_failure() {
+    in_namespace(|| async {
+        let mut harness = Harness::start().await;
+        let mut desired = one_interface();
+        desired.interfaces[0].arp_timeout = Duration::from_secs(5);
+        harness.host.apply(desired.clone()).await.unwrap();
+        // In whole ticks of the kernel.
+        let base: u32 = setting("ipv4/neigh/Et0/base_reachable_time_ms").parse().unwrap();
+        assert!((1333..=1340).contains(&base), "{base}");
+        harness.host.keep_resolved(BTreeSet::from([next_hop(PEER)]));
+        answer(&mut harness, PEER).await;
+        harness.state("the neighbour", |s| s.neighbours.get(&next_hop(PEER)) == Some(&PEER_MAC)).await;
+        // From here on it has another address: it hears what is for that one, or for everybody.
+        let moved = MacAddr([2, 0, 0x5e, 0, 0, 3]);
+        let end = Instant::now() + DEADLINE;
+        let mut frame = Vec::new();
+        loop {
+            let known = harness.host.state().borrow().neighbours.get(&next_hop(PEER)).copied();
+            assert!(known.is_some() && Instant::now() < end, "{known:?}");
+            if known == Some(moved) {
+                break;
+            }
+            while harness.inject.receive(&mut frame).is_some() {
+                let heard = frame[..6] == moved.0 || frame[..6] == MacAddr::BROADCAST.0;
+                if heard && is_arp(&frame, 1, PEER) {
+                    let reply = arp(PORT_MAC, 2, (moved, PEER), (PORT_MAC, HOST));
+                    assert!(harness.punt.send(ETHERNET0, &reply));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // What is set live holds for the shadow that is there.
+        desired.interfaces[0].arp_timeout = Duration::from_secs(30);
+        harness.host.apply(desired).await.unwrap();
+        assert_eq!(setting("ipv4/neigh/Et0/base_reachable_time_ms"), "18000");
         harness.host.shutdown().await;
     });
 }

@@ -104,6 +104,7 @@ pub fn ethernet0() -> DesiredInterface {
         up: true,
         carrier: true,
         addresses: vec!["10.1.1.1/24".parse().unwrap()],
+        arp_timeout: Duration::from_secs(30),
     }
 }
 

@@ -12,7 +12,11 @@ use control::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{TestList, daemon_harness::start, kernel::INTERFACE};
+use crate::{
+    TestList,
+    daemon_harness::{OnePort, start, start_on},
+    kernel::INTERFACE,
+};
 
 /// Of tokio's clock, which the test holds.
 fn clock() -> Clock {
@@ -75,4 +79,26 @@ async fn a_subsystems_task_takes_orders_and_ends_with_the_daemon() {
     let begun = Instant::now();
     daemon.end().await;
     assert!(begun.elapsed() < Duration::from_millis(100), "it ends when it gets no more orders");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_is_followed_ten_times_a_second_and_at_once_where_the_driver_tells() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = Arc::new(OnePort::default());
+    let (daemon, _) =
+        start_on::<TestList>(Arc::clone(&port), INTERFACE, directory.path(), clock(), Duration::ZERO).await;
+    let has_link = || lock(daemon.core()).core_mut().shared().snapshot().net.ports[0].link_up;
+    sleep(Duration::from_millis(5)).await;
+    assert!(has_link());
+    port.down.store(true, Relaxed);
+    sleep(Duration::from_millis(100)).await;
+    assert!(!has_link());
+    port.down.store(false, Relaxed);
+    sleep(Duration::from_millis(100)).await;
+    assert!(has_link());
+    port.down.store(true, Relaxed);
+    (port.listener.lock().unwrap().as_ref().unwrap())();
+    sleep(Duration::from_millis(1)).await;
+    assert!(!has_link());
+    daemon.end().await;
 }

@@ -3,8 +3,8 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -26,8 +26,13 @@ use control::{
     protocol::Protocols,
 };
 
-/// A port with link, on which nothing comes.
-pub struct OnePort;
+/// A port on which nothing comes, with link unless it was taken.
+#[derive(Default)]
+pub struct OnePort {
+    pub down: AtomicBool,
+    /// Called when its driver has something to tell.
+    pub listener: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+}
 
 impl PortControl for OnePort {
     fn ports(&self) -> Vec<PortInfo> {
@@ -51,7 +56,7 @@ impl PortControl for OnePort {
     }
 
     fn link(&self, _: PortId) -> Link {
-        Link { up: true, ..Link::default() }
+        Link { up: !self.down.load(Relaxed), ..Link::default() }
     }
 
     fn pools(&self) -> Vec<PoolInfo> {
@@ -85,6 +90,10 @@ impl PortControl for OnePort {
     fn set_up(&self, _: PortId, _: bool) -> Result<(), PortError> {
         Ok(())
     }
+
+    fn on_event(&self, f: Box<dyn Fn() + Send + Sync>) {
+        *self.listener.lock().expect("nobody panics") = Some(f);
+    }
 }
 
 /// Takes `time` for each change of what it shall hold; counts them in `applied`.
@@ -114,6 +123,17 @@ pub async fn start<L: Protocols>(
     clock: Clock,
     time: Duration,
 ) -> (Daemon<L>, Arc<AtomicUsize>) {
+    start_on::<L>(Arc::default(), text, directory, clock, time).await
+}
+
+/// The same on `port`.
+pub async fn start_on<L: Protocols>(
+    port: Arc<OnePort>,
+    text: &str,
+    directory: &Path,
+    clock: Clock,
+    time: Duration,
+) -> (Daemon<L>, Arc<AtomicUsize>) {
     let text = format!("{text}management\n socket {}\n", directory.join("socket").display());
     let loaded = match load::<L::Configuration>("stand.conf", &text) {
         Ok(loaded) => loaded,
@@ -124,7 +144,7 @@ pub async fn start<L: Protocols>(
     let parts = Parts::<L> {
         recording: None,
         link: end,
-        ports: Arc::new(OnePort),
+        ports: port,
         configuration: loaded.configuration,
         file: directory.join("startup"),
         library: "none".into(),

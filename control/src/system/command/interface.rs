@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     command::InterfaceName,
-    system::{InterfaceConfig, SystemConfig, config::DEFAULT_DESCRIPTORS},
+    system::{
+        InterfaceConfig, SystemConfig,
+        config::{DEFAULT_ARP_TIMEOUT, DEFAULT_DESCRIPTORS},
+    },
 };
 
 /// Interfaces that are ports.
@@ -62,6 +65,20 @@ pub(super) const SPECS: &[ConfigSpec<SystemConfig>] = &[
         ],
         forms: Forms::All,
         run: address,
+    },
+    ConfigSpec {
+        modes: ANY,
+        pattern: "arp timeout ~ <seconds:5-14400>",
+        help: &[
+            ("arp", "Set how neighbours are resolved"),
+            ("timeout", "Set how soon a neighbour that has silently moved is followed"),
+            ("<seconds>", "Seconds"),
+        ],
+        forms: Forms::All,
+        run: |c, at, args, form| {
+            let seconds = if form.clears() { DEFAULT_ARP_TIMEOUT } else { need(args.int("seconds"))? };
+            set_port(c, at, |interface| interface.arp_timeout = seconds)
+        },
     },
     ConfigSpec {
         modes: PORT,

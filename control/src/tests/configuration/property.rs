@@ -60,6 +60,7 @@ fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
         vec(1u8..=254, 0..3),
         option::of(mac()),
         576u16..=9600,
+        5u32..=14_400,
         any::<bool>(),
     );
     let queues = (
@@ -71,7 +72,7 @@ fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
         select(vec![RssFields::Ip, RssFields::Udp, RssFields::Symmetric]),
     );
     (settings, queues).prop_map(
-        move |((kind, device, description, prefix, more, mac, mtu, shutdown), queues)| {
+        move |((kind, device, description, prefix, more, mac, mtu, timeout, shutdown), queues)| {
             let mut i = InterfaceConfig::new(format!("{kind}{at}").parse().unwrap());
             i.description = description;
             i.set_mtu(Some(mtu));
@@ -85,6 +86,7 @@ fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
             if !i.is_loopback() {
                 i.device = device.then(|| format!("net_af_packet{at},iface=v{at}"));
                 i.mac = mac;
+                i.arp_timeout = timeout;
                 (i.rx_queues, i.tx_queues, i.rx_descriptors, i.tx_descriptors, i.rss_key, i.rss) = queues;
             }
             i
