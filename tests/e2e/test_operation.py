@@ -381,7 +381,7 @@ def test_what_a_killed_director_changed_in_the_kernel_is_put_back(lab):
         return [host.command("cat", f"/proc/sys/net/ipv4/conf/inside/{key}").stdout.strip()
                 for key in ("arp_ignore", "rp_filter")]
     before = silenced()
-    director = start(lab)
+    director = start(lab, workers=2)
     assert silenced() == ["8", "1"] != before
     director.process.kill()
     director.process.wait()

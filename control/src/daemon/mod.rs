@@ -130,7 +130,7 @@ pub struct Daemon<L: Protocols> {
     stop: CancellationToken,
     /// The loop has ended, and with it the subsystems' tasks.
     stopped: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Devices>,
 }
 
 impl<L: Protocols> Daemon<L> {
@@ -214,7 +214,7 @@ impl<L: Protocols> Daemon<L> {
         let task = tokio::spawn(async move {
             // Says so too if it panics.
             let _over = over;
-            steps.run(stopping).await;
+            steps.run(stopping).await
         });
         Ok(Self { core, host, wake, stop, stopped, task })
     }
@@ -280,9 +280,12 @@ impl<L: Protocols> Daemon<L> {
     /// Gives the kernel back what it was given.
     pub async fn end(self) {
         self.stop.cancel();
-        let _ = self.task.await;
+        let devices = self.task.await;
         let recording = lock(&self.core).core_mut().end_recording();
         self.host.shutdown().await;
+        // Silent until no shadow is left that the kernel could answer for. This thread may have been a worker's, which may do
+        // nothing in the kernel.
+        let _ = tokio::task::spawn_blocking(move || drop(devices)).await;
         if let Some(recording) = recording {
             recording.wait(WRITE);
         }

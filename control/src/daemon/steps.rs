@@ -52,8 +52,9 @@ pub(super) struct Steps<L: Protocols> {
 }
 
 impl<L: Protocols> Steps<L> {
-    /// Runs until `stop`; then the subsystems' tasks end, and management with them.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Runs until `stop`; then the subsystems' tasks end, and management with them. The devices are left as they are: workers
+    /// still have them.
+    pub async fn run(mut self, stop: CancellationToken) -> Devices {
         let mut state = self.host.state();
         let mut host_lives = true;
         let links = Arc::new(Notify::new());
@@ -65,7 +66,10 @@ impl<L: Protocols> Steps<L> {
         loop {
             let wait = self.step();
             tokio::select! {
-                () = stop.cancelled() => return self.tasks.end(&self.core).await,
+                () = stop.cancelled() => {
+                    self.tasks.end(&self.core).await;
+                    return self.devices;
+                }
                 () = tokio::time::sleep(wait) => {}
                 () = self.wake.notified() => {}
                 () = links.notified() => self.look_at_links(),
