@@ -7,6 +7,7 @@ mod address_map;
 mod interface;
 mod neighbour;
 mod next_hop;
+mod next_hop_group;
 mod owner;
 mod prefix_map;
 mod route;
@@ -18,6 +19,7 @@ pub use self::{
     interface::{Interface, PortView},
     neighbour::{NeighbourHash, NeighbourHasher, Neighbours},
     next_hop::{Adjacency, NextHop},
+    next_hop_group::{Flow, NextHopGroup, Order, WeightedHop},
     owner::{Owner, Owners, VirtualAddress},
     prefix_map::PrefixMap,
     route::{Route, Routes},

@@ -8,7 +8,7 @@ use std::{
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{Interface, Network, Route};
+use super::{Flow, Interface, Network, Route};
 use crate::{
     id::{InterfaceId, PortId},
     mac::MacAddr,
@@ -72,13 +72,25 @@ impl Network {
         self.connected(address).map(|interface| NextHop { interface: interface.id, address })
     }
 
-    /// The neighbour that packets to `address` are routed to, by the longest matching route.
-    pub fn routed_next_hop(&self, address: Ipv4Addr) -> Option<NextHop> {
-        match *self.routes.longest_match(address)? {
-            Route::Connected(interface) => Some(NextHop { interface, address }),
-            Route::Via(next_hop) => Some(next_hop),
-            Route::Null | Route::Punt => None,
-        }
+    /// The neighbours that packets to `address` may be routed to, by the longest matching route: those of a group in the
+    /// order in which all packets to `address` are to take them.
+    pub fn routed_next_hops(&self, address: Ipv4Addr) -> impl Iterator<Item = NextHop> {
+        let route = self.routes.longest_match(address);
+        let single = match route {
+            Some(Route::Connected(interface)) => Some(NextHop { interface: *interface, address }),
+            Some(Route::Via(next_hop)) => Some(*next_hop),
+            Some(Route::Group(_) | Route::Null | Route::Punt | Route::Unusable) | None => None,
+        };
+        let group = match route {
+            Some(Route::Group(group)) => Some(group.order(Flow::to(address), address)),
+            _ => None,
+        };
+        single.into_iter().chain(group.into_iter().flatten())
+    }
+
+    /// True if packets can be sent to that neighbour: it is resolved, its interface not shut down, and the port has link.
+    pub fn reaches(&self, next_hop: NextHop) -> bool {
+        self.adjacency(next_hop).is_some_and(|adjacency| self.can_send(&adjacency))
     }
 
     /// The adjacency of a resolved neighbour on an interface that is up.
@@ -140,6 +152,7 @@ mod tests {
         routes.insert("10.1.1.0/24".parse().unwrap(), Route::Connected(InterfaceId(1)));
         routes.insert("30.0.0.0/8".parse().unwrap(), Route::Via(via));
         routes.insert("30.1.0.0/16".parse().unwrap(), Route::Null);
+        routes.insert("30.2.0.0/16".parse().unwrap(), Route::Unusable);
         let mac = MacAddr([2, 0, 0, 0, 0, 0xfe]);
         let network = Network {
             interfaces: Arc::new([
@@ -159,9 +172,12 @@ mod tests {
         assert_eq!(network.connected_next_hop(Ipv4Addr::new(20, 0, 0, 5)), None, "interface down");
         let far = Ipv4Addr::new(30, 0, 0, 5);
         assert_eq!(network.connected_next_hop(far), None, "not adjacent");
-        assert_eq!(network.routed_next_hop(far), Some(via));
-        assert_eq!(network.routed_next_hop(Ipv4Addr::new(30, 1, 0, 5)), None, "Null0");
-        assert_eq!(network.routed_next_hop(Ipv4Addr::new(40, 1, 0, 5)), None, "no route");
+        let routed = |address| network.routed_next_hops(address).collect::<Vec<_>>();
+        assert_eq!(routed(far), [via]);
+        assert_eq!(routed(near), [next_hop(1, near)]);
+        assert_eq!(routed(Ipv4Addr::new(30, 1, 0, 5)), [], "Null0");
+        assert_eq!(routed(Ipv4Addr::new(30, 2, 0, 5)), [], "a next hop of no use");
+        assert_eq!(routed(Ipv4Addr::new(40, 1, 0, 5)), [], "no route");
 
         assert_eq!(network.adjacency(next_hop(1, near)), None, "not resolved");
         let adjacency = network.adjacency(via).unwrap();

@@ -41,6 +41,8 @@ super::verdicts! {
     TTL_EXPIRED => "ttl_expired", Dropped;
     /// No route to the destination and no error sent.
     NO_ROUTE => "no_route", Dropped;
+    /// The route's next hop is none that we can send to, an IPv6 address for one; `show ip route` has the reason.
+    UNUSABLE_ROUTE => "unusable_route", Dropped;
     /// The next hop's MAC is not resolved yet.
     NO_NEIGHBOUR => "no_neighbour", Dropped;
     /// Larger than the egress MTU and no error sent.

@@ -12,6 +12,7 @@
 //! | [`shadow_io`] | moves frames between rings and shadows | thread `homeward-shadow` |
 //! | `netlink` | sockets, dumps, notifications | host task |
 //! | `decode` | what netlink messages say | pure |
+//! | `forwarding` | what routes mean for packets | pure |
 //! | `state`, [`view`] | tables of the kernel, the view for the publisher | pure |
 //! | [`desired`], [`apply`] | kernel equal to the configuration | pure; sent by the host task |
 //! | [`resolve`] | next hops resolved before they are needed | pure; asked by the host task |
@@ -28,6 +29,7 @@ pub mod address_check;
 pub mod apply;
 mod decode;
 pub mod desired;
+mod forwarding;
 pub mod guard;
 pub mod name;
 mod netlink;
@@ -38,6 +40,8 @@ pub mod shadow_io;
 mod state;
 mod sysctl;
 mod task;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use std::{collections::BTreeSet, io, sync::Arc};

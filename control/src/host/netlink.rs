@@ -11,13 +11,19 @@ use futures::{StreamExt, channel::mpsc::UnboundedReceiver};
 use nix::errno::Errno;
 use rtnetlink::{
     Handle, MulticastGroup,
-    packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
+    packet_core::{
+        DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkDeserializable,
+        NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+    },
     packet_route::{
         AddressFamily, RouteNetlinkMessage, address::AddressMessage, link::LinkMessage,
         neighbour::NeighbourMessage, route::RouteMessage,
     },
-    sys::{AsyncSocket, SocketAddr},
+    proto,
+    sys::{AsyncSocket, SocketAddr, protocols::NETLINK_ROUTE},
 };
+
+use super::decode::read_next_hop_id;
 
 /// Bytes that the kernel may queue for the listening socket (it doubles them, within `net.core.rmem_max`).
 const LISTEN_BUFFER: usize = 4 << 20;
@@ -25,6 +31,9 @@ const LISTEN_BUFFER: usize = 4 << 20;
 /// What is listened to.
 const GROUPS: [MulticastGroup; 4] =
     [MulticastGroup::Link, MulticastGroup::Neigh, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv4Route];
+
+/// Messages about next-hop objects (`linux/rtnetlink.h`): made or changed, deleted.
+const NEXT_HOP_MESSAGES: [u16; 2] = [104, 105];
 
 /// A netlink socket could not be opened or has failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +58,48 @@ pub enum NetlinkError {
 pub(crate) enum Notice {
     /// Something changed; `replace`: a route took another's place.
     Message { message: Box<RouteNetlinkMessage>, replace: bool },
+    /// A next-hop object was made, changed or deleted; its id, if the message has one.
+    NextHop(Option<u32>),
     /// Notifications were lost.
     Overrun,
 }
 
+/// What the listening socket reads: the library's messages, and those that it cannot decode.
+#[derive(Debug)]
+enum Notification {
+    Known(RouteNetlinkMessage),
+    NextHop(Option<u32>),
+}
+
+impl NetlinkDeserializable for Notification {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        if NEXT_HOP_MESSAGES.contains(&header.message_type) {
+            return Ok(Self::NextHop(read_next_hop_id(payload)));
+        }
+        RouteNetlinkMessage::deserialize(header, payload).map(Self::Known)
+    }
+}
+
+/// Asked for by the library; that socket sends nothing.
+impl NetlinkSerializable for Notification {
+    fn message_type(&self) -> u16 {
+        match self {
+            Self::Known(message) => message.message_type(),
+            Self::NextHop(_) => NEXT_HOP_MESSAGES[0],
+        }
+    }
+
+    fn buffer_len(&self) -> usize {
+        0
+    }
+
+    fn serialize(&self, _: &mut [u8]) {}
+}
+
 /// The stream of notifications.
-pub(crate) struct Listener(UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>);
+pub(crate) struct Listener(UnboundedReceiver<(NetlinkMessage<Notification>, SocketAddr)>);
 
 impl Listener {
     /// Waits for the next one; `None` once the socket has failed.
@@ -78,10 +123,13 @@ impl Listener {
     }
 }
 
-fn notice(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Notice> {
+fn notice(message: NetlinkMessage<Notification>) -> Option<Notice> {
     let replace = message.header.flags & NLM_F_REPLACE != 0;
     match message.payload {
-        NetlinkPayload::InnerMessage(inner) => Some(Notice::Message { message: Box::new(inner), replace }),
+        NetlinkPayload::InnerMessage(Notification::Known(inner)) => {
+            Some(Notice::Message { message: Box::new(inner), replace })
+        }
+        NetlinkPayload::InnerMessage(Notification::NextHop(id)) => Some(Notice::NextHop(id)),
         NetlinkPayload::Overrun(_) => Some(Notice::Overrun),
         _ => None,
     }
@@ -93,8 +141,12 @@ pub(crate) struct Requests(Handle);
 
 /// Opens both sockets in the network namespace of this thread; their tasks run on the current runtime.
 pub(crate) fn connect() -> Result<(Requests, Listener), NetlinkError> {
-    let (mut listening, _, notices) = rtnetlink::new_multicast_connection(&GROUPS)?;
+    let (mut listening, _, notices) = proto::new_connection::<Notification>(NETLINK_ROUTE)?;
     let socket = listening.socket_mut().socket_mut();
+    let groups = GROUPS.iter().fold(0, |groups, group| groups | 1 << (*group as u32 - 1));
+    socket.bind(&SocketAddr::new(0, groups))?;
+    // Refused by kernels that have no next-hop objects (before Linux 5.3).
+    let _ = socket.add_membership(MulticastGroup::Nexthop as u32);
     // A smaller buffer only means that an overrun, which is handled, comes earlier.
     let _ = socket.set_rx_buf_sz(LISTEN_BUFFER);
     tokio::spawn(listening);

@@ -4,14 +4,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 use common::{
     id::InterfaceId,
     mac::MacAddr,
-    net::{Neighbours, NextHop, PrefixMap, Route, Routes},
+    net::{Neighbours, NextHop, NextHopGroup, PrefixMap, Routes},
 };
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::{
@@ -19,13 +19,14 @@ use rtnetlink::packet_route::{
     address::AddressMessage,
     link::{LinkAttribute, LinkFlags, LinkMessage},
     neighbour::NeighbourMessage,
-    route::{RouteMessage, RouteType},
+    route::RouteMessage,
 };
 
 use super::{
     apply::PROTOCOL,
-    decode::{Address, Gateway, KernelRoute, read_address, read_neighbour, read_route},
-    view::{ArpEntry, ArpState, HostState, KernelAddress, RouteEntry, ShadowLink},
+    decode::{Address, Gateway, KernelRoute, RouteNextHop, read_address, read_neighbour, read_route},
+    forwarding::{decide, is_null, share, unusable, weighted},
+    view::{ArpEntry, ArpState, HopEntry, HostState, KernelAddress, RouteEntry, ShadowLink},
 };
 
 #[derive(Clone, Debug, Default)]
@@ -44,7 +45,8 @@ pub(crate) struct KernelLink {
 pub(crate) struct Changed {
     /// Anything at all.
     pub(crate) any: bool,
-    /// The kernel removes routes without a word when a link or an address goes: they must be read anew.
+    /// The kernel changes or removes routes without a word when a link, an address or a next-hop object goes: they must be read
+    /// anew.
     pub(crate) routes_doubtful: bool,
 }
 
@@ -59,6 +61,10 @@ pub(crate) struct KernelTables {
     pub(crate) neighbours: BTreeMap<(u32, Ipv4Addr), (ArpState, Option<MacAddr>)>,
     /// Prefixes that have routes of ours.
     own: BTreeSet<Ipv4Net>,
+    /// Next-hop objects that routes go by; some may be in no route any more.
+    objects: BTreeSet<u32>,
+    /// Those that routes share.
+    groups: BTreeSet<Arc<NextHopGroup>>,
     /// Prefixes whose routes changed since the last view.
     changed: BTreeSet<Ipv4Net>,
     /// The routes of the last view, where all were read anew since then.
@@ -90,6 +96,7 @@ impl KernelTables {
     pub(crate) fn clear_routes(&mut self) {
         let routes = std::mem::take(&mut self.routes);
         self.own.clear();
+        self.objects.clear();
         self.before.get_or_insert(routes);
     }
 
@@ -163,17 +170,29 @@ impl KernelTables {
 
     fn new_route(&mut self, message: &RouteMessage, replace: bool) -> Changed {
         let Some((prefix, route)) = read_route(message) else { return NOTHING };
+        self.objects.extend(route.object);
         let list = self.routes.entry(prefix).or_default();
+        let alike = list.iter().filter(|known| known.metric == route.metric).count();
+        let mut routes_doubtful = false;
         if let Some(known) = list.iter_mut().find(|known| known.same_route(&route)) {
             *known = route;
         } else if let Some(known) = list.iter_mut().find(|known| replace && known.metric == route.metric) {
             *known = route;
+            // Of several the message does not say which one.
+            routes_doubtful = alike > 1;
         } else {
             let at = list.iter().position(|known| known.metric > route.metric).unwrap_or(list.len());
             list.insert(at, route);
         }
         self.route_changed(prefix);
-        Changed { any: true, routes_doubtful: false }
+        Changed { any: true, routes_doubtful }
+    }
+
+    /// A next-hop object was made, changed or deleted. The kernel tells of the routes by it as well when somebody changes it, but
+    /// not when it loses a member or goes.
+    pub(crate) fn next_hop_changed(&self, id: Option<u32>) -> Changed {
+        let used = id.map_or(!self.objects.is_empty(), |id| self.objects.contains(&id));
+        Changed { any: used, routes_doubtful: used }
     }
 
     fn del_route(&mut self, message: &RouteMessage) -> Changed {
@@ -308,23 +327,25 @@ impl KernelTables {
         for prefix in changed {
             self.update_prefix(prefix, shadows);
         }
+        self.groups.retain(|group| Arc::strong_count(group) > 1);
     }
 
     fn update_prefix(&mut self, prefix: Ipv4Net, shadows: &BTreeMap<u32, InterfaceId>) {
         let list = self.routes.get(&prefix).map_or(&[][..], Vec::as_slice);
-        let mut best_route = None;
-        let entries: Arc<[_]> = list
-            .iter()
-            .map(|route| {
-                let decided = decide(route, shadows);
-                let best = best_route.is_none() && decided.is_some();
-                best_route = best_route.or(decided);
-                self.entry(prefix, route, shadows, best, decided == Some(Route::Null))
-            })
-            .collect();
-        match best_route {
-            Some(best_route) if self.shared_routes.get(prefix) == Some(&best_route) => {}
-            Some(best_route) => drop(self.shared_routes.insert(prefix, best_route)),
+        let in_use = list.iter().find_map(|first| {
+            let beside = |route: &&KernelRoute| std::ptr::eq(*route, first) || route.shares_with(first);
+            let shared: Vec<_> = list.iter().filter(beside).collect();
+            Some((decide(&shared, shadows)?, shared))
+        });
+        let is_best = |route: &KernelRoute| {
+            in_use.as_ref().is_some_and(|(_, shared)| shared.iter().any(|one| std::ptr::eq(*one, route)))
+        };
+        let entries: Arc<[_]> =
+            list.iter().map(|route| self.entry(prefix, route, shadows, is_best(route))).collect();
+        let leads = in_use.map(|(route, _)| route);
+        match leads.map(|route| share(&mut self.groups, route)) {
+            Some(route) if self.shared_routes.get(prefix) == Some(&route) => {}
+            Some(route) => drop(self.shared_routes.insert(prefix, route)),
             None => drop(self.shared_routes.remove(prefix)),
         }
         if entries.is_empty() {
@@ -340,21 +361,26 @@ impl KernelTables {
         route: &KernelRoute,
         shadows: &BTreeMap<u32, InterfaceId>,
         best: bool,
-        null: bool,
     ) -> RouteEntry {
-        let hop = route.hops.first();
-        let index = hop.map(|hop| hop.index);
+        let has_own = route.hops.iter().any(|hop| weighted(hop, shadows).is_some());
+        let hop = |hop: &RouteNextHop| HopEntry {
+            gateway: match hop.gateway {
+                Gateway::V4(address) => Some(IpAddr::V4(address)),
+                Gateway::V6(address) => Some(IpAddr::V6(address)),
+                Gateway::None | Gateway::Other => None,
+            },
+            device: self.links.get(&hop.index).map(|link| link.name.clone()),
+            interface: shadows.get(&hop.index).copied(),
+            weight: hop.weight,
+            unusable: unusable(hop, shadows, has_own),
+        };
         RouteEntry {
             prefix,
             protocol: route.protocol,
             metric: route.metric,
-            gateway: match hop.map(|hop| hop.gateway) {
-                Some(Gateway::V4(gateway)) => Some(gateway),
-                _ => None,
-            },
-            device: index.and_then(|index| self.links.get(&index)).map(|link| link.name.clone()),
-            interface: index.and_then(|index| shadows.get(&index)).copied(),
-            null,
+            hops: route.hops.iter().map(hop).collect(),
+            object: route.object,
+            null: is_null(route.kind),
             best,
         }
     }
@@ -365,29 +391,9 @@ impl KernelTables {
     }
 }
 
-/// Where a route best_route a packet; `None` if it does not apply (its link is down, or it says "look further").
-/// Of several next hops the first usable one through a shadow is taken.
-fn decide(route: &KernelRoute, shadows: &BTreeMap<u32, InterfaceId>) -> Option<Route> {
-    match route.kind {
-        RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit => return Some(Route::Null),
-        RouteType::Unicast => {}
-        RouteType::Throw => return None,
-        _ => return Some(Route::Punt),
-    }
-    let usable = || route.hops.iter().filter(|hop| hop.usable);
-    let ours = usable().find_map(|hop| {
-        let interface = *shadows.get(&hop.index)?;
-        match hop.gateway {
-            Gateway::None => Some(Route::Connected(interface)),
-            Gateway::V4(address) => Some(Route::Via(NextHop { interface, address })),
-            Gateway::Other => None,
-        }
-    });
-    ours.or_else(|| usable().next().map(|_| Route::Punt))
-}
-
 #[cfg(test)]
 mod tests {
+    use common::net::Route;
     use rtnetlink::{
         RouteMessageBuilder,
         packet_route::{neighbour::NeighbourAttribute, route::RouteHeader},
@@ -475,7 +481,7 @@ mod tests {
         tables.apply(&route([20, 0, 2, 0], 1), false);
         tables.apply(&route([20, 0, 3, 0], 1), false);
         let other = tables.view(&shadows(), &same);
-        let listed: Vec<_> = other.routes.iter().map(|(prefix, route)| (prefix, *route)).collect();
+        let listed: Vec<_> = other.routes.iter().map(|(prefix, route)| (prefix, route.clone())).collect();
         let wanted = [([20, 0, 1, 0], via(2)), ([20, 0, 2, 0], via(1)), ([20, 0, 3, 0], via(1))];
         assert_eq!(listed, wanted.map(|(prefix, route)| (net(prefix), route)));
         assert_eq!(other.route_entries().count(), 3);

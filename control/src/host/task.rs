@@ -223,23 +223,29 @@ impl Task {
     }
 
     fn take(&mut self, notice: &Notice) {
-        let Notice::Message { message, replace } = notice else {
-            info!("netlink notifications were lost; reading everything anew");
-            self.resync = true;
-            return self.schedule();
+        let changed = match notice {
+            Notice::Message { message, replace } => {
+                let changed = self.tables.apply(message, *replace);
+                self.reconcile |= changed.any
+                    && matches!(
+                        **message,
+                        RouteNetlinkMessage::NewLink(_)
+                            | RouteNetlinkMessage::DelLink(_)
+                            | RouteNetlinkMessage::NewAddress(_)
+                            | RouteNetlinkMessage::DelAddress(_)
+                            | RouteNetlinkMessage::DelRoute(_)
+                            | RouteNetlinkMessage::DelNeighbour(_)
+                    );
+                changed
+            }
+            Notice::NextHop(id) => self.tables.next_hop_changed(*id),
+            Notice::Overrun => {
+                info!("netlink notifications were lost; reading everything anew");
+                self.resync = true;
+                return self.schedule();
+            }
         };
-        let changed = self.tables.apply(message, *replace);
         self.routes_doubtful |= changed.routes_doubtful;
-        self.reconcile |= changed.any
-            && matches!(
-                **message,
-                RouteNetlinkMessage::NewLink(_)
-                    | RouteNetlinkMessage::DelLink(_)
-                    | RouteNetlinkMessage::NewAddress(_)
-                    | RouteNetlinkMessage::DelAddress(_)
-                    | RouteNetlinkMessage::DelRoute(_)
-                    | RouteNetlinkMessage::DelNeighbour(_)
-            );
         if changed.any {
             self.schedule();
         }
@@ -271,6 +277,8 @@ impl Task {
             }
         }
         if std::mem::take(&mut self.routes_doubtful) {
+            // The kernel tells of an address or a next-hop object before it removes the routes. It reads links under the lock
+            // that it holds all that while, routes without it: so this comes first.
             self.read_devices().await?;
             self.read_routes().await?;
         }

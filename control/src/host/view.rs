@@ -1,6 +1,10 @@
 //! The view of the kernel that the publisher and the shows are given.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use common::{
     id::InterfaceId,
@@ -94,16 +98,55 @@ pub struct RouteEntry {
     pub protocol: u8,
     /// Lower is better.
     pub metric: u32,
-    /// Next hop.
-    pub gateway: Option<Ipv4Addr>,
+    /// Where it leads: several next hops share the flows.
+    pub hops: Box<[HopEntry]>,
+    /// The kernel's next-hop object that it goes by (`ip nexthop`).
+    pub object: Option<u32>,
+    /// Discarded or refused.
+    pub null: bool,
+    /// In use for its prefix: the best one, and those of our own that share the flows with it.
+    pub best: bool,
+}
+
+/// One next hop of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HopEntry {
+    /// Its address; without one the destination is the next hop.
+    pub gateway: Option<IpAddr>,
     /// Kernel name of the device.
     pub device: Option<String>,
     /// The interface, if the device is a shadow.
     pub interface: Option<InterfaceId>,
-    /// Discarded or refused.
-    pub null: bool,
-    /// It is the one in use for its prefix.
-    pub best: bool,
+    /// Its share beside the others' of the route.
+    pub weight: u16,
+    /// Why nothing is sent there.
+    pub unusable: Option<Unusable>,
+}
+
+/// Why a next hop of a route is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unusable {
+    /// The kernel calls it dead: its device is down or has no carrier.
+    LinkDown,
+    /// An IPv6 address on an interface of ours, where IPv6 is off.
+    Ipv6NextHop,
+    /// An address that is neither IPv4 nor IPv6.
+    OtherFamily,
+    /// A device that is not ours, beside an interface of ours.
+    OtherDevice,
+}
+
+impl Unusable {
+    /// As a show prints it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::LinkDown => "link down",
+            Self::Ipv6NextHop => "IPv6 next hop",
+            Self::OtherFamily => "next hop of another address family",
+            Self::OtherDevice => "not an interface of ours",
+        }
+    }
 }
 
 /// A neighbour on a shadow.

@@ -17,7 +17,11 @@ use super::{
 /// Where each real's packets go, by `RealId::index`. As long as it stays the same, a changed network changes nothing for
 /// the balancer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Resolution(Vec<Resolved>);
+pub struct Resolution {
+    reals: Vec<Resolved>,
+    /// Where reals' packets could go as well.
+    others: BTreeSet<NextHop>,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Resolved {
@@ -26,39 +30,66 @@ struct Resolved {
     can_send: bool,
 }
 
+impl Resolved {
+    fn new(network: &Network, next_hop: NextHop) -> Self {
+        let adjacency = network.adjacency(next_hop);
+        let can_send = adjacency.is_some_and(|adjacency| network.can_send(&adjacency));
+        Self { next_hop: Some(next_hop), adjacency, can_send }
+    }
+
+    /// The better of two, `self` if they are alike.
+    fn or(self, other: Self) -> Self {
+        let rank = |one: &Self| (one.can_send, one.adjacency.is_some());
+        if rank(&other) > rank(&self) { other } else { self }
+    }
+}
+
 impl Resolution {
     /// Finds the next hop of every real that has a slot: in dispatched mode the real itself, which must be on a connected
-    /// subnet; in directed mode that of the longest matching route.
+    /// subnet; in directed mode that of the longest matching route. Of several next hops a real's address has its own, and
+    /// another only while nothing can be sent to that one.
     pub fn new(config: &SlbConfig, state: &SlbState, network: &Network) -> Self {
-        let mut found = vec![Resolved::default(); state.reals.len()];
+        let mut found = Self { reals: vec![Resolved::default(); state.reals.len()], others: BTreeSet::new() };
         for farm in &config.farms {
             if !config.is_farm_in_service(&farm.name) {
                 continue;
             }
             for real in &farm.reals {
-                let next_hop = if farm.nat_server {
-                    network.routed_next_hop(real.address)
+                let resolved = if farm.nat_server {
+                    found.route(network, real.address)
                 } else {
-                    network.connected_next_hop(real.address)
+                    let next_hop = network.connected_next_hop(real.address);
+                    next_hop.map_or_else(Resolved::default, |next_hop| Resolved::new(network, next_hop))
                 };
-                let adjacency = next_hop.and_then(|next_hop| network.adjacency(next_hop));
-                let can_send = adjacency.is_some_and(|adjacency| network.can_send(&adjacency));
                 if let Some((index, _)) = state.reals.get(&RealKey::new(farm, real)) {
-                    found[index] = Resolved { next_hop, adjacency, can_send };
+                    found.reals[index] = resolved;
                 }
             }
         }
-        Self(found)
+        found
     }
 
-    /// Neighbours to be kept resolved.
+    fn route(&mut self, network: &Network, address: Ipv4Addr) -> Resolved {
+        let mut ways = network.routed_next_hops(address).map(|next_hop| Resolved::new(network, next_hop));
+        let first = ways.next().unwrap_or_default();
+        ways.fold(first, |best, way| {
+            self.others.extend([first, way].iter().filter_map(|one| one.next_hop));
+            best.or(way)
+        })
+    }
+
+    /// Neighbours to be kept resolved: every one that a real's packets may go to.
     pub fn next_hops(&self) -> BTreeSet<NextHop> {
-        self.0.iter().filter_map(|resolved| resolved.next_hop).collect()
+        self.reals
+            .iter()
+            .filter_map(|resolved| resolved.next_hop)
+            .chain(self.others.iter().copied())
+            .collect()
     }
 
     /// The adjacency of the real in a slot, once it is resolved.
     pub fn adjacency(&self, index: usize) -> Option<Adjacency> {
-        self.0.get(index)?.adjacency
+        self.reals.get(index)?.adjacency
     }
 }
 

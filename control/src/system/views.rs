@@ -11,10 +11,13 @@ use super::{
         dataplane::{DataplaneView, VerdictView, WorkerView},
         interface::{DeviceView, InterfaceView},
         memory::{MemoryView, PoolView, TableView},
-        route::{RouteView, Source},
+        route::{NextHopView, RouteView, Source},
     },
 };
-use crate::{host::apply::PROTOCOL, protocol::Cx};
+use crate::{
+    host::{apply::PROTOCOL, view::HopEntry},
+    protocol::Cx,
+};
 
 impl System {
     /// All interfaces in the order of the configuration, or the one called `only`.
@@ -86,20 +89,36 @@ impl System {
     /// Routes in use, by prefix.
     pub(super) fn route_views(&self, cx: &Cx<'_, Self>) -> Vec<RouteView> {
         let snapshot = cx.shared.snapshot();
-        let in_use = self.host.route_entries().filter(|route| route.best);
-        in_use
-            .map(|route| RouteView {
-                prefix: route.prefix,
-                source: Source::from_kernel(route.protocol, route.gateway.is_some(), PROTOCOL),
-                distance: route.metric,
-                gateway: route.gateway,
-                interface: match route.interface.and_then(|id| interface_name(&snapshot, id)) {
+        let mut views: Vec<RouteView> = Vec::new();
+        for route in self.host.route_entries().filter(|route| route.best) {
+            let hop = |hop: &HopEntry| NextHopView {
+                gateway: hop.gateway,
+                interface: match hop.interface.and_then(|id| interface_name(&snapshot, id)) {
                     Some(name) => name,
-                    None if route.null => "Null0".into(),
-                    None => route.device.clone().unwrap_or_default(),
+                    None => hop.device.clone().unwrap_or_default(),
                 },
-            })
-            .collect()
+                weight: hop.weight,
+                unusable: hop.unusable,
+            };
+            let mut next_hops: Vec<_> = route.hops.iter().map(hop).collect();
+            if route.null {
+                let interface = "Null0".into();
+                next_hops = vec![NextHopView { gateway: None, interface, weight: 1, unusable: None }];
+            }
+            let connected = next_hops.iter().all(|hop| hop.gateway.is_none());
+            match views.last_mut().filter(|last| last.prefix == route.prefix) {
+                // Of lines of one distance, which share the flows.
+                Some(first) => first.next_hops.extend(next_hops),
+                None => views.push(RouteView {
+                    prefix: route.prefix,
+                    source: Source::from_kernel(route.protocol, !connected, PROTOCOL),
+                    distance: route.metric,
+                    next_hops,
+                    object: route.object,
+                }),
+            }
+        }
+        views
     }
 
     /// Workers and verdicts.

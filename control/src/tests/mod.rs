@@ -6,6 +6,7 @@ mod desired_host;
 mod dfp;
 mod dfp_agent;
 mod dfp_tcp;
+mod ecmp;
 mod golden;
 mod language;
 mod manager;

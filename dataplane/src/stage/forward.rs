@@ -3,10 +3,14 @@
 //! The kernel, which routes between the shadows too, is the slow path: it gets a packet whose next hop is not resolved
 //! yet (and holds it until the answer comes) and one that must be fragmented; at a bounded rate, beyond which they are
 //! dropped as `no_neighbour` and `too_big`.
+//!
+//! Of a route with several next hops each flow takes one of its own, by addresses, protocol and ports, and another only while that
+//! one cannot be sent to.
 
 use common::{
-    net::{NextHop, Route},
+    net::{Flow, NextHop, NextHopGroup, Route},
     verdict::Verdict,
+    wire::ipv4,
 };
 
 use super::{
@@ -31,12 +35,17 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
 
 fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     let net = &*cx.snapshot.net;
-    let next_hop = match net.routes.longest_match(packet.destination).copied() {
+    let next_hop = match net.routes.longest_match(packet.destination) {
         None => return answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NO_ROUTE),
         Some(Route::Null) => return Next::Drop(Verdict::NO_ROUTE),
         Some(Route::Punt) => return Next::To(Stage::PUNT),
-        Some(Route::Connected(interface)) => NextHop { interface, address: packet.destination },
-        Some(Route::Via(next_hop)) => next_hop,
+        Some(Route::Unusable) => return Next::Drop(Verdict::UNUSABLE_ROUTE),
+        Some(Route::Connected(interface)) => NextHop { interface: *interface, address: packet.destination },
+        Some(Route::Via(next_hop)) => *next_hop,
+        Some(Route::Group(group)) => match choose(cx, group, flow(frame, packet), packet) {
+            Some(next_hop) => next_hop,
+            None => return Next::Drop(Verdict::NO_ROUTE),
+        },
     };
     let Some(egress) = net.interfaces.get(next_hop.interface.index()) else {
         return Next::Drop(Verdict::NO_ROUTE);
@@ -51,6 +60,30 @@ fn route<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> 
     };
     let adjacency = egress.adjacency(*destination);
     output(cx, frame, packet, &adjacency, DestinationNat::default(), Verdict::ROUTED)
+}
+
+/// The next hop of a flow. If it must do with another than its own, that one is asked for, so that it finds its way back.
+fn choose(cx: &mut Context<'_>, group: &NextHopGroup, flow: Flow, packet: &Packet) -> Option<NextHop> {
+    let net = &*cx.snapshot.net;
+    let mut order = group.order(flow, packet.destination);
+    let own = order.next()?;
+    if net.reaches(own) {
+        return Some(own);
+    }
+    let other = order.find(|next_hop| net.reaches(*next_hop));
+    if other.is_some() && !net.neighbours.contains_key(&own) {
+        cx.events.resolve(own.interface, own.address, cx.now);
+    }
+    Some(other.unwrap_or(own))
+}
+
+/// Ports tell flows of one pair of hosts apart, but only the first fragment has them, and all must go one way.
+fn flow<F: Frame>(frame: &F, packet: &Packet) -> Flow {
+    let has_ports =
+        matches!(packet.protocol, ipv4::UDP | ipv4::TCP) && !packet.fragment && packet.payload() >= 4;
+    let ports = if has_ports { frame.data().get(packet.l4()..packet.l4() + 4) } else { None };
+    let ports = ports.and_then(|ports| ports.try_into().ok()).map_or(0, u32::from_be_bytes);
+    Flow::between(packet.source, packet.destination, packet.protocol, ports)
 }
 
 /// To the kernel while the rate allows, else dropped for `reason`.

@@ -1,13 +1,19 @@
 //! Transit IPv4.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
-use common::{event::Event, id::PortId, mac::MacAddr, verdict::Verdict};
+use common::{
+    event::Event,
+    id::PortId,
+    mac::MacAddr,
+    net::{NextHop, Route, WeightedHop},
+    verdict::Verdict,
+};
 use dataplane::{
     backend::sim::Marks,
     harness::{AGENT, AGENT_MAC, Harness, INTERFACES, MAC0, MAC1, agent_mac},
 };
-use etherparse::{Icmpv4Type, icmpv4::DestUnreachableHeader, icmpv4::TimeExceededCode};
+use etherparse::{Icmpv4Type, IpNumber, icmpv4::DestUnreachableHeader, icmpv4::TimeExceededCode};
 
 use crate::frames::{Build, from_agent, one, pad, punted, see};
 
@@ -147,6 +153,130 @@ fn a_neighbour_that_is_not_resolved_is_asked_for_once_a_second() {
     harness.clock.advance(Duration::from_secs(1));
     one(&mut harness, 1, &frame);
     assert!(harness.control.events[0].pop().is_ok());
+}
+
+/// Home agents' network behind two gateways inside, 51 with weight 1 and 52 with weight 3.
+fn with_two_gateways(workers: u8) -> Harness {
+    let harness = Harness::new(workers);
+    let hop = |last, weight| WeightedHop {
+        interface: INTERFACES[0],
+        gateway: Some([10, 1, 1, last].into()),
+        weight,
+    };
+    harness.change(|snapshot| {
+        let group = Route::through(vec![hop(51, 1), hop(52, 3)]).unwrap();
+        snapshot.net_mut().routes.insert("20.0.0.0/8".parse().unwrap(), group);
+    });
+    harness
+}
+
+/// Flows by their source port, and the gateway that each takes.
+fn gateways(harness: &mut Harness, flows: std::ops::Range<u16>) -> Vec<MacAddr> {
+    let flow = |port| from_agent([20, 0, 0, 1].into()).udp(port, 434, b"a flow of its own");
+    flows.map(|port| see(&one(harness, 1, &flow(port)).1[0]).destination).collect()
+}
+
+#[test]
+fn flows_share_next_hops_by_weight_and_each_keeps_its_own_on_every_worker() {
+    let mut harness = with_two_gateways(1);
+    let taken = gateways(&mut harness, 1000..1400);
+    let second = taken.iter().filter(|mac| **mac == agent_mac(52)).count();
+    assert!((260..340).contains(&second), "three quarters of 400: {second}");
+    assert_eq!(gateways(&mut harness, 1000..1400), taken);
+    let mut workers = with_two_gateways(2);
+    for (port, gateway) in (1000..1100).zip(&taken) {
+        let frame = from_agent([20, 0, 0, 1].into()).udp(port, 434, b"a flow of its own");
+        for queue in 0..2 {
+            workers.wire.feed(PortId(1), queue, &frame);
+            let [inside, _] = workers.run();
+            assert_eq!(see(&inside[0]).destination, *gateway, "{port} on worker {queue}");
+        }
+    }
+    // Protocols without ports, and fragments, go by their addresses alone.
+    let to = |last| from_agent([20, 0, 0, last].into());
+    let way = |harness: &mut Harness, frame: &[u8]| see(&one(harness, 1, frame).1[0]).destination;
+    let (mut pieces, mut tunnels) = (0, 0);
+    for last in 0..100 {
+        let first = way(&mut harness, &to(last).fragment(0, true).udp(1000, 434, &[1; 32]));
+        assert_eq!(way(&mut harness, &to(last).fragment(5, false).ip(IpNumber::UDP, &[last; 40])), first);
+        assert_eq!(way(&mut harness, &to(last).fragment(0, true).udp(1001, 434, &[1; 32])), first);
+        pieces += usize::from(first == agent_mac(52));
+        let inner = way(&mut harness, &to(last).ip(IpNumber::GRE, &[1; 8]));
+        assert_eq!(way(&mut harness, &to(last).ip(IpNumber::GRE, &[2; 8])), inner);
+        tunnels += usize::from(inner == agent_mac(52));
+    }
+    assert!((60..90).contains(&pieces) && (60..90).contains(&tunnels), "{pieces} {tunnels}");
+    assert_eq!(
+        one(&mut harness, 1, &to(1).ip(IpNumber::UDP, &[7; 2])).0,
+        Verdict::ROUTED,
+        "no room for ports"
+    );
+}
+
+#[test]
+fn only_the_flows_of_a_next_hop_that_cannot_be_sent_to_go_elsewhere_and_come_back() {
+    let mut harness = with_two_gateways(1);
+    let before = gateways(&mut harness, 1000..1100);
+    let own = NextHop { interface: INTERFACES[0], address: [10, 1, 1, 52].into() };
+    let mac = harness.control.snapshot.load().net.neighbours[&own];
+    harness.change(|snapshot| {
+        snapshot.net_mut().neighbours_mut().remove(&own);
+    });
+    assert_eq!(gateways(&mut harness, 1000..1100), [agent_mac(51); 100]);
+    let mut asked = || match harness.control.events[0].pop() {
+        Ok(Event::Resolve { address, .. }) => Some(address),
+        _ => None,
+    };
+    assert_eq!((asked(), asked()), (Some(own.address), None), "the lost one is asked for, once a second");
+    harness.change(|snapshot| {
+        snapshot.net_mut().neighbours_mut().insert(own, mac);
+    });
+    assert_eq!(gateways(&mut harness, 1000..1100), before);
+    // With nobody to send to, each flow asks for its own.
+    harness.change(|snapshot| snapshot.net_mut().neighbours_mut().clear());
+    harness.clock.advance(Duration::from_secs(1));
+    let frame = |port| from_agent([20, 0, 0, 1].into()).udp(port, 434, b"a flow of its own");
+    let mut wanted = BTreeSet::new();
+    for (port, gateway) in (1000..1020).zip(&before) {
+        assert_eq!(one(&mut harness, 1, &frame(port)), (Verdict::PUNTED, vec![]), "the kernel holds it");
+        wanted.insert(Ipv4Addr::new(10, 1, 1, gateway.0[5]));
+    }
+    let events = &mut harness.control.events[0];
+    let asked: BTreeSet<_> = std::iter::from_fn(|| match events.pop() {
+        Ok(Event::Resolve { address, .. }) => Some(address),
+        _ => None,
+    })
+    .collect();
+    assert_eq!(asked, wanted);
+}
+
+#[test]
+fn a_next_hop_behind_a_port_without_link_has_no_flows() {
+    let mut harness = Harness::new(1);
+    let hop =
+        |interface, gateway: [u8; 4]| WeightedHop { interface, gateway: Some(gateway.into()), weight: 1 };
+    let [inside, _, tagged] = INTERFACES;
+    harness.change(|snapshot| {
+        let group = Route::through(vec![hop(inside, [10, 1, 1, 51]), hop(tagged, [10, 15, 0, 9])]).unwrap();
+        snapshot.net_mut().routes.insert("20.0.0.0/8".parse().unwrap(), group);
+    });
+    let sent = |harness: &mut Harness| {
+        (1000..1050)
+            .map(|port| one(harness, 1, &from_agent([20, 0, 0, 1].into()).udp(port, 434, &[])))
+            .for_each(drop);
+    };
+    let verdicts = |harness: &Harness, verdict| harness.control.stats[0].verdict(verdict);
+    sent(&mut harness);
+    assert_eq!(verdicts(&harness, Verdict::ROUTED), 50);
+    harness.change(|snapshot| snapshot.net_mut().ports_mut()[0].link_up = false);
+    sent(&mut harness);
+    assert_eq!((verdicts(&harness, Verdict::ROUTED), verdicts(&harness, Verdict::TX_DOWN)), (100, 0));
+    harness.change(|snapshot| {
+        snapshot.net_mut().ports_mut()[0].link_up = true;
+        snapshot.net_mut().interfaces_mut()[tagged.index()].up = false;
+    });
+    sent(&mut harness);
+    assert_eq!((verdicts(&harness, Verdict::ROUTED), verdicts(&harness, Verdict::TX_DOWN)), (150, 0));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Every verdict that is declared is one that some packet gets: a case for each, and no verdict without a case.
 
-use common::{config::Poll, id::PortId, mac::MacAddr, slb::Shedding, snapshot::Snapshot, verdict::Verdict};
+use common::{
+    config::Poll, id::PortId, mac::MacAddr, net::Route, slb::Shedding, snapshot::Snapshot, verdict::Verdict,
+};
 use dataplane::{
     backend::{
         Frame,
@@ -166,6 +168,12 @@ const CASES: &[Case] = &[
     (Verdict::NO_ADJACENCY, without_the_mac_of_its_real),
     (Verdict::TTL_EXPIRED, || feed(Harness::new(1), 1, &transit().ttl(1).udp(1, 2, &[]), 51)),
     (Verdict::NO_ROUTE, || one(&from_agent([192, 168, 66, 1].into()).udp(1, 2, &[]))),
+    (Verdict::UNUSABLE_ROUTE, || {
+        let unusable = |s: &mut Snapshot| {
+            s.net_mut().routes.insert("192.168.88.0/24".parse().unwrap(), Route::Unusable);
+        };
+        where_(unusable, &from_agent([192, 168, 88, 1].into()).udp(1, 2, &[]))
+    }),
     (Verdict::NO_NEIGHBOUR, || one(&from_agent([10, 1, 1, 99].into()).ttl(1).udp(1, 2, &[]))),
     (Verdict::TOO_BIG, || {
         let whole = from_agent(DISPATCHED).dont_fragment(false);

@@ -36,7 +36,7 @@ impl HostChange {
         let links = || new.links.iter().map(|(id, link)| (*id, link.clone())).collect();
         let routes = || {
             let changes = new.routes.changes(&old.routes);
-            changes.into_iter().map(|(prefix, route)| (prefix, route.copied())).collect()
+            changes.into_iter().map(|(prefix, route)| (prefix, route.cloned())).collect()
         };
         Self {
             generation: new.generation,
@@ -58,7 +58,7 @@ impl HostChange {
         }
         if let Some(changes) = self.routes {
             if changes.is_empty() {
-                new.routes = old.routes.iter().map(|(prefix, route)| (prefix, *route)).collect();
+                new.routes = old.routes.iter().map(|(prefix, route)| (prefix, route.clone())).collect();
             }
             for (prefix, route) in changes {
                 match route {
@@ -97,7 +97,7 @@ mod tests {
         let next_hop = |last| NextHop { interface: InterfaceId(0), address: [10, 1, 1, last].into() };
         HostState {
             generation: 7,
-            routes: routes.iter().map(|(prefix, route)| (prefix.parse().unwrap(), *route)).collect(),
+            routes: routes.iter().map(|(prefix, route)| (prefix.parse().unwrap(), route.clone())).collect(),
             neighbours: Arc::new(
                 neighbours.iter().map(|last| (next_hop(*last), MacAddr([*last; 6]))).collect(),
             ),

@@ -10,6 +10,7 @@ use common::{
 };
 
 use super::{arp, dataplane, interface, memory, route, system};
+use crate::host::view::Unusable;
 
 #[test]
 fn interfaces() {
@@ -109,25 +110,50 @@ Internet  10.1.1.51        reachable    0200.0000.0133  ARPA   Ethernet0
 Internet  10.1.1.52        incomplete   Incomplete      ARPA   Ethernet0
 "
     );
-    let route = |prefix: &str, source, gateway, interface: &str| route::RouteView {
+    let hop = |gateway: &str, interface: &str| route::NextHopView {
+        gateway: gateway.parse().ok(),
+        interface: interface.into(),
+        weight: 1,
+        unusable: None,
+    };
+    let route = |prefix: &str, source, next_hops| route::RouteView {
         prefix: prefix.parse().unwrap(),
         source,
         distance: 1,
-        gateway,
-        interface: interface.into(),
+        next_hops,
+        object: None,
     };
+    let six = route::NextHopView { unusable: Some(Unusable::Ipv6NextHop), ..hop("fe80::1", "Ethernet1") };
+    let dead =
+        route::NextHopView { weight: 3, unusable: Some(Unusable::LinkDown), ..hop("10.2.1.3", "Ethernet1") };
+    let other = route::NextHopView { unusable: Some(Unusable::OtherFamily), ..hop("", "Ethernet0") };
+    let routes = [
+        route("0.0.0.0/0", route::Source::Static, vec![six.clone(), hop("10.1.1.254", "Ethernet0")]),
+        route("10.1.1.0/24", route::Source::Connected, vec![hop("", "Ethernet0")]),
+        route("20.0.0.0/8", route::Source::Bgp, vec![hop("10.1.1.2", "Ethernet0"), dead]),
+        route("30.0.0.0/8", route::Source::Kernel, vec![six]),
+        route("40.0.0.0/8", route::Source::Kernel, vec![other]),
+        route::RouteView { object: Some(7), ..route("50.0.0.0/8", route::Source::Kernel, vec![]) },
+    ];
     assert_eq!(
-        route::text(&[
-            route("0.0.0.0/0", route::Source::Static, Some([10, 1, 1, 254].into()), "Ethernet0"),
-            route("10.1.1.0/24", route::Source::Connected, None, "Ethernet0"),
-        ]),
+        route::text(&routes),
         "Codes: C - connected, S - static, B - BGP, O - OSPF, K - kernel, * - default
 
 Gateway of last resort is 10.1.1.254 to network 0.0.0.0
 
-S*    0.0.0.0/0 [1/0] via 10.1.1.254, Ethernet0
+S*    0.0.0.0/0 [1/0] via inet6 fe80::1, Ethernet1, weight 1, unusable: IPv6 next hop
+                [1/0] via 10.1.1.254, Ethernet0, weight 1
 C     10.1.1.0/24 is directly connected, Ethernet0
+B     20.0.0.0/8 [1/0] via 10.1.1.2, Ethernet0, weight 1
+                 [1/0] via 10.2.1.3, Ethernet1, weight 3, unusable: link down
+K     30.0.0.0/8 [1/0] via inet6 fe80::1, Ethernet1, unusable: IPv6 next hop
+K     40.0.0.0/8 [1/0] via ?, Ethernet0, unusable: next hop of another address family
+K     50.0.0.0/8 [1/0] via nexthop 7, unusable: net.ipv4.nexthop_compat_mode is 0
 "
+    );
+    assert_eq!(
+        serde_json::to_value(&routes[2].next_hops[1]).unwrap(),
+        serde_json::json!({"gateway": "10.2.1.3", "interface": "Ethernet1", "weight": 3, "unusable": "link_down"})
     );
 }
 
