@@ -14,7 +14,7 @@ const LIBRARIES: [&str; 8] = [
     "rte_eal",
 ];
 
-const FUNCTIONS: [&str; 59] = [
+const FUNCTIONS: [&str; 60] = [
     "shim_.*",
     "_rte_.*",
     "rte_dev_remove",
