@@ -14,7 +14,6 @@ import pytest
 from netlab import ROOT, Director, Lab, locate, wait_until
 from director import (configuration, farm, management, one_by_one, reals, register, requests_received, sessions, start,
                       state, system_config, user, verdicts, vserver, vservers, wait_operational)
-from stopped_thread import stopped_thread
 
 A, B = "10.1.1.51", "10.1.1.52"
 DEFAULTS = {"", "workers 1", "idle ipmobile request 10"}
@@ -117,6 +116,7 @@ def test_http_serves_metrics_health_and_every_show(lab_with_traffic):
     director = lab_with_traffic.directors[0]
     status, body = director.http("/health")
     assert status == 200 and json.loads(body)["healthy"] is True
+    assert director.http("/health/live")[0] == director.http("/health/ready")[0] == 200
     status, body = director.http("/metrics")
     assert status == 200 and body.rstrip().endswith("# EOF")
     samples = re.findall(r'(?m)^(homeward_\w+)(\{[^}]*\})? ([\d.e+-]+)', body)
@@ -285,30 +285,6 @@ def test_the_service_manager_hears_ready_watchdog_and_stopping(lab):
     wait_until(lambda: director.said("WATCHDOG=1"), 3, "WATCHDOG=1")
     assert director.stop()[0] == 0
     assert director.said("STOPPING=1")
-
-
-def test_health_goes_red_while_a_worker_stands_still_and_green_again(lab):
-    director = start(lab, workers=2)
-    assert director.http("/health")[0] == 200
-    with stopped_thread(worker_threads(director)[0]):
-        wait_until(lambda: director.http("/health")[0] == 503, 15, "red")
-        body = json.loads(director.http("/health")[1])
-        assert [check["name"] for check in body["checks"] if not check["healthy"]], body
-        assert "worker" in director.show("show health")
-    wait_until(lambda: director.http("/health")[0] == 200, 15, "green")
-    register(lab, [user(number) for number in range(1, 5)])
-
-
-def worker_threads(director):
-    """Thread ids of the workers, by their names."""
-    found = []
-    for task in sorted(pathlib.Path(f"/proc/{director.process.pid}/task").iterdir(), key=lambda path: int(path.name)):
-        if re.search(r"-core\d+$", (task / "comm").read_text().strip()):
-            found.append(int(task.name))
-    names = [(task / "comm").read_text().strip() for task in
-             pathlib.Path(f"/proc/{director.process.pid}/task").iterdir()]
-    assert found, f"no worker among {names}"
-    return found
 
 
 def test_two_shells_at_once_and_a_client_that_says_nonsense(lab):

@@ -309,7 +309,7 @@ impl RealLive {
 
     /// May take one more session, its test included.
     #[inline]
-    pub(super) fn takes_session(&self) -> bool {
+    pub fn takes_session(&self) -> bool {
         self.facts().takes_session(self.settings.maxconns.load(Relaxed))
     }
 

@@ -19,7 +19,7 @@ pub(super) fn own<L: Protocols>() -> Vec<ExecSpec<Core<L>>> {
         line(
             SHOW,
             "show health",
-            &[("health", "Whether everything that must move moves")],
+            &[("health", "Live, ready, degraded: and what is wrong")],
             Forms::SetOnly,
             |core, _| {
                 let health = core.health();

@@ -7,6 +7,7 @@
 mod apply;
 mod commands;
 mod file;
+mod health;
 mod publish;
 mod record;
 mod replay;
@@ -34,9 +35,9 @@ pub use self::{
 use crate::{
     bus::Bus,
     command::{Answer, Commands, Mode, Shell},
-    health::Supervisor,
+    health::{Conditions, Supervisor},
     host::ShadowTotals,
-    manage::{log::LogBook, operator::Health},
+    manage::log::LogBook,
     protocol::{
         Cx, Effect, Holds, Member, Outbox, Protocol, Protocols, Settings, Shared, Switches, Visitor, Witness,
     },
@@ -74,6 +75,11 @@ pub struct Core<L: Protocols> {
     events: Vec<Consumer<Event>>,
     /// When workers are looked at next.
     poll: Nanos,
+    /// What is wrong, and when that is looked at next.
+    conditions: Conditions,
+    diagnosis: Nanos,
+    /// The process is about to end.
+    draining: bool,
     recorder: Option<Recorder>,
     /// Mode and text of the configuration line that is being run, while that is recorded.
     entered: Option<(&'static Mode, String)>,
@@ -101,6 +107,7 @@ impl<L: Protocols> Core<L> {
             shadows: ShadowTotals::default(),
             witness: Witness::default(),
             checks: Vec::new(),
+            found: Vec::new(),
             bus: Bus::default(),
         };
         Self {
@@ -110,6 +117,9 @@ impl<L: Protocols> Core<L> {
             out: Outbox::default(),
             events: link.events,
             poll: now,
+            conditions: Conditions::new(now),
+            diagnosis: now,
+            draining: false,
             recorder: None,
             entered: None,
         }
@@ -199,16 +209,5 @@ impl<L: Protocols> Holds<L> for Core<L> {
         let result = self.list.instance().with(config, &self.shared, &mut self.out, work);
         self.run_to_completion();
         result
-    }
-}
-
-/// Health needs every subsystem's word; see `steps`.
-impl<L: Protocols> Core<L> {
-    /// Whether workers move and what the subsystems say of themselves.
-    pub fn health(&mut self) -> Health {
-        let mut checks = self.shared.supervisor.checks(self.shared.now);
-        checks.extend(self.checks());
-        checks.extend(self.shared.checks.iter().cloned());
-        Health::from_checks(checks)
     }
 }

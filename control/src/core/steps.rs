@@ -9,11 +9,10 @@ use std::{
 use common::{event::Event, net::NextHop, time::Nanos};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{Core, record::Told};
+use super::{Core, health::DIAGNOSIS, record::Told};
 use crate::{
     bus::Fact,
     host::{HostState, PortState},
-    manage::operator::Check,
     protocol::{Effect, Input, Instance, Member, Outbox, Protocol, Protocols, Report, Shared, Visitor},
 };
 
@@ -95,23 +94,9 @@ impl<L: Protocols> Visitor<L> for Earliest {
     }
 }
 
-struct Ask<'a, L: Protocols, T>(Surroundings<'a, L>, T);
+struct Ask<'a, L: Protocols>(Surroundings<'a, L>, Report);
 
-impl<L: Protocols> Visitor<L> for Ask<'_, L, Vec<Check>> {
-    fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
-    where
-        L: Member<P>,
-    {
-        let Self(at, checks) = self;
-        if instance.are_tasks_dead() {
-            let reason = "have died; they are started again".into();
-            checks.push(Check { name: format!("{} tasks", P::NAME), healthy: false, reason });
-        }
-        checks.extend(instance.checks(L::config(at.running), at.shared, at.out));
-    }
-}
-
-impl<L: Protocols> Visitor<L> for Ask<'_, L, Report> {
+impl<L: Protocols> Visitor<L> for Ask<'_, L> {
     fn visit<P: Protocol>(&mut self, instance: &mut Instance<P>)
     where
         L: Member<P>,
@@ -139,13 +124,20 @@ impl<L: Protocols> Core<L> {
         let now = self.shared.now;
         if self.poll <= now {
             self.poll = now.after(POLL);
-            self.shared.supervisor.poll(&self.shared.stats, self.shared.publisher.generation(), now);
+            let generation = self.shared.publisher.generation();
+            for change in self.shared.supervisor.poll(&self.shared.stats, generation, now) {
+                change.log();
+            }
             self.hand_on(events);
             self.shared.publisher.reap();
         }
         let (list, at) = self.parts();
         list.each(&mut Expire(at));
         self.run_to_completion();
+        if self.diagnosis <= now {
+            self.diagnosis = now.after(DIAGNOSIS);
+            self.diagnose();
+        }
     }
 
     /// When [`Core::advance`] is to be called next.
@@ -210,6 +202,7 @@ impl<L: Protocols> Core<L> {
     /// The process is about to end: every subsystem gives up what attracts traffic, the last of the list first.
     pub fn stop(&mut self) {
         let stop = |core: &mut Self| {
+            core.draining = true;
             let (list, at) = core.parts();
             list.each_reversed(&mut Deliver(at, Broadcast::Stop));
             core.run_to_completion();
@@ -222,24 +215,13 @@ impl<L: Protocols> Core<L> {
         self.shared.is_settled(self.shared.publisher.generation())
     }
 
-    /// The word of each subsystem on its health.
-    pub(super) fn checks(&mut self) -> Vec<Check> {
-        let (list, at) = self.parts();
-        let mut ask = Ask(at, Vec::new());
-        list.each(&mut ask);
-        ask.1
-    }
-
     /// The metrics of each subsystem, and health.
     pub fn report(&mut self) -> Report {
         let (list, at) = self.parts();
         let mut ask = Ask(at, Report::default());
         list.each(&mut ask);
         let mut report = ask.1;
-        for check in self.health().checks {
-            let healthy = f64::from(u8::from(check.healthy));
-            report.gauge("homeward_healthy", "1 while it moves", vec![("check", check.name)], healthy);
-        }
+        self.report_health(&mut report);
         report
     }
 

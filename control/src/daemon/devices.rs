@@ -14,8 +14,8 @@ use futures::FutureExt;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    health::{DEVICE_ADDRESS, Found},
     host::{Guard, GuardError, HostState, Records},
-    manage::operator::Check,
 };
 
 /// Time between two attempts to open a device.
@@ -166,11 +166,13 @@ impl Devices {
     }
 
     /// Kernel devices that were given an address.
-    pub(super) fn checks(&self, host: &HostState) -> Vec<Check> {
+    pub(super) fn found(&self, host: &HostState) -> Vec<Found> {
         let guards = self.0.iter().filter_map(|device| device.guard.as_ref());
-        let violations = guards.flat_map(|guard| guard.violations(host));
-        let check = |reason| Check { name: "one listener".into(), healthy: false, reason };
-        violations.map(check).collect()
+        let found = guards.flat_map(|guard| {
+            let found = |reason| Found::new(&DEVICE_ADDRESS, guard.device(), reason);
+            guard.violations(host).into_iter().map(found)
+        });
+        found.collect()
     }
 }
 

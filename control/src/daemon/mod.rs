@@ -74,7 +74,7 @@ pub struct Parts<L: Protocols> {
     pub log: LogBook,
     /// Changes the level of the log.
     pub set_level: Box<dyn Fn(LoggingLevel) + Send>,
-    /// Called about once a second while healthy (the watchdog of systemd).
+    /// Called about once a second while the process is live (the watchdog of systemd).
     pub alive: Box<dyn Fn() + Send>,
 }
 

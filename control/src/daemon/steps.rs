@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Clock, Operated, StartError, devices::Devices, host_applier::HostApplier, tasks::Tasks};
 use crate::{
     host::{Host, HostState, PortState},
-    manage::operator::{SharedOperator, lock},
+    manage::operator::{Check, SharedOperator, lock},
     protocol::{Effect, LoggingLevel, Management, PortSettings, Protocols},
 };
 
@@ -205,16 +205,24 @@ impl<L: Protocols> Steps<L> {
     /// Once a second: tasks, health.
     fn poll(&mut self) {
         let host = self.host.state().borrow().clone();
-        let checks = self.tasks.checks().chain(self.devices.checks(&host)).collect();
-        let healthy = {
+        let found = self.devices.found(&host);
+        let checks = self.tasks.checks().chain([self.host_check()]).collect();
+        let live = {
             let mut operated = lock(&self.core);
             let core = operated.core_mut();
             core.shared_mut().shadows = self.host.totals();
-            core.shared_mut().checks = checks;
-            core.health().healthy
+            (core.shared_mut().checks, core.shared_mut().found) = (checks, found);
+            core.health().live
         };
-        if healthy {
+        if live {
             (self.alive)();
         }
+    }
+
+    /// Whether the task lives that looks after the kernel.
+    fn host_check(&self) -> Check {
+        let healthy = self.host.state().has_changed().is_ok();
+        let reason = if healthy { "runs" } else { "has ended: addresses, routes and neighbours stand still" };
+        Check { name: "host".into(), healthy, reason: reason.into() }
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP for machines: `/metrics`, `/health`, and `/api/show/...`, the JSON of every show. Secrets never leave this way.
+//! HTTP for machines: `/metrics`, `/health` with `/live` and `/ready`, and `/api/show/...`, the JSON of every show. Secrets never leave this way.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     connections::{ACCEPT_PAUSE, ConnectionLimits, Connections},
     http_access::{Guard, HttpAccess, check},
-    operator::{Operator, SharedOperator, lock},
+    operator::{Health, Operator, SharedOperator, lock},
 };
 
 /// Longest time from one request to the whole head of the next one; the first begins with the connection.
@@ -64,7 +64,9 @@ impl Http {
     pub async fn serve<O: Operator>(self, core: SharedOperator<O>) {
         let routes = Router::new()
             .route("/metrics", get(metrics::<O>))
-            .route("/health", get(health::<O>))
+            .route("/health", health(|health| health.healthy))
+            .route("/health/live", health(|health| health.live))
+            .route("/health/ready", health(|health| health.ready))
             .route("/api/{*command}", get(show::<O>))
             .fallback(|| async {
                 json(StatusCode::NOT_FOUND, r#"{"error":"try /metrics, /health or /api/show/..."}"#.into())
@@ -111,10 +113,13 @@ async fn metrics<O: Operator>(State(core): State<SharedOperator<O>>) -> Response
         .into_response()
 }
 
-async fn health<O: Operator>(State(core): State<SharedOperator<O>>) -> Response {
-    let health = lock(&core).health();
-    let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, serde_json::to_string(&health).unwrap_or_default())
+/// 200 or 503 by one of the answers; all of them are in the body.
+fn health<O: Operator>(good: fn(&Health) -> bool) -> MethodRouter<SharedOperator<O>> {
+    get(move |State(core): State<SharedOperator<O>>| async move {
+        let health = lock(&core).health();
+        let status = if good(&health) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        json(status, serde_json::to_string(&health).unwrap_or_default())
+    })
 }
 
 /// `/api/show/ip/slb/reals` is `show ip slb reals | json`. Only `show` is served: HTTP changes nothing.

@@ -26,7 +26,7 @@ pub trait Operator: Send + 'static {
     fn complete(&mut self, session: &mut Self::Session, text: &str) -> Reply;
     /// The shell is gone.
     fn close(&mut self, session: Self::Session);
-    /// Whether everything that must move moves.
+    /// Live, ready, degraded.
     fn health(&mut self) -> Health;
     /// All metrics in the OpenMetrics text format, written when the result is called.
     fn metrics(&mut self) -> Later<String>;
@@ -35,16 +35,26 @@ pub trait Operator: Send + 'static {
 /// `show health`, `/health`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// Every check passes.
+    /// Live and ready.
     pub healthy: bool,
+    /// The process is well: every check passes.
+    pub live: bool,
+    /// It takes traffic sensibly: it is live, does not end, and no condition speaks against it.
+    pub ready: bool,
+    /// Something is wrong.
+    pub degraded: bool,
+    /// The process is about to end, and has withdrawn what attracts traffic.
+    pub draining: bool,
     /// Each worker, task and table.
     pub checks: Vec<Check>,
+    /// What is wrong, by name.
+    pub conditions: Vec<ConditionView>,
 }
 
-/// One thing that must move.
+/// One thing that must move for the process to be live; or how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// `worker 0`, `netlink`, `sessions`.
+    /// `worker 0`, `http`, `sessions`.
     pub name: String,
     /// It does.
     pub healthy: bool,
@@ -52,10 +62,37 @@ pub struct Check {
     pub reason: String,
 }
 
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConditionView {
+    /// `port-down`
+    pub condition: &'static str,
+    /// Of what: `Ethernet0`.
+    pub subject: String,
+    /// In words.
+    pub reason: String,
+    /// For how long it has been so.
+    pub seconds: u64,
+    /// Not ready while it lasts.
+    pub unready: bool,
+}
+
 impl Health {
-    /// Sums up checks.
-    pub fn from_checks(checks: Vec<Check>) -> Self {
-        Self { healthy: checks.iter().all(|check| check.healthy), checks }
+    /// The three answers.
+    pub fn new(checks: Vec<Check>, conditions: Vec<ConditionView>, draining: bool) -> Self {
+        let live = checks.iter().all(|check| check.healthy);
+        let ready = live && !draining && !conditions.iter().any(|held| held.unready);
+        let degraded = !conditions.is_empty();
+        Self { healthy: live && ready, live, ready, degraded, draining, checks, conditions }
+    }
+
+    /// What speaks against ready, each once.
+    pub fn against_ready(&self) -> Vec<&'static str> {
+        let states = [(!self.live).then_some("not live"), self.draining.then_some("draining")];
+        let conditions = self.conditions.iter().filter(|held| held.unready).map(|held| held.condition);
+        let mut against: Vec<_> = states.into_iter().flatten().chain(conditions).collect();
+        against.dedup();
+        against
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     http::Http,
     http_access::HttpAccess,
     log::LogBook,
-    operator::{Check, Health, Later, Operator},
+    operator::{Check, ConditionView, Health, Later, Operator},
     protocol::{MAX_LINE, Reply, Request, Response},
     server::{Socket, SocketError},
     shells::MAX_SHELLS,
@@ -25,7 +25,8 @@ use super::{
 #[derive(Default)]
 struct Echo {
     open: usize,
-    healthy: bool,
+    live: bool,
+    ready: bool,
 }
 
 impl Operator for Echo {
@@ -65,11 +66,15 @@ impl Operator for Echo {
     }
 
     fn health(&mut self) -> Health {
-        Health::from_checks(vec![Check {
-            name: "worker 0".into(),
-            healthy: self.healthy,
-            reason: "moves".into(),
-        }])
+        let check = Check { name: "worker 0".into(), healthy: self.live, reason: "moves".into() };
+        let down = ConditionView {
+            condition: "port-down",
+            subject: "Ethernet0".into(),
+            reason: "no link".into(),
+            seconds: 1,
+            unready: true,
+        };
+        Health::new(vec![check], if self.ready { Vec::new() } else { vec![down] }, false)
     }
 
     fn metrics(&mut self) -> Later<String> {
@@ -176,10 +181,28 @@ async fn http_serves_metrics_health_and_shows_only() {
     tokio::spawn(http.serve(Arc::clone(&core)));
 
     assert!(get(address, "/metrics").await.ends_with("# EOF\n"));
-    let red = get(address, "/health").await;
-    assert!(red.starts_with("HTTP/1.1 503") && red.contains(r#""name":"worker 0","healthy":false"#), "{red}");
-    core.lock().unwrap().healthy = true;
-    assert!(get(address, "/health").await.starts_with("HTTP/1.1 200"));
+    for (live, ready, health, live_code, ready_code) in [
+        (false, false, 503, 503, 503),
+        (true, false, 503, 200, 503),
+        (false, true, 503, 503, 503),
+        (true, true, 200, 200, 200),
+    ] {
+        {
+            let mut core = core.lock().unwrap();
+            (core.live, core.ready) = (live, ready);
+        }
+        for (path, code) in [("/health", health), ("/health/live", live_code), ("/health/ready", ready_code)]
+        {
+            let answer = get(address, path).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{path}: {answer}");
+            assert!(answer.contains(&format!(r#""name":"worker 0","healthy":{live}"#)), "{answer}");
+            assert_eq!(
+                answer.contains(r#""condition":"port-down","subject":"Ethernet0""#),
+                !ready,
+                "{answer}"
+            );
+        }
+    }
     let show = get(address, "/api/show/ip/slb/reals").await;
     assert!(show.starts_with("HTTP/1.1 200") && show.ends_with("show ip slb reals | json\n"), "{show}");
     assert!(get(address, "/api/show/nonsense").await.starts_with("HTTP/1.1 400"));

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use super::{Cx, Input, Outbox, Protocol, Report, Settings, Shared, Switch};
 use crate::{
     command::{self, Exec, ExecSpec, Spec},
+    health::{Condition, Found},
     manage::operator::Check,
 };
 
@@ -29,6 +30,9 @@ pub trait Protocols: Sized + Send + 'static {
 
     /// `debug` switches of all of them.
     fn switches() -> Vec<&'static Switch>;
+
+    /// What can be wrong with any of them, and with the process itself.
+    fn conditions() -> Vec<&'static Condition>;
 }
 
 /// A configuration that is a list of parts.
@@ -122,6 +126,11 @@ impl<P: Protocol> Instance<P> {
         self.with(config, shared, out, P::checks)
     }
 
+    /// [`Protocol::diagnose`]
+    pub fn diagnose(&mut self, config: &P::Config, shared: &Shared, out: &mut Outbox) -> Vec<Found> {
+        self.with(config, shared, out, P::diagnose)
+    }
+
     /// [`Protocol::report`]
     pub fn report(&mut self, report: &mut Report, config: &P::Config, shared: &Shared, out: &mut Outbox) {
         self.with(config, shared, out, |state, cx| state.report(report, cx));
@@ -200,8 +209,18 @@ macro_rules! protocols {
             fn language() -> &'static $crate::command::Language<Self> {
                 static LANGUAGE: std::sync::OnceLock<$crate::command::Language<$Configuration>> =
                     std::sync::OnceLock::new();
+                fn health(whole: &mut $Configuration) -> Option<&mut $crate::health::HealthSettings> {
+                    $(
+                        let settings = <$P as $crate::protocol::Protocol>::health_settings(&mut whole.$field);
+                        if settings.is_some() {
+                            return settings;
+                        }
+                    )+
+                    None
+                }
                 LANGUAGE.get_or_init(|| {
-                    let mut lines = Vec::new();
+                    let conditions = <$List as $crate::protocol::Protocols>::conditions();
+                    let mut lines = $crate::protocol::health_lines(&conditions, health);
                     $(
                         let own = <$P as $crate::protocol::Protocol>::commands().configuration;
                         lines.extend(own.into_iter().map(|line| line.within(|whole: &mut Self| &mut whole.$field)));
@@ -280,6 +299,12 @@ macro_rules! protocols {
                 let mut switches = Vec::new();
                 $(switches.extend(<$P as $crate::protocol::Protocol>::commands().switches);)+
                 switches
+            }
+
+            fn conditions() -> Vec<&'static $crate::health::Condition> {
+                let mut conditions = $crate::health::own().to_vec();
+                $(conditions.extend(<$P as $crate::protocol::Protocol>::conditions());)+
+                conditions
             }
         }
 

@@ -6,6 +6,7 @@
 
 mod claims;
 mod cx;
+mod health_lines;
 mod input;
 mod list;
 mod next_hops;
@@ -25,10 +26,11 @@ pub(crate) use self::switch::debug_lines;
 pub use self::{
     claims::Claims,
     cx::{Action, Cx, Effect, Outbox, PortSettings},
+    health_lines::{HealthPart, health_lines},
     input::Input,
     list::{Configured, Holds, Instance, Member, Protocols, Visitor, exec},
     report::{Labels, Report},
-    settings::{LoggingLevel, Management, Settings},
+    settings::{LoggingLevel, MANAGEMENT, Management, Settings},
     shared::Shared,
     switch::{Lines, Switch, SwitchGroup, Switches},
     tasks::{Io, Messenger},
@@ -36,6 +38,7 @@ pub use self::{
 };
 use crate::{
     command::{Args, ConfigError, ConfigWriter, Edit, ExecResult, Form, Spec},
+    health::{Condition, Found, HealthSettings},
     manage::operator::Check,
 };
 
@@ -95,6 +98,11 @@ pub trait Protocol: Sized + Send + fmt::Debug + 'static {
     /// What the whole process heeds: logging, management, how secrets are saved.
     fn settings(_config: &Self::Config, _settings: &mut Settings) {}
 
+    /// Where the settings of conditions are kept, if it is this subsystem that keeps them.
+    fn health_settings(_config: &mut Self::Config) -> Option<&mut HealthSettings> {
+        None
+    }
+
     /// What of `next` a running process cannot take on, in words.
     fn restart_needed(_now: &Self::Config, _next: &Self::Config) -> Vec<&'static str> {
         Vec::new()
@@ -112,7 +120,18 @@ pub trait Protocol: Sized + Send + fmt::Debug + 'static {
     /// it in the list are in `next` already.
     fn publish(&mut self, _next: &mut Snapshot, _cx: &mut Cx<'_, Self>) {}
 
-    /// What must move, and whether it does.
+    /// What can be wrong with it, or with what it works on.
+    fn conditions() -> Vec<&'static Condition> {
+        Vec::new()
+    }
+
+    /// What of that is so now. Asked for some times a second; decides nothing.
+    fn diagnose(&mut self, _cx: &mut Cx<'_, Self>) -> Vec<Found> {
+        Vec::new()
+    }
+
+    /// What must move for the process to be live, and how far it is: a process that is not is ended by its watchdog. What
+    /// is wrong around it is a condition.
     fn checks(&mut self, _cx: &mut Cx<'_, Self>) -> Vec<Check> {
         Vec::new()
     }

@@ -2,7 +2,14 @@
 
 use std::{net::SocketAddrV4, path::PathBuf, time::Duration};
 
-use crate::manage::{connections::ConnectionLimits, http_access::HttpAccess};
+use crate::{
+    command::{CONFIG, Mode},
+    health::HealthSettings,
+    manage::{connections::ConnectionLimits, http_access::HttpAccess},
+};
+
+/// `(config-management)`, in which more than one has lines.
+pub static MANAGEMENT: Mode = Mode { name: "management", tag: "(config-management)", parent: Some(&CONFIG) };
 
 /// `logging level`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +90,8 @@ pub struct Settings {
     pub logging_lines: usize,
     /// The shell's socket and HTTP.
     pub management: Management,
+    /// When conditions count, and which make the director not ready.
+    pub health: HealthSettings,
 }
 
 impl Settings {
@@ -100,6 +109,7 @@ impl Default for Settings {
             logging_level: LoggingLevel::default(),
             logging_lines: Self::DEFAULT_LINES as usize,
             management: Management::default(),
+            health: HealthSettings::default(),
         }
     }
 }

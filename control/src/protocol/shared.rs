@@ -12,7 +12,7 @@ use common::{port::PortControl, snapshot::Snapshot, stats::WorkerStats, tables::
 use super::{Settings, Switches, Witness};
 use crate::{
     bus::Bus,
-    health::Supervisor,
+    health::{Found, Supervisor},
     host::ShadowTotals,
     manage::{
         log::{LogBook, stamp},
@@ -51,8 +51,10 @@ pub struct Shared {
     pub shadows: ShadowTotals,
     /// Through which live state is read that decides something.
     pub witness: Witness,
-    /// Tasks and whatever else must hold, beside what subsystems report.
+    /// Tasks and whatever else must move, beside what subsystems report.
     pub checks: Vec<Check>,
+    /// Conditions around the process that belong to no subsystem.
+    pub found: Vec<Found>,
     /// What subsystems have told each other; who begins to need it late finds the facts that stand.
     pub bus: Bus,
 }

@@ -4,6 +4,7 @@
 mod capacity;
 pub mod check;
 pub mod command;
+mod conditions;
 pub mod config;
 pub mod debug;
 mod exec;
@@ -36,7 +37,7 @@ use self::{
 use crate::{
     bus::{Fact, Server, VirtualServer},
     command::{ConfigError, ConfigWriter},
-    health::table_check,
+    health::{Condition, Found, table_check},
     manage::operator::Check,
     protocol::{Checked, Claims, Commands, Cx, Input, Protocol, Report, Shared},
 };
@@ -135,6 +136,14 @@ impl Protocol for Slb {
 
     fn publish(&mut self, next: &mut Snapshot, cx: &mut Cx<'_, Self>) {
         self.build(next, cx);
+    }
+
+    fn conditions() -> Vec<&'static Condition> {
+        conditions::all()
+    }
+
+    fn diagnose(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Found> {
+        self.found(cx)
     }
 
     fn checks(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Check> {

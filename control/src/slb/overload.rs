@@ -120,10 +120,14 @@ impl Overload {
 
     /// The line of `show health`.
     pub fn health_line(&self) -> String {
-        match self.share {
-            Shedding::NONE => "every new session is begun".to_owned(),
-            share => format!("alarm: {} % of new sessions are refused: {}", share.percent(), self.reason),
-        }
+        self.refusing().unwrap_or_else(|| "every new session is begun".to_owned())
+    }
+
+    /// How many new sessions are refused, and why, if any are.
+    pub fn refusing(&self) -> Option<String> {
+        let refused =
+            |share: Shedding| format!("{} % of new sessions are refused: {}", share.percent(), self.reason);
+        (self.share != Shedding::NONE).then(|| refused(self.share))
     }
 }
 
@@ -201,7 +205,7 @@ mod tests {
         assert_eq!(harness.percent(), 13);
         assert_eq!(
             harness.overload.health_line(),
-            "alarm: 13 % of new sessions are refused: packets are lost for want of room"
+            "13 % of new sessions are refused: packets are lost for want of room"
         );
         for _ in 0..10 {
             assert_eq!(harness.pass(EASY, 1000), None);

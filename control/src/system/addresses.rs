@@ -3,15 +3,11 @@
 use common::net::Owner;
 
 use super::System;
-use crate::{
-    host::address_check::{VirtualAddressHeld, held},
-    manage::operator::Check,
-    protocol::Cx,
-};
+use crate::{host::address_check::held, protocol::Cx};
 
 impl System {
-    /// Looks for virtual addresses that the kernel holds too. Each is logged when it is found and when it is gone, and is an
-    /// alarm meanwhile. It is not refused: the kernel gets its addresses from others too, at any time.
+    /// Looks for virtual addresses that the kernel holds too. Each is logged when it is found and when it is gone, and is
+    /// a condition meanwhile. It is not refused: the kernel gets its addresses from others too, at any time.
     pub(super) fn watch_addresses(&mut self, cx: &Cx<'_, Self>) {
         let net = &cx.shared.snapshot().net;
         let is_virtual = |address| net.owners.get(&address).and_then(Owner::as_virtual).is_some();
@@ -28,15 +24,5 @@ impl System {
             );
         }
         self.held = held;
-    }
-
-    /// The alarms of the last [`System::watch_addresses`]. They do not make the process unhealthy, for a restart would not help.
-    pub(super) fn address_checks(&self) -> Vec<Check> {
-        let check = |held: &VirtualAddressHeld| Check {
-            name: format!("address {}", held.address),
-            healthy: true,
-            reason: format!("alarm: {held}"),
-        };
-        self.held.iter().map(check).collect()
     }
 }

@@ -11,6 +11,7 @@ use ipnet::Ipv4Net;
 
 use crate::{
     command::{InterfaceKind, InterfaceName},
+    health::HealthSettings,
     protocol::{LoggingLevel, Management, Settings},
 };
 
@@ -35,6 +36,8 @@ pub struct SystemConfig {
     pub neighbours: Vec<StaticNeighbour>,
     /// `management`
     pub management: Management,
+    /// `health` under `management`
+    pub health: HealthSettings,
 }
 
 impl Default for SystemConfig {
@@ -49,6 +52,7 @@ impl Default for SystemConfig {
             routes: Vec::new(),
             neighbours: Vec::new(),
             management: Management::default(),
+            health: HealthSettings::default(),
         }
     }
 }

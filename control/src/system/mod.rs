@@ -4,7 +4,9 @@
 mod addresses;
 pub mod check;
 pub mod command;
+mod conditions;
 mod config;
+mod drops;
 mod exec;
 mod layout;
 mod metrics;
@@ -15,17 +17,22 @@ mod views;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{net::Network, snapshot::Snapshot, time::Nanos};
+use common::{net::Network, port::PortControl, snapshot::Snapshot, time::Nanos};
 
 pub use self::config::{
     DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop, StaticRoute, SystemConfig,
     Workers,
 };
-use self::{layout::Layout, sampler::Sampler};
+use self::{
+    conditions::DROPS,
+    drops::{Drops, Totals},
+    layout::Layout,
+    sampler::Sampler,
+};
 use crate::{
     command::ConfigWriter,
+    health::{Condition, Found, HealthSettings},
     host::{DesiredHost, HostState, PortState, address_check::VirtualAddressHeld},
-    manage::operator::Check,
     protocol::{
         Checked, Claims, Commands, Cx, Effect, Input, PortSettings, Protocol, Report, Settings, Shared,
     },
@@ -50,6 +57,7 @@ pub struct System {
     held: Vec<VirtualAddressHeld>,
     /// For the rates of `show interfaces` and `show dataplane`.
     sampler: Sampler,
+    drops: Drops,
     sample: Nanos,
 }
 
@@ -68,6 +76,7 @@ impl Protocol for System {
             network: Network::default(),
             held: Vec::new(),
             sampler: Sampler::default(),
+            drops: Drops::default(),
             sample: shared.now,
         }
     }
@@ -106,7 +115,12 @@ impl Protocol for System {
             logging_level: config.logging.level,
             logging_lines: config.logging.buffered as usize,
             management: config.management.clone(),
+            health: config.health.clone(),
         };
+    }
+
+    fn health_settings(config: &mut SystemConfig) -> Option<&mut HealthSettings> {
+        Some(&mut config.health)
     }
 
     fn restart_needed(now: &SystemConfig, next: &SystemConfig) -> Vec<&'static str> {
@@ -169,8 +183,12 @@ impl Protocol for System {
         }
     }
 
-    fn checks(&mut self, _: &mut Cx<'_, Self>) -> Vec<Check> {
-        self.address_checks()
+    fn conditions() -> Vec<&'static Condition> {
+        conditions::all()
+    }
+
+    fn diagnose(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Found> {
+        self.found(cx)
     }
 
     fn report(&mut self, out: &mut Report, cx: &mut Cx<'_, Self>) {
@@ -191,9 +209,15 @@ impl System {
 
     fn take_sample(&mut self, cx: &Cx<'_, Self>) {
         self.sample = cx.now().after(SAMPLE);
-        let Some(ports) = &cx.shared.ports else { return };
-        let counters = ports.ports().iter().map(|info| ports.counters(info.id)).collect();
-        self.sampler.sample(cx.now(), counters, &cx.shared.stats, &ports.pools());
+        let of = |ports: &Arc<dyn PortControl>| -> Vec<_> {
+            ports.ports().iter().map(|info| ports.counters(info.id)).collect()
+        };
+        let counters = cx.shared.ports.as_ref().map(of).unwrap_or_default();
+        let totals = Totals::new(cx.shared.stats.iter().map(AsRef::as_ref), &counters);
+        self.drops.sample(totals, cx.shared.settings.health.above(&DROPS));
+        if let Some(ports) = &cx.shared.ports {
+            self.sampler.sample(cx.now(), counters, &cx.shared.stats, &ports.pools());
+        }
     }
 }
 

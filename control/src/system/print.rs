@@ -11,6 +11,7 @@ use super::config::{
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
+    health::HealthSettings,
     manage::{connections::ConnectionLimits, http_access::HttpAccess},
     protocol::{LoggingLevel, Management, Settings},
 };
@@ -61,7 +62,7 @@ fn write(system: &SystemConfig, out: &mut ConfigWriter) -> fmt::Result {
     for neighbour in &system.neighbours {
         writeln!(out, "arp {} {}", neighbour.address, neighbour.mac)?;
     }
-    write_management(&system.management, out)
+    write_management(&system.management, &system.health, out)
 }
 
 fn write_dataplane(settings: &DataplaneSettings, out: &mut ConfigWriter) -> fmt::Result {
@@ -156,9 +157,9 @@ fn write_address(address: Ipv4Net, tail: &str, out: &mut ConfigWriter) -> fmt::R
     writeln!(out, " ip address {} {}{tail}", address.addr(), address.netmask())
 }
 
-fn write_management(management: &Management, out: &mut ConfigWriter) -> fmt::Result {
+fn write_management(management: &Management, health: &HealthSettings, out: &mut ConfigWriter) -> fmt::Result {
     let standard = Management::default();
-    if *management == standard {
+    if *management == standard && *health == HealthSettings::default() {
         return Ok(());
     }
     out.block(rank::MANAGEMENT);
@@ -190,5 +191,5 @@ fn write_management(management: &Management, out: &mut ConfigWriter) -> fmt::Res
         let seconds = management.exec_timeout.as_secs();
         writeln!(out, " exec-timeout {} {}", seconds / 60, seconds % 60)?;
     }
-    Ok(())
+    health.print(out)
 }

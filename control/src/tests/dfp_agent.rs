@@ -138,7 +138,12 @@ fn when_the_tasks_have_died_the_port_is_listened_on_anew_and_managers_may_come_a
     orders(&mut harness.core);
     harness.core.tasks_died::<Dfp>();
     assert!(agents(&mut harness.core)[0].managers.is_empty());
-    assert!(!harness.core.health().healthy);
+    let health = harness.core.health();
+    assert!(health.live && health.ready, "forwarding goes on");
+    assert_eq!(
+        (health.conditions[0].condition, health.conditions[0].subject.as_str()),
+        ("tasks-died", "dfp")
+    );
     assert_eq!(ordered(&mut harness), ["listen 666"]);
     // The sockets of the new tasks number from the beginning.
     tell(&mut harness.core, SocketEvent::Listening(666));

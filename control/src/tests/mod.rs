@@ -8,6 +8,7 @@ mod dfp_agent;
 mod dfp_tcp;
 mod ecmp;
 mod golden;
+mod health;
 mod language;
 mod manager;
 mod random;

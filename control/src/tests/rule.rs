@@ -361,11 +361,11 @@ fn a_stopped_worker_is_seen_and_does_not_hold_up_a_purge_for_ever() {
         harness.core.set_time(harness.now, std::time::SystemTime::UNIX_EPOCH);
         harness.core.advance();
     }
-    assert!(!harness.core.health().healthy);
+    assert!(!harness.core.health().live);
     assert!(harness.core.state::<Slb>().purges.is_empty());
     harness.seconds(1);
-    assert!(harness.core.health().healthy);
-    assert!(harness.run("show health").starts_with("health: good\n"));
+    assert!(harness.core.health().live);
+    assert!(harness.run("show health").starts_with("live: yes\n"));
 }
 
 #[test]
@@ -440,10 +440,10 @@ fn a_transmit_ring_that_stays_full_sheds_new_nodes_until_it_drains() {
     assert_eq!(harness.goes_to("user1"), known, "who has a session keeps it");
     let health = harness.run("show health");
     assert!(
-        health.contains("alarm: 100 % of new sessions are refused: packets are lost for want of room"),
+        health.contains("100 % of new sessions are refused: packets are lost for want of room"),
         "{health}"
     );
-    assert!(health.starts_with("health: good"), "{health}");
+    assert!(health.contains("live: yes\n") && health.contains("ready: yes\ndegraded: yes\n"), "{health}");
     assert!(harness.metrics().contains("homeward_shedding_ratio{} 1.0\n"), "{}", harness.metrics());
     assert!(
         harness.metrics().contains("homeward_slb_total{counter=\"shed\"} 1.0\n"),
@@ -469,14 +469,14 @@ fn frames_of_the_kernel_that_a_dry_pool_drops_are_shown_and_metered() {
 }
 
 #[test]
-fn a_virtual_address_that_the_kernel_holds_is_an_alarm_until_it_is_gone() {
+fn a_virtual_address_that_the_kernel_holds_is_a_condition_until_it_is_gone() {
     use crate::host::view::KernelAddress;
     let mut harness = Harness::new(&sample("", ""));
-    let alarms = |harness: &mut Harness| -> Vec<String> {
+    let conflicts = |harness: &mut Harness| -> Vec<String> {
         harness.seconds(1);
-        let checks =
-            harness.core.health().checks.into_iter().filter(|check| check.name == "address 10.1.1.10");
-        checks.map(|check| check.reason).collect()
+        let held = harness.core.health().conditions.into_iter();
+        let found = held.filter(|held| held.condition == "address-conflict");
+        found.map(|held| format!("{}: {}", held.subject, held.reason)).collect()
     };
     let hold = |harness: &mut Harness, net: &str| {
         let mut host = super::kernel(&super::network());
@@ -489,19 +489,19 @@ fn a_virtual_address_that_the_kernel_holds_is_an_alarm_until_it_is_gone() {
         harness.core.host_changed(&host);
     };
     hold(&mut harness, "10.1.1.11/32");
-    assert!(alarms(&mut harness).is_empty());
+    assert!(conflicts(&mut harness).is_empty());
     hold(&mut harness, "10.1.1.10/32");
-    let found = alarms(&mut harness);
+    let found = conflicts(&mut harness);
     assert_eq!(found.len(), 1);
     assert!(
-        found[0].starts_with("alarm: virtual address 10.1.1.10 is configured on the kernel device lo"),
+        found[0].starts_with("10.1.1.10: virtual address 10.1.1.10 is configured on the kernel device lo"),
         "{found:?}"
     );
     // Out of service it is nobody's.
     harness.configure("ip slb vserver MIPSLB\nno inservice");
-    assert!(alarms(&mut harness).is_empty());
+    assert!(conflicts(&mut harness).is_empty());
     harness.configure("ip slb vserver MIPSLB\ninservice");
-    assert_eq!(alarms(&mut harness).len(), 1);
+    assert_eq!(conflicts(&mut harness).len(), 1);
     hold(&mut harness, "10.1.1.11/32");
-    assert!(alarms(&mut harness).is_empty());
+    assert!(conflicts(&mut harness).is_empty());
 }

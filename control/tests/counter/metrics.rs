@@ -1,11 +1,15 @@
 //! Metrics and health.
 
 use control::{
-    manage::operator::Check,
+    health::{Condition, Found, condition},
     protocol::{Cx, Report},
 };
 
 use super::Counter;
+
+/// A counter that has come to its limit.
+pub(super) static FULL: Condition =
+    condition!("counter-full", "A counter at its limit", after: 0, above: none, unready: true);
 
 impl Counter {
     pub(super) fn metrics(&self, out: &mut Report) {
@@ -16,14 +20,13 @@ impl Counter {
         }
     }
 
-    /// Whether every counter is below its limit.
-    pub(super) fn health(&self, cx: &Cx<'_, Self>) -> Vec<Check> {
-        let is_full = |name| {
-            let limit = cx.config.counter(name).map(|counter| counter.limit);
-            limit.is_some_and(|limit| self.counts[name].value >= limit)
-        };
-        let full: Vec<_> = self.counts.keys().filter(|name| is_full(name)).cloned().collect();
-        let reason = if full.is_empty() { "count".to_owned() } else { format!("full: {}", full.join(", ")) };
-        vec![Check { name: "counters".into(), healthy: full.is_empty(), reason }]
+    /// Counters at their limits.
+    pub(super) fn full(&self, cx: &Cx<'_, Self>) -> Vec<Found> {
+        let full = self.counts.iter().filter_map(|(name, count)| {
+            let limit = cx.config.counter(name)?.limit;
+            let reason = || format!("{} of {limit}", count.value);
+            (count.value >= limit).then(|| Found::new(&FULL, name, reason()))
+        });
+        full.collect()
     }
 }

@@ -29,7 +29,7 @@ use common::{snapshot::Snapshot, time::Nanos};
 use control::{
     bus::HomeAgent,
     command::ConfigWriter,
-    manage::operator::Check,
+    health::{Condition, Found},
     protocol::{Checked, Claims, Commands, Cx, Input, Io, Protocol, Report, Shared},
 };
 
@@ -119,8 +119,12 @@ impl Protocol for Counter {
         self.claim(next, cx);
     }
 
-    fn checks(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Check> {
-        self.health(cx)
+    fn conditions() -> Vec<&'static Condition> {
+        vec![&metrics::FULL]
+    }
+
+    fn diagnose(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Found> {
+        self.full(cx)
     }
 
     fn report(&mut self, out: &mut Report, _: &mut Cx<'_, Self>) {

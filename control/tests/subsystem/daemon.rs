@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     TestList,
-    daemon_harness::{OnePort, start, start_on},
+    daemon_harness::{DEADLY, OnePort, start, start_on},
     kernel::INTERFACE,
 };
 
@@ -100,5 +100,25 @@ async fn a_link_is_followed_ten_times_a_second_and_at_once_where_the_driver_tell
     (port.listener.lock().unwrap().as_ref().unwrap())();
     sleep(Duration::from_millis(1)).await;
     assert!(!has_link());
+    daemon.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_not_live_once_nobody_looks_after_the_kernel() {
+    let directory = tempfile::tempdir().unwrap();
+    let (daemon, _) = start::<TestList>(INTERFACE, directory.path(), clock(), Duration::ZERO).await;
+    sleep(Duration::from_millis(1100)).await;
+    assert!(lock(daemon.core()).health().live);
+    let mut shell = lock(daemon.core()).open();
+    assert_eq!(DEADLY, "192.0.2.0/24");
+    for line in ["configure terminal", "ip route 192.0.2.0 255.255.255.0 Null0"] {
+        let answer = lock(daemon.core()).execute(&mut shell, line);
+        assert_eq!(answer().text.matches('%').count(), 0);
+    }
+    // The workers' heartbeats, which nobody gives here, are not missed yet.
+    sleep(Duration::from_millis(1100)).await;
+    let health = lock(daemon.core()).health();
+    let bad: Vec<_> = health.checks.iter().filter(|check| !check.healthy).map(|check| &*check.name).collect();
+    assert_eq!((bad, health.live, health.ready), (vec!["host"], false, false));
     daemon.end().await;
 }

@@ -96,11 +96,17 @@ impl PortControl for OnePort {
     }
 }
 
+/// A kernel that shall hold a route to this ends.
+pub const DEADLY: &str = "192.0.2.0/24";
+
 /// Takes `time` for each change of what it shall hold; counts them in `applied`.
 async fn kernel(mut end: HostEnd, time: Duration, applied: Arc<AtomicUsize>) {
     while let Some(command) = end.commands.recv().await {
         match command {
-            Command::Apply(_, reply) => {
+            Command::Apply(desired, reply) => {
+                if desired.routes.iter().any(|route| route.prefix.to_string() == DEADLY) {
+                    return;
+                }
                 tokio::time::sleep(time).await;
                 applied.fetch_add(1, Relaxed);
                 end.states.send_modify(|state: &mut HostState| state.generation += 1);

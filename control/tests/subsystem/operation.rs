@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     counter::{Counter, Message, Order},
-    harness::{BALANCER, Harness},
+    harness::Harness,
 };
 
 fn count(harness: &mut Harness, at: usize) -> u64 {
@@ -84,12 +84,12 @@ fn a_show_has_text_and_json_of_the_same() {
 
 #[test]
 fn it_reports_metrics_and_health_beside_the_others() {
-    let mut harness = Harness::new(&format!("{BALANCER}counter A\n limit 3\n"));
+    let mut harness = Harness::new("counter A\n limit 3\n");
     harness.run("counter A add 2");
     let metrics = harness.core.report().text();
     for line in [
         "homeward_counter_total{counter=\"A\"} 2.0\n",
-        "homeward_healthy{check=\"counters\"} 1.0\n",
+        "homeward_conditions{condition=\"counter-full\"} 0.0\n",
         "homeward_healthy{check=\"sessions\"} 1.0\n",
     ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
@@ -97,7 +97,19 @@ fn it_reports_metrics_and_health_beside_the_others() {
     assert!(harness.core.health().healthy);
     harness.run("counter A add 2");
     assert!(!harness.core.health().healthy);
-    assert!(harness.run("show health").contains("  counters         bad   full: A\n"));
+    let health = harness.run("show health");
+    assert!(health.contains("live: yes\n") && health.contains("ready: no: counter-full\n"), "{health}");
+    assert!(
+        health.contains("  counter-full     A                        4 of 3 (0 s, not ready)\n"),
+        "{health}"
+    );
+    let metrics = harness.core.report().text();
+    let held = "homeward_condition{condition=\"counter-full\",subject=\"A\"} 1.0\n";
+    assert!(metrics.contains(held), "{metrics}");
+    // Its settings stand where those of all conditions do.
+    assert_eq!(harness.configure("management\nno health counter-full unready"), "");
+    assert!(harness.core.health().healthy && harness.core.health().degraded);
+    assert!(harness.run("show running-config").contains("management\n no health counter-full unready\n!\n"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Args, CONFIG, ConfigSpec, EditResult, Form, Forms, MANAGEMENT, Position, need};
 use crate::{
     command::ConfigError,
+    health::HealthSettings,
     manage::{connections::ConnectionLimits, http_access::HttpAccess},
     protocol::Management,
     system::SystemConfig,
@@ -99,7 +100,7 @@ pub(super) const SPECS: &[ConfigSpec<SystemConfig>] = &[
 
 fn enter(c: &mut SystemConfig, position: &mut Position, _: &Args, form: Form) -> EditResult {
     if form.clears() {
-        c.management = Management::default();
+        (c.management, c.health) = (Management::default(), HealthSettings::default());
     } else {
         position.enter(&MANAGEMENT, "");
     }

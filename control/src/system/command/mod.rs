@@ -9,6 +9,7 @@ mod management;
 
 use super::SystemConfig;
 use crate::command::{Args, CONFIG, ConfigError, ConfigSpec, EditResult, Form, Forms, Mode, Position, need};
+pub use crate::protocol::MANAGEMENT;
 
 /// `(config-if)`; key: the interface's full name.
 pub static INTERFACE: Mode = Mode { name: "interface", tag: "(config-if)", parent: Some(&CONFIG) };
@@ -18,9 +19,6 @@ pub static SUBINTERFACE: Mode = Mode { name: "subinterface", tag: "(config-subif
 
 /// `(config-dataplane)`
 pub static DATAPLANE: Mode = Mode { name: "dataplane", tag: "(config-dataplane)", parent: Some(&CONFIG) };
-
-/// `(config-management)`
-pub static MANAGEMENT: Mode = Mode { name: "management", tag: "(config-management)", parent: Some(&CONFIG) };
 
 /// Every configuration command of the machine part.
 pub fn commands() -> impl Iterator<Item = ConfigSpec<SystemConfig>> {

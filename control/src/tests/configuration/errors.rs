@@ -61,6 +61,10 @@ const WRONG: &[(&[&str], &str, &str)] = &[
     (DFP, "Router(config-slb-dfp)#", "agent 10.1.1.51 §0"),
     (MANAGEMENT, "Router(config-management)#", "http max-connections §0"),
     (MANAGEMENT, "Router(config-management)#", "exec-timeout §x"),
+    (MANAGEMENT, "Router(config-management)#", "health port-down after §86401"),
+    (MANAGEMENT, "Router(config-management)#", "health drops above §100"),
+    (MANAGEMENT, "Router(config-management)#", "health port-down a§bove 10"),
+    (MANAGEMENT, "Router(config-management)#", "health §noise unready"),
     (MANAGEMENT, "Router(config-management)#", "socket /x mode §0999"),
 ];
 

@@ -53,6 +53,12 @@ fn every_command_of_a_mode_can_be_undone() {
         ("http max-connections 20 per-source 10", "no http max-connections"),
         ("exec-timeout 5 30", "default exec-timeout"),
         ("exec-timeout 0 0", "no exec-timeout"),
+        ("health port-down after 5", "no health port-down after"),
+        ("health drops above 50", "no health drops above 7"),
+        ("health drops unready", "no health drops unready"),
+        ("health drops unready", "default health drops unready"),
+        ("no health port-down unready", "health port-down unready"),
+        ("no health port-down unready", "default health port-down unready"),
     ];
     for (set, undo) in management {
         assert_eq!(after(&["management", set]), format!("management\n {set}\n!\n"));
@@ -74,7 +80,9 @@ fn every_command_of_a_mode_can_be_undone() {
     }
     assert_eq!(after(&["interface e0", "no interface e0"]), "");
     assert_eq!(after(&["dataplane", "workers 2", "no dataplane"]), "");
-    assert_eq!(after(&["management", "http 127.0.0.1:1", "no management"]), "");
+    assert_eq!(after(&["management", "http 127.0.0.1:1", "health drops unready", "no management"]), "");
+    // What is the default is not printed.
+    assert_eq!(after(&["management", "health real-arp-failed after 10", "health port-down unready"]), "");
 }
 
 #[test]

@@ -25,8 +25,30 @@ fn an_empty_line_lists_the_mode() {
     let harness = Harness::configuring(&["management"]);
     assert_eq!(
         words(&harness.shell.choices("")),
-        ["default", "do", "end", "exec-timeout", "exit", "http", "no", "socket"]
+        ["default", "do", "end", "exec-timeout", "exit", "health", "http", "no", "socket"]
     );
+    assert_eq!(
+        words(&harness.shell.choices("health ")),
+        [
+            "address-conflict",
+            "device-address",
+            "drops",
+            "overload",
+            "port-down",
+            "real-arp-failed",
+            "session-table",
+            "tasks-died",
+            "vserver-no-real",
+            "worker-behind"
+        ]
+    );
+    assert_eq!(
+        harness.shell.help("health drops "),
+        "  above    Only above a share\n  after    Only once it has lasted for a while\n  unready  Not ready while it \
+         lasts (default false)\n"
+    );
+    assert_eq!(harness.shell.help("health drops above "), "  <1-99>  Percent (default 10)\n");
+    assert_eq!(harness.shell.help("health real-arp-failed after "), "  <0-86400>  Seconds (default 10)\n");
     let harness = Harness::new();
     let listed = harness.shell.choices("");
     for word in ["configure", "copy", "debug", "disable", "exit", "no", "show", "terminal", "write"] {

@@ -11,8 +11,10 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
 use crate::{
+    health::HealthSettings,
     manage::{connections::ConnectionLimits, http_access::HttpAccess},
-    protocol::{LoggingLevel, Management},
+    protocol::{LoggingLevel, Management, Protocols as _},
+    protocols::All,
     system::{
         DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop, StaticRoute,
         SystemConfig, Workers,
@@ -122,6 +124,25 @@ fn route() -> impl Strategy<Value = (Ipv4Net, StaticNextHop, u8)> {
     (prefix, hop, 1u8..=255)
 }
 
+/// Settings of some conditions.
+fn health() -> impl Strategy<Value = HealthSettings> {
+    let setting = (
+        select(All::conditions()),
+        option::of(0u32..=86400),
+        option::of(1u8..=99),
+        option::of(any::<bool>()),
+    );
+    vec(setting, 0..4).prop_map(|all| {
+        let mut settings = HealthSettings::default();
+        for (condition, after, above, unready) in all {
+            settings.set_after(condition, after);
+            settings.set_above(condition, above.filter(|_| condition.above.is_some()));
+            settings.set_unready(condition, unready);
+        }
+        settings
+    })
+}
+
 fn system() -> impl Strategy<Value = SystemConfig> {
     let logging = (select(LoggingLevel::WORDS.to_vec()), 16u32..=65536);
     let management = (
@@ -131,6 +152,7 @@ fn system() -> impl Strategy<Value = SystemConfig> {
         option::of((any::<[u8; 4]>(), 1u16..)),
         (1u16.., 1u16..).prop_map(|(a, b)| ConnectionLimits { total: a.max(b), per_source: a.min(b) }),
         0..35791 * 60_u64,
+        health(),
     );
     let global =
         ("[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?", any::<bool>(), any::<bool>(), logging, management);
@@ -158,6 +180,7 @@ fn system() -> impl Strategy<Value = SystemConfig> {
                 }
             }
             let standard = Management::default();
+            system.health = management.6;
             system.management = Management {
                 socket: management.0.map_or(standard.socket, Into::into),
                 group: management.1,
@@ -323,6 +346,10 @@ const BLOCKS: &[(&str, &[&str])] = &[
             "no http",
             "http max-connections %d",
             "exec-timeout %d",
+            "health port-down after %d",
+            "health drops above %d",
+            "no health port-down unready",
+            "default health drops",
         ],
     ),
     (

@@ -1,0 +1,23 @@
+//! Conditions of the process itself, which belong to no subsystem.
+
+use super::{Condition, condition};
+
+/// Tasks of a subsystem have died and rest before they are started again.
+pub static TASKS_DIED: Condition =
+    condition!("tasks-died", "Tasks of a subsystem that died", after: 0, above: none, unready: false);
+
+/// A worker that moves does not take the newest snapshot.
+pub static WORKER_BEHIND: Condition =
+    condition!("worker-behind", "A worker with an old configuration", after: 3, above: none, unready: false);
+
+/// The kernel device under a port was given an address.
+pub static DEVICE_ADDRESS: Condition = condition!(
+    "device-address",
+    "A kernel device under a port that was given an address",
+    after: 0, above: none, unready: true
+);
+
+/// All of them.
+pub fn own() -> [&'static Condition; 3] {
+    [&TASKS_DIED, &WORKER_BEHIND, &DEVICE_ADDRESS]
+}
