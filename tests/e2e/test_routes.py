@@ -1,4 +1,6 @@
-"""Routes of the kernel with several gateways: who goes by which, what an object changes, who takes a dead one's place."""
+"""Routes of the kernel: who goes by which of several gateways, what an object changes, who takes a dead one's place; and ours."""
+
+import signal
 
 import pytest
 from director import one_by_one, reals, register, start, user, verdicts, wait_operational
@@ -129,6 +131,24 @@ def test_two_lines_of_one_distance_share_the_reals(lab):
     director.configure(f"no ip route 10.1.1.0 255.255.255.0 {FIRST}")
     wait_until(lambda: shown(director) == [(SECOND, 1)], 5, "the second line")
     assert set(ways(lab).values()) == {2}
+
+
+def test_lines_entered_live_and_a_reloaded_file_reach_the_kernel(labs):
+    director = start(labs())
+    host = director.host
+
+    def held():
+        routes = host.command("ip", "-4", "route", "show", "proto", "72").stdout
+        return routes + host.command("ip", "-4", "addr", "show", "dev", "Et1").stdout
+    director.configure("ip route 198.51.100.0 255.255.255.0 10.1.1.60", "interface Ethernet1",
+                       "ip address 10.3.1.1 255.255.255.0 secondary")
+    wait_until(lambda: "198.51.100.0/24" in held() and "10.3.1.1/24" in held(), 5, "what the shell said")
+    text = director.file.read_text().replace("ip address 10.1.1.1 255.255.255.0", "ip address 10.1.1.1 255.255.255.0\n"
+                                             " ip address 10.4.1.1 255.255.255.0 secondary")
+    director.file.write_text(f"{text}ip route 203.0.113.0 255.255.255.0 10.1.1.60\n")
+    director.signal(signal.SIGHUP)
+    wait_until(lambda: "203.0.113.0/24" in held() and "10.4.1.1/24" in held(), 5, "what the file says")
+    assert "198.51.100.0/24" not in held() and "10.3.1.1/24" not in held()
 
 
 def test_an_ipv6_next_hop_is_refused_by_name(lab):
