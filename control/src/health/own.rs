@@ -6,9 +6,9 @@ use super::{Condition, condition};
 pub static TASKS_DIED: Condition =
     condition!("tasks-died", "Tasks of a subsystem that died", after: 0, above: none, unready: false);
 
-/// A worker that moves does not take the newest snapshot.
+/// A worker that moves does not take the newest snapshot. One that stands still is found before.
 pub static WORKER_BEHIND: Condition =
-    condition!("worker-behind", "A worker with an old configuration", after: 3, above: none, unready: false);
+    condition!("worker-behind", "A worker with an old configuration", after: 5, above: none, unready: false);
 
 /// The kernel device under a port was given an address.
 pub static DEVICE_ADDRESS: Condition = condition!(

@@ -81,14 +81,16 @@ impl Supervisor {
         self.workers.get(worker).is_some_and(|watch| now.since(watch.moved) <= WORKER_TIMEOUT)
     }
 
-    /// One check a worker.
+    /// One check a worker, as it was found at the last look: what is said here stands in the log.
     pub fn checks(&self, now: Nanos) -> Vec<Check> {
         let check = |(worker, watch): (usize, &Watch)| {
             let still = now.since(watch.moved);
-            let stopped = still > WORKER_TIMEOUT;
-            let reason =
-                if stopped { format!("no heartbeat for {} s", still.as_secs()) } else { "moves".to_owned() };
-            Check { name: format!("worker {worker}"), healthy: !stopped, reason }
+            let reason = if watch.stopped {
+                format!("no heartbeat for {} s", still.as_secs())
+            } else {
+                "moves".to_owned()
+            };
+            Check { name: format!("worker {worker}"), healthy: !watch.stopped, reason }
         };
         self.workers.iter().enumerate().map(check).collect()
     }

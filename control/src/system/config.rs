@@ -126,7 +126,7 @@ pub struct InterfaceConfig {
     pub secondary: Vec<Ipv4Net>,
     /// `mac-address`
     pub mac: Option<MacAddr>,
-    /// `mtu`, layer 3; `None`: that of the port, which has [`DEFAULT_MTU`].
+    /// `mtu`, layer 3; `None`: that of the port, which has 1500.
     pub mtu: Option<u16>,
     /// `encapsulation dot1q` of a subinterface.
     pub vlan: Option<u16>,

@@ -297,7 +297,7 @@ fn a_worker_that_stands_still_is_a_line_at_once_and_no_longer_live() {
 #[test]
 fn a_worker_on_an_old_configuration_is_named_until_it_takes_the_new_one() {
     let mut harness = Harness::new(TWO);
-    harness.pass(Duration::from_millis(2900));
+    harness.pass(Duration::from_millis(4900));
     assert!(wrong(&mut harness).is_empty(), "it may be in a burst");
     harness.seconds(1);
     assert_eq!(wrong(&mut harness), ["worker-behind of worker 0: does not take the newest configuration"]);
