@@ -217,3 +217,22 @@ fn keys_of_one_identity_have_an_entry_each_where_keys_are_compared() {
     }
     assert!((0..8).all(|key| find(key).is_some()) && find(8).is_none());
 }
+
+#[test]
+fn an_abandoned_claim_is_no_room_at_capacity_and_the_sweep_empties_its_slot() {
+    let table = table::<Session>(1024);
+    let [claimed, other] = neighbours(&table, [0, 1], 2)[..] else { panic!("two were asked for") };
+    let slot = table.claim(Word::pending(claimed, 1, NOW)).expect("an empty line");
+    let later = Tick(NOW.0 + 1);
+    // It counts as no session, so its place would be one session more than there may be.
+    assert_eq!(insert(&table, other, later, true).0, Insert::Full);
+    for line in [0, 1] {
+        table.clear_abandoned(line, NOW);
+    }
+    assert!(table.load(slot).is_pending(), "its time is not over");
+    for line in [0, 1] {
+        table.clear_abandoned(line, later);
+    }
+    assert!(table.load(slot).is_empty());
+    assert!(matches!(insert(&table, other, later, false).0, Insert::Inserted(..)));
+}

@@ -66,7 +66,7 @@ pub struct RealStatus {
     pub established: u64,
     /// `total conn failures`.
     pub failures: u64,
-    /// Of them those that prove nothing of the real: see [`RealLive::record_failure`].
+    /// Of them those that prove nothing of the real: aimed by the Home Agent field, or beyond the share of their source.
     pub disregarded: u64,
     /// Times that enough of them came together while somebody else said that the real is well.
     pub doubted: u64,

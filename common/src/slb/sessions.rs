@@ -164,3 +164,25 @@ fn end_reason(snapshot: &Snapshot, word: Word<Session>, now: Tick) -> Option<Ses
     let failed = matches!(real.live.state(), RealState::Failed | RealState::ProbeFailed);
     (real.purge && failed).then_some(SessionChange::Cleared)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        config::Hugepages,
+        slb::{Balancer, SessionKey},
+        snapshot::Snapshot,
+        table::{Identity, Word},
+        time::Tick,
+    };
+
+    #[test]
+    fn the_sweep_empties_the_slot_of_an_abandoned_claim() {
+        let balancer = Balancer::new(1024, Hugepages::Off, 1, SessionKey::new([7; 16])).unwrap();
+        let slot = balancer.table.claim(Word::pending(Identity::from_hash(1 << 40), 1, Tick(100))).unwrap();
+        let sweep = |now| balancer.sweep(&Snapshot::default(), now, balancer.lines(), |_| {});
+        assert_eq!(sweep(Tick(100)), 0);
+        assert!(balancer.table.load(slot).is_pending());
+        assert_eq!(sweep(Tick(101)), 0, "it was no session");
+        assert!(balancer.table.load(slot).is_empty());
+    }
+}

@@ -6,6 +6,7 @@ mod forged;
 mod harness;
 mod health;
 mod invariants;
+mod repeat;
 mod round_robin;
 mod rules;
 mod threads;

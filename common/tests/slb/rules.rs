@@ -122,8 +122,21 @@ fn a_lone_home_agent_keeps_the_session_and_is_blamed_once() {
     for _ in 0..20 {
         assert_eq!(harness.send(1), 'A');
     }
-    assert_eq!(harness.real('A').view().failconns, 1);
+    let view = harness.real('A').view();
+    assert_eq!((view.failconns, view.failures), (1, 1), "once, not at each request");
     assert_eq!(harness.stat(SlbCounter::Reassigned), 0);
+    harness.check_accounts();
+}
+
+#[test]
+fn a_home_agent_that_was_blamed_for_want_of_another_is_not_blamed_again_at_the_move() {
+    let mut harness = Harness::new(&[1, 1]);
+    harness.real('B').set_in_service(false);
+    assert_eq!(harness.send_all([1; 6]), "AAAAAA");
+    harness.real('B').set_in_service(true);
+    assert_eq!(harness.send(1), 'B');
+    let view = harness.real('A').view();
+    assert_eq!((view.failconns, view.failures, view.conns), (1, 1, 0));
     harness.check_accounts();
 }
 

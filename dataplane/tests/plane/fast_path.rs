@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use common::{id::PortId, slb::VserverCounter, snapshot::Snapshot};
 use dataplane::{
-    harness::{DIRECTED, DISPATCHED, Harness, MAC1, VIRTUAL_MAC},
+    backend::sim::Marks,
+    harness::{DIRECTED, DISPATCHED, Harness, MAC0, MAC1, VIRTUAL_MAC},
     stage::fast_path,
 };
 use proptest::prelude::*;
@@ -18,7 +19,8 @@ use crate::{
 /// What happens to both directors.
 #[derive(Clone, Debug)]
 enum Step {
-    Frame(Vec<u8>),
+    /// With what the device says of it.
+    Frame(Vec<u8>, Marks),
     /// Seconds pass.
     Wait(u64),
 }
@@ -28,8 +30,8 @@ fn outcome(harness: &mut Harness, steps: &[Step]) -> (Vec<Vec<u8>>, Vec<u64>, Ve
     let mut sent = Vec::new();
     for step in steps {
         match step {
-            Step::Frame(frame) => {
-                assert!(harness.wire.feed(PortId(1), 0, frame), "the frame fits the queue");
+            Step::Frame(frame, marks) => {
+                assert!(harness.wire.feed_marked(PortId(1), 0, frame, *marks), "the frame fits the queue");
                 sent.extend(harness.run().concat());
             }
             Step::Wait(seconds) => harness.clock.advance(Duration::from_secs(*seconds)),
@@ -107,20 +109,33 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
     ];
     let ports = prop_oneof![6 => Just((434, 434)), 1 => Just((5000, 434)), 1 => Just((434, 435))];
     let damage = proptest::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));
-    (build, request(), ports, 0..6_u8, damage).prop_map(|(build, payload, (from, to), tail, damage)| {
-        let mut frame = build.udp(from, to, &payload);
-        match tail {
-            0 => frame.extend([0xee; 7]),
-            1 => frame = pad(frame),
-            2 => frame[40..42].fill(0),
-            _ => {}
-        }
-        if let Some((at, byte)) = damage {
-            let at = at.index(frame.len());
-            frame[at] = byte;
-        }
-        frame
-    })
+    let source = prop_oneof![12 => Just(None), 1 => Just(Some(MAC0)), 1 => Just(Some(MAC1))];
+    (build, request(), ports, 0..6_u8, damage, source).prop_map(
+        |(build, payload, (from, to), tail, damage, source)| {
+            let mut frame = build.udp(from, to, &payload);
+            if let Some(own) = source {
+                frame[6..12].copy_from_slice(&own.0);
+            }
+            match tail {
+                0 => frame.extend([0xee; 7]),
+                1 => frame = pad(frame),
+                2 => frame[40..42].fill(0),
+                _ => {}
+            }
+            if let Some((at, byte)) = damage {
+                let at = at.index(frame.len());
+                frame[at] = byte;
+            }
+            frame
+        },
+    )
+}
+
+fn marks() -> impl Strategy<Value = Marks> {
+    let vlan =
+        prop_oneof![8 => Just(None), 1 => Just(Some(15)), 1 => Just(Some(0xf00f)), 1 => Just(Some(16))];
+    let checksum = prop_oneof![3 => Just(None), 3 => Just(Some(true)), 1 => Just(Some(false))];
+    (vlan, checksum).prop_map(|(vlan, ip_checksum_ok)| Marks { vlan, ip_checksum_ok, ..Marks::default() })
 }
 
 proptest! {
@@ -129,7 +144,7 @@ proptest! {
     #[test]
     fn both_ways_lead_to_the_same_place(
         steps in proptest::collection::vec(
-            prop_oneof![12 => frame().prop_map(Step::Frame), 1 => (1..12_u64).prop_map(Step::Wait)], 1..24),
+            prop_oneof![12 => (frame(), marks()).prop_map(|(frame, marks)| Step::Frame(frame, marks)), 1 => (1..12_u64).prop_map(Step::Wait)], 1..24),
         directed: bool, debug: bool,
     ) {
         both(|snapshot| {

@@ -179,3 +179,20 @@ fn a_full_punt_ring_is_a_verdict() {
     while punted(&mut harness).is_some() {}
     assert_eq!(one(&mut harness, 1, &frame).0, Verdict::PUNTED);
 }
+
+#[test]
+fn priority_and_dei_are_no_part_of_a_vlans_number() {
+    let mut harness = Harness::new(1);
+    let mut tagged = transit().vlan(15).udp(1, 2, &[]);
+    tagged[14..16].copy_from_slice(&[0xf0, 15]);
+    assert_eq!(one(&mut harness, 1, &tagged).0, Verdict::ROUTED);
+    let stripped = transit().udp(1, 2, &[]);
+    for control in [15, 0xf00f, 0x100f] {
+        let before = harness.control.stats[0].verdict(Verdict::ROUTED);
+        let marks = Marks { vlan: Some(control), ..Marks::default() };
+        harness.wire.feed_marked(PortId(1), 0, &stripped, marks);
+        harness.run();
+        assert_eq!(harness.control.stats[0].verdict(Verdict::ROUTED), before + 1, "{control:#x}");
+    }
+    assert_eq!(harness.received(), 4);
+}
