@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use nix::libc;
+use nix::{libc, unistd};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 #[cfg(target_arch = "x86_64")]
@@ -152,9 +152,12 @@ pub fn confine_process() {
     told(seccompiler::apply_filter_all_threads(&of_process()));
 }
 
-/// Leaves this thread what a worker does.
+/// Leaves this thread what a worker does. Not the main thread, which may be a worker's too: it ends the process, and a
+/// filter stays for good.
 pub fn confine_worker() {
-    told(seccompiler::apply_filter(&of_worker()));
+    if unistd::gettid() != unistd::getpid() {
+        told(seccompiler::apply_filter(&of_worker()));
+    }
 }
 
 fn told(applied: Result<(), seccompiler::Error>) {
