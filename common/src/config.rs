@@ -92,6 +92,24 @@ pub struct PortConfig {
 }
 
 impl PortConfig {
+    /// A port of which nothing else is said.
+    pub fn new(id: PortId, name: impl Into<String>, device: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            device: device.into(),
+            mac: None,
+            mtu: 1500,
+            rx_queues: None,
+            tx_queues: None,
+            rx_descriptors: 1024,
+            tx_descriptors: 1024,
+            rss_key: None,
+            rss: RssFields::default(),
+            promiscuous: false,
+        }
+    }
+
     /// The kernel device under the port (`iface=` of net_af_packet, net_af_xdp), if the device string names one. That of
     /// net_tap is made by the driver and is the kernel's end of the wire.
     pub fn kernel_device(&self) -> Option<&str> {

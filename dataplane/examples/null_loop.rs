@@ -15,7 +15,7 @@ use std::{
 };
 
 use common::{
-    config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
+    config::{DataplaneConfig, Hugepages, Poll, PortConfig},
     id::{PortId, WorkerId},
 };
 use dataplane::backend::{
@@ -77,19 +77,6 @@ fn config(workers: u8) -> DataplaneConfig {
         memory_mb: None,
         poll: Poll::Always,
         eal: None,
-        ports: vec![PortConfig {
-            id: PortId(0),
-            name: "Ethernet0".to_owned(),
-            device: "net_null0".to_owned(),
-            mac: None,
-            mtu: 1500,
-            rx_queues: None,
-            tx_queues: None,
-            rx_descriptors: 1024,
-            tx_descriptors: 1024,
-            rss_key: None,
-            rss: RssFields::Udp,
-            promiscuous: false,
-        }],
+        ports: vec![PortConfig::new(PortId(0), "Ethernet0", "net_null0")],
     }
 }

@@ -10,7 +10,7 @@
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
-    config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
+    config::{DataplaneConfig, Hugepages, Poll, PortConfig},
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, link},
     mac::MacAddr,
@@ -156,18 +156,8 @@ impl<S: StageList> Harness<S> {
 /// Two simulated ports for `workers` workers.
 pub fn config(workers: u8) -> DataplaneConfig {
     let port = |index: u16, mac| PortConfig {
-        id: PortId(index),
-        name: format!("Ethernet{index}"),
-        device: format!("sim{index}"),
         mac: Some(mac),
-        mtu: 1500,
-        rx_queues: None,
-        tx_queues: None,
-        rx_descriptors: 1024,
-        tx_descriptors: 1024,
-        rss_key: None,
-        rss: RssFields::Udp,
-        promiscuous: false,
+        ..PortConfig::new(PortId(index), format!("Ethernet{index}"), format!("sim{index}"))
     };
     DataplaneConfig {
         workers,

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, anyhow, ensure};
 use common::{
-    config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
+    config::{DataplaneConfig, Hugepages, Poll, PortConfig},
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, WorkerEnd, link},
     mac::MacAddr,
@@ -222,19 +222,13 @@ fn check_counters(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)
 fn config(case: Case, capture: &Path) -> DataplaneConfig {
     let buffer = u64::from(case.source().buffer_size()) + 256;
     let port = |index: u16, device: String, tx_queues: u8| PortConfig {
-        id: PortId(index),
-        name: format!("Ethernet{index}"),
-        device,
         mac: Some(DIRECTOR_MAC),
         // The smallest buffers for the frames, or the usual ones.
         mtu: if case.source().buffer_size() == 384 { 230 } else { 1500 },
         rx_queues: Some(1),
         tx_queues: Some(tx_queues.into()),
-        rx_descriptors: 1024,
-        tx_descriptors: 1024,
-        rss_key: None,
-        rss: RssFields::Udp,
         promiscuous: true,
+        ..PortConfig::new(PortId(index), format!("Ethernet{index}"), device)
     };
     let source = |index: u8| {
         let file = capture::of_source(capture, index);

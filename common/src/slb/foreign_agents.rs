@@ -64,9 +64,9 @@ impl ForeignAgents {
     pub fn look_up(&self, address: Ipv4Addr) -> Source {
         let slots = self.slots.each_ref().map(|slot| unpack(slot.load(Relaxed)));
         let most = slots.iter().map(|(_, count)| *count).max().unwrap_or(0);
-        let mut agents = slots.iter().filter(|(_, count)| *count > 0 && *count * 16 >= most);
+        let agents = slots.iter().filter(|(_, count)| *count > 0 && *count * 16 >= most);
         let known = most == 0 || agents.clone().any(|(agent, _)| *agent == address);
-        Source { address, known, agents: agents.by_ref().count() as u32 }
+        Source { address, known, agents: agents.count() as u32 }
     }
 }
 

@@ -402,17 +402,17 @@ impl RealLive {
             return;
         }
         let Failure { client, source, requested, .. } = *failure;
+        let disregard = || _ = self.totals.disregarded.fetch_add(1, Relaxed);
+        if requested || !source.known {
+            return disregard();
+        }
         let numconns = self.settings.numconns.load(SeqCst);
         let several = source.agents > 1;
         let share = if several { numconns.div_ceil(2) } else { u32::MAX };
-        let proves = !requested && source.known;
-        let counted = match self.failures.record(client, source.address, if proves { share } else { 0 }) {
+        let counted = match self.failures.record(client, source.address, share) {
             Ok(counted) => counted,
             Err(Uncounted::Client) => return,
-            Err(Uncounted::Share) => {
-                self.totals.disregarded.fetch_add(1, Relaxed);
-                return;
-            }
+            Err(Uncounted::Share) => return disregard(),
         };
         self.several_agents.store(several, Relaxed);
         let numclients = self.settings.numclients.load(SeqCst);

@@ -55,6 +55,13 @@ pub struct SessionEnd {
     pub session: SessionInfo,
 }
 
+impl SessionEnd {
+    /// Of a deregistration the outcome told already.
+    pub(super) fn is_news(&self) -> bool {
+        self.change != SessionChange::Deregistered
+    }
+}
+
 /// A session as display_hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionInfo {

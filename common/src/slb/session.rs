@@ -167,9 +167,10 @@ impl Word<Session> {
         self.deadline().map(|deadline| if waits { deadline.after(Session::GRACE) } else { deadline })
     }
 
-    /// A live word whose session has idled out, or was not revived after its deregistration.
-    pub fn is_over(self, now: Tick) -> bool {
-        self.expired(now) && self.ends().is_none_or(|end| now.is_after(end))
+    /// How the session of a live word ends if its time is over at `now`: idled out, or not revived after its deregistration.
+    pub fn over(self, now: Tick) -> Option<SessionChange> {
+        let end = self.ends().filter(|_| self.is_past(now))?;
+        now.is_after(end).then_some(self.entry()?.end_by_time())
     }
 }
 

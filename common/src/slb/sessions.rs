@@ -18,7 +18,7 @@ impl Balancer {
     /// The session of an identity, if it lives at `now`.
     pub fn lookup(&self, identity: Identity, now: Tick) -> Option<SessionInfo> {
         let (slot, word) = self.table.find(identity)?;
-        if word.is_over(now) { None } else { self.view(slot, word) }
+        if word.over(now).is_some() { None } else { self.view(slot, word) }
     }
 
     /// Number of lines; [`Balancer::sessions`] and [`Balancer::clear`] work on ranges of them.
@@ -35,7 +35,7 @@ impl Balancer {
         mut show: impl FnMut(SessionInfo),
     ) -> Option<u32> {
         self.each(from, count, |slot, word| {
-            if !word.is_over(now)
+            if word.over(now).is_none()
                 && let Some(view) = self.view(slot, word)
             {
                 show(view);
@@ -97,8 +97,7 @@ impl Balancer {
                 };
                 if let Some(end) = self.end(snapshot, slot, word, change, Self::CONTROL) {
                     ended += 1;
-                    // Of a deregistration the outcome told already.
-                    if change != SessionChange::Deregistered {
+                    if end.is_news() {
                         on_end(end);
                     }
                 }
@@ -157,8 +156,8 @@ impl Balancer {
 /// Why a session must end now.
 fn end_reason(snapshot: &Snapshot, word: Word<Session>, now: Tick) -> Option<SessionChange> {
     let session = word.entry()?;
-    if word.expired(now) {
-        return word.is_over(now).then(|| session.end_by_time());
+    if word.is_past(now) {
+        return word.over(now);
     }
     let real = snapshot.real(session.real)?;
     let failed = matches!(real.live.state(), RealState::Failed | RealState::ProbeFailed);

@@ -188,17 +188,13 @@ impl<L: Protocols> Steps<L> {
         }
     }
 
-    /// Has devices opened again that can be. One that was has to be set as the one before.
-    fn look_at_devices(&mut self) {
+    /// Has devices opened again that can be; one that was has to be set as the one before. Then looks at the links of all.
+    fn look_at_links(&mut self) {
         for port in self.devices.look(&self.ports, Instant::now()) {
             if let Some(wanted) = self.port_settings.remove(&port) {
                 self.set_ports(&BTreeMap::from([(port, wanted)]));
             }
         }
-    }
-
-    fn look_at_links(&mut self) {
-        self.look_at_devices();
         self.poll_ports();
     }
 

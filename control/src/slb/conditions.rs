@@ -1,14 +1,10 @@
 //! What can be wrong with virtual servers, reals and sessions.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use common::slb::RealState;
 
-use super::{
-    Slb,
-    config::VserverConfig,
-    state::{RealEntry, RealKey},
-};
+use super::{Slb, config::VserverConfig, state::RealEntry};
 use crate::{
     health::{Condition, Found, condition, percent},
     protocol::Cx,
@@ -37,16 +33,6 @@ static SESSION_TABLE: Condition =
 /// All of them.
 pub(super) fn all() -> Vec<&'static Condition> {
     vec![&VSERVER_NO_REAL, &REAL_ARP_FAILED, &OVERLOAD, &SESSION_TABLE]
-}
-
-impl fmt::Display for RealKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.address)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        write!(f, " ({})", self.farm)
-    }
 }
 
 impl Slb {

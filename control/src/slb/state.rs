@@ -1,7 +1,7 @@
 //! What outlives a change of configuration: the slot of each farm, real and virtual server, and the live state that
 //! workers share through every snapshot.
 
-use std::{collections::HashSet, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
     id::{FarmId, MAX_REALS, RealId, VserverId},
@@ -25,6 +25,17 @@ pub struct RealKey {
     pub address: Ipv4Addr,
     /// Port in directed mode.
     pub port: Option<u16>,
+}
+
+/// `10.1.1.51 (HAFARM)`, with `:8434` where it has a port of its own.
+impl fmt::Display for RealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        write!(f, " ({})", self.farm)
+    }
 }
 
 impl RealKey {

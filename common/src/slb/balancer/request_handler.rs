@@ -79,12 +79,13 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
     pub fn decide(&mut self) -> Outcome {
         for _ in 0..ATTEMPTS {
             let outcome = match self.balancer.table.find(self.request.identity) {
-                Some((slot, word)) if word.is_over(self.now) => {
-                    let change = word.entry().map_or(SessionChange::TimedOut, Session::end_by_time);
-                    self.end(slot, word, change);
-                    None
-                }
-                Some((slot, word)) => self.repeat(slot, word),
+                Some((slot, word)) => match word.over(self.now) {
+                    Some(change) => {
+                        self.end(slot, word, change);
+                        None
+                    }
+                    None => self.repeat(slot, word),
+                },
                 None if self.request.deregistration => Some(self.forward_without_session()),
                 None => self.first(),
             };
@@ -364,9 +365,8 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         Some(())
     }
 
-    /// Of a deregistration the outcome told already.
     fn tell(&mut self, end: SessionEnd) {
-        if end.change != SessionChange::Deregistered {
+        if end.is_news() {
             (self.ended)(end);
         }
     }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use common::{
-    config::{PortConfig, RssFields},
     mac::MacAddr,
     port::{Link, PoolInfo, PortCounters, PortError, PortInfo},
 };
@@ -97,20 +96,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let config = PortConfig {
-            id: PortId(3),
-            name: "Ethernet3".into(),
-            device: "0000:3b:00.0".into(),
-            mac: None,
-            mtu: 1500,
-            rx_queues: None,
-            tx_queues: None,
-            rx_descriptors: 1024,
-            tx_descriptors: 1024,
-            rss_key: None,
-            rss: RssFields::default(),
-            promiscuous: false,
-        };
+        let config = PortConfig::new(PortId(3), "Ethernet3", "0000:3b:00.0");
         let log = LogBook::new(100);
         let subscriber = tracing_subscriber::registry().with(LogLayer(log.clone()));
         let port = Arc::new(Fails::default());

@@ -10,26 +10,13 @@ mod ports;
 mod veth;
 
 use common::{
-    config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
+    config::{DataplaneConfig, Hugepages, Poll, PortConfig},
     id::PortId,
 };
 
 /// A port with the configuration's defaults.
 pub(super) fn port(id: u16, device: &str) -> PortConfig {
-    PortConfig {
-        id: PortId(id),
-        name: format!("Ethernet{id}"),
-        device: device.to_owned(),
-        mac: None,
-        mtu: 1500,
-        rx_queues: None,
-        tx_queues: None,
-        rx_descriptors: 1024,
-        tx_descriptors: 1024,
-        rss_key: None,
-        rss: RssFields::default(),
-        promiscuous: false,
-    }
+    PortConfig::new(PortId(id), format!("Ethernet{id}"), device)
 }
 
 /// One worker, no huge pages, a port a device.
