@@ -56,6 +56,25 @@ fn a_request_within_the_grace_revives_the_session_where_it_was() {
 }
 
 #[test]
+fn who_leaves_a_home_agent_that_is_out_of_service_helps_it_drain() {
+    let mut harness = Harness::new(&[1, 1]);
+    harness.vserver_mut().idle = Duration::from_mins(5);
+    harness.send_all([1, 2]);
+    harness.real('B').set_in_service(false);
+    assert_eq!(letter(harness.handle(&leave(&harness, 2))), 'A', "to one that hears it");
+    assert_eq!(harness.real('B').conns(), 1);
+    harness.advance(10.2);
+    harness.sweep();
+    assert_eq!((harness.real('B').conns(), harness.balancer.occupancy()), (0, 1));
+    // Somebody else's word takes nobody away.
+    harness.real('A').set_in_service(false);
+    let forged = Request { client: ATTACKER, ..leave(&harness, 1) };
+    assert_eq!(letter(harness.handle(&forged)), '-');
+    assert!(harness.has(1));
+    harness.check_accounts();
+}
+
+#[test]
 fn the_home_agent_field_aims_no_failures() {
     let mut harness = Harness::new(&[1, 1, 1]);
     for _ in 0..5 {

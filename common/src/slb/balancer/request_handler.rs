@@ -146,9 +146,6 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
         session: Session,
         disposition: Disposition,
     ) -> Option<Outcome> {
-        if matches!(disposition, Disposition::Gone | Disposition::Purge) {
-            return Some(self.forward_without_session());
-        }
         let mut change = None;
         if !self.is_its_client(slot) {
             self.vserver.live.count(self.worker, VserverCounter::DeregistrationRefused);
@@ -156,7 +153,10 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
             self.balancer.table.replace(slot, word, word.deregistered(session, self.now)).ok()?;
             change = Some(SessionChange::Deregistered);
         }
-        Some(Outcome::Forward { real: session.real, change })
+        Some(match disposition {
+            Disposition::Stay | Disposition::Failed => Outcome::Forward { real: session.real, change },
+            Disposition::Gone | Disposition::Purge => self.forward_without_session(),
+        })
     }
 
     /// The request comes from where the session's last one came.
