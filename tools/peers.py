@@ -205,14 +205,14 @@ class HomeAgent(Peer):
     def __init__(self, iface, address, vip, status=None):
         super().__init__(iface, address)
         self.deaf = False
+        self.hears = ()
         self.status = status and pathlib.Path(status)
         self.bindings = {}
         self.given = 0
         self.delivered = 0
         self.requests = []
-        self.udp = self.bind(address, mobileip.PORT, self.on_datagram)
-        if vip:
-            self.bind(vip, mobileip.PORT, self.on_datagram)
+        self.udp = self.answer = self.bind(address, mobileip.PORT, self.on_datagram)
+        self.virtual = self.bind(vip, mobileip.PORT, self.on_datagram) if vip else None
         self.tell()
 
     def tell(self):
@@ -232,11 +232,11 @@ class HomeAgent(Peer):
         with self.lock:
             self.delivered += 1
             self.requests.append(name)
-            if self.deaf:
+            if self.deaf and name not in self.hears:
                 return
             number = self.bind_node(name, struct.unpack_from("!H", message, 2)[0])
         home = socket.inet_ntoa(struct.pack("!I", 0x0A090000 + number))
-        self.udp.sendto(mobileip.reply(message, home=home, agent=self.address), (source, port))
+        self.answer.sendto(mobileip.reply(message, home=home, agent=self.address), (source, port))
 
     def bind_node(self, name, lifetime):
         """Notes a binding, or forgets it for lifetime 0; returns the number of the node's home address."""
@@ -252,10 +252,14 @@ class HomeAgent(Peer):
             self.tell()
         return number
 
-    def do_deaf(self, deaf):
-        """Stops answering, or starts again."""
+    def do_deaf(self, deaf, hears=()):
+        """Stops answering all but these nodes, or starts again."""
         with self.lock:
-            self.deaf = deaf
+            self.deaf, self.hears = deaf, hears
+
+    def do_dynamic_address(self):
+        """Answers from the virtual address, as `ip mobile home-agent dynamic-address` has it."""
+        self.answer = self.virtual
 
     def do_requests(self):
         """NAIs of the requests that arrived intact, in order."""

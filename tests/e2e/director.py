@@ -65,13 +65,13 @@ def management(socket_mode=None):
     return f"management\n socket @SOCKET@{mode}\n http 127.0.0.1:9434\n!\n"
 
 
-def configuration(lab, *, reals=None, each=("weight 1",), farm_lines=(), server_lines=(), idle=300, inservice=True, extra="",
+def configuration(lab, *, reals=None, each=("weight 1",), farm_lines=(), server_lines=(), idle=300, inservice=True, before="", extra="",
                   socket_mode=None, **options):
     """One farm with all home agents (or `reals`), one virtual server."""
     if reals is None:
         reals = {address: [] for address in lab.reals}
     nat = ("nat server",) if lab.mode == "directed" else ()
-    return (system_config(lab, **options) + farm(reals, lines=(*nat, *farm_lines), each=each)
+    return (system_config(lab, **options) + before + farm(reals, lines=(*nat, *farm_lines), each=each)
             + vserver(lab.vip, idle=idle, lines=server_lines, inservice=inservice) + extra + management(socket_mode))
 
 

@@ -187,14 +187,9 @@ impl RealLive {
         if weight.is_none_or(|weight| weight == 0) {
             return;
         }
-        let (before, _) = self.change(|facts| RealFacts { inband: Inband::Ok, ..facts });
         // A real in service keeps its count: reports come all the time, also from a host whose service is dead. But what
         // failed before this one proves nothing alone.
-        if before.inband == Inband::Ok {
-            self.failures.vouch();
-        } else {
-            self.failures.clear();
-        }
+        self.vouch();
     }
 
     /// As [`RealLive::set_dfp`], but nothing new was heard of the real: what has failed stays so.
@@ -228,15 +223,18 @@ impl RealLive {
         self.change(|facts| RealFacts { arp_failed: !resolved, ..facts });
     }
 
-    /// What the probes say. An accepted answer after a failure proves the real healthy.
+    /// What the probes say. Of failed sessions they say nothing: see [`RealLive::vouch`].
     pub fn set_probe(&self, probe: Probe) {
-        let recovers = |facts: RealFacts| facts.probe != Probe::Ok && probe == Probe::Ok;
-        let (before, _) = self.change(|facts| RealFacts {
-            probe,
-            inband: if recovers(facts) { Inband::Ok } else { facts.inband },
-            ..facts
-        });
-        if recovers(before) {
+        self.change(|facts| RealFacts { probe, ..facts });
+    }
+
+    /// Somebody who asked it says that it serves: a DFP report, or its answer to a registration request of ours. What failed
+    /// before proves nothing alone, and where that was enough to take the real out, it is back.
+    pub fn vouch(&self) {
+        let (before, _) = self.change(|facts| RealFacts { inband: Inband::Ok, ..facts });
+        if before.inband == Inband::Ok {
+            self.failures.vouch();
+        } else {
             self.failures.clear();
         }
     }

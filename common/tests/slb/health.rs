@@ -277,6 +277,8 @@ fn probes_take_out_and_bring_back() {
     a.set_probe(Probe::Testing);
     assert_eq!(a.state(), ProbeTesting);
     a.set_probe(Probe::Ok);
+    assert_eq!(a.state(), Failed, "an answer to a ping says nothing of what nodes have asked");
+    a.vouch();
     assert_eq!((a.state(), a.view().failconns), (Operational, 0));
     assert!(harness.send_all(1..=4).contains('A'));
 }

@@ -20,6 +20,8 @@ pub mod rank {
     pub const ROUTES: u16 = 6000;
     /// `arp ...`
     pub const ARP: u16 = 7000;
+    /// What is asked of servers, to see that they are alive.
+    pub const PROBES: u16 = 7500;
     /// Groups of servers.
     pub const SERVER_FARMS: u16 = 8000;
     /// What balances over them.

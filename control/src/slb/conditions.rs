@@ -21,6 +21,13 @@ static VSERVER_NO_REAL: Condition = condition!(
 static REAL_ARP_FAILED: Condition =
     condition!("real-arp-failed", "A real that is ARP_FAILED", after: 10, above: none, unready: false);
 
+/// A real got no answers for its sessions or its probes.
+static REAL_FAILED: Condition = condition!(
+    "real-failed",
+    "A real in service that takes no new sessions since it or its probe failed",
+    after: 10, above: none, unready: false
+);
+
 /// New sessions are refused under overload.
 static OVERLOAD: Condition =
     condition!("overload", "New sessions are refused under overload", after: 0, above: none, unready: false)
@@ -32,7 +39,7 @@ static SESSION_TABLE: Condition =
 
 /// All of them.
 pub(super) fn all() -> Vec<&'static Condition> {
-    vec![&VSERVER_NO_REAL, &REAL_ARP_FAILED, &OVERLOAD, &SESSION_TABLE]
+    vec![&VSERVER_NO_REAL, &REAL_ARP_FAILED, &REAL_FAILED, &OVERLOAD, &SESSION_TABLE]
 }
 
 impl Slb {
@@ -44,7 +51,7 @@ impl Slb {
         let full = (percent(used, capacity) > above.into())
             .then(|| Found::new(&SESSION_TABLE, "sessions", format!("{used} of {capacity} in use")));
         let overload = self.overload.refusing().map(|reason| Found::new(&OVERLOAD, "sessions", reason));
-        self.without_real(cx).chain(self.unresolved()).chain(full).chain(overload).collect()
+        self.without_real(cx).chain(self.failed_reals()).chain(full).chain(overload).collect()
     }
 
     fn without_real(&self, cx: &Cx<'_, Self>) -> impl Iterator<Item = Found> {
@@ -69,10 +76,21 @@ impl Slb {
         members.filter_map(|id| self.state.reals.at(usize::from(id.index))).map(|(_, real)| real)
     }
 
-    fn unresolved(&self) -> impl Iterator<Item = Found> {
+    fn failed_reals(&self) -> impl Iterator<Item = Found> {
         let reals = self.state.reals.iter();
-        let unresolved = reals.filter(|(_, _, real)| real.live.state() == RealState::ArpFailed);
-        unresolved
-            .map(|(_, key, _)| Found::new(&REAL_ARP_FAILED, key.to_string(), "its address is not resolved"))
+        reals.filter_map(|(_, key, real)| {
+            let (condition, reason) = match real.live.state() {
+                RealState::ArpFailed => (&REAL_ARP_FAILED, "its address is not resolved"),
+                RealState::Failed => (&REAL_FAILED, "nodes get no answer from it"),
+                RealState::ReadyToTest | RealState::Testing => {
+                    (&REAL_FAILED, "it waits for a session to test it")
+                }
+                RealState::ProbeFailed | RealState::ProbeTesting => {
+                    (&REAL_FAILED, "it does not answer its probe")
+                }
+                _ => return None,
+            };
+            Some(Found::new(condition, key.to_string(), reason))
+        })
     }
 }

@@ -27,6 +27,16 @@ pub static SESSIONS: Switch = Switch {
     help: &[("slb", "Server load balancing"), ("sessions", "Sessions"), ("ipmobile", "Of Mobile IP")],
 };
 
+/// `debug ip slb probe`
+pub static PROBE: Switch = Switch {
+    group: &GROUP,
+    lines: debug_lines!("ip slb probe"),
+    name: "ip_slb_probe",
+    title: "IP SLB Probe",
+    modes: &[&EXEC],
+    help: &[("slb", "Server load balancing"), ("probe", "Each try of the probes")],
+};
+
 /// What the lines of one event say.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLine<'a> {

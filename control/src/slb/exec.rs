@@ -9,7 +9,8 @@ use super::{
     Slb,
     config::ObjectName,
     show::{
-        SessionView, StatsView, TraceView, conns_text, farms_text, reals_text, sessions_text, vservers_text,
+        SessionView, StatsView, TraceView, conns_text, farms_text, probes_text, reals_text, sessions_text,
+        vservers_text,
     },
     views::SessionFilter,
 };
@@ -103,6 +104,16 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
             &[("slb", "Server load balancing"), ("stats", "Counters of the whole balancer")],
             |_, cx, _, _| Ok(Output::named("stats", Slb::stats_view(cx), StatsView::text)),
         ),
+        show(
+            "show ip slb probe [name <name:name>] [detail]",
+            &[
+                ("slb", "Server load balancing"),
+                ("probe", "Probes and the servers that they ask"),
+                ("name", "Only one"),
+                ("<name>", "Its name"),
+            ],
+            show_probes,
+        ),
         act(
             "clear ip slb {connections|sessions} [{serverfarm <sfarm:name>|vserver <vserver:name>}]",
             &[
@@ -181,6 +192,17 @@ fn show_vservers(slb: &mut Slb, cx: &mut Cx<'_, Slb>, args: &Args, _: Form) -> E
     let vservers: Vec<_> = vservers.filter_map(|vserver| slb.vserver_view(vserver)).collect();
     let detail = args.has("detail");
     Ok(Output::named("vservers", vservers, move |vservers| vservers_text(vservers, detail)))
+}
+
+fn show_probes(slb: &mut Slb, cx: &mut Cx<'_, Slb>, args: &Args, _: Form) -> ExecResult {
+    let only = name(args, "name")?;
+    if let Some(probe) = only.as_ref().filter(|probe| cx.config.probe(probe).is_none()) {
+        return Err(ExecError::new(format!("SLB: probe {probe} does not exist")));
+    }
+    let mut probes = slb.probe_views(cx);
+    probes.retain(|probe| only.as_ref().is_none_or(|only| only.as_str() == probe.probe));
+    let detail = args.has("detail");
+    Ok(Output::named("probes", probes, move |probes| probes_text(probes, detail)))
 }
 
 /// What `show ip slb sessions` lists.

@@ -32,7 +32,7 @@ impl Slb {
             );
             out.counter(
                 "homeward_real_failures_doubted",
-                "Times that a DFP report stood against enough unanswered sessions",
+                "Times that a DFP report or a registration of a probe stood against enough unanswered sessions",
                 labels(),
                 real.doubted_failures,
             );
@@ -49,6 +49,7 @@ impl Slb {
                 out.counter("homeward_vserver", "Counters of a virtual server", labels, total);
             }
         }
+        self.probe_metrics(out, cx);
         let stats = cx.shared.tables.slb.stats();
         for counter in SlbCounter::ALL {
             let labels = vec![("counter", counter.name().to_owned())];

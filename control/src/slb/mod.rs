@@ -14,6 +14,7 @@ mod metrics;
 mod overload;
 pub mod plan;
 mod poll;
+mod probe;
 mod publish;
 pub(crate) mod purge;
 mod sessions;
@@ -31,6 +32,7 @@ use self::{
     config::SlbConfig,
     overload::Overload,
     plan::Resolution,
+    probe::Probes,
     purge::{Purge, PurgeOf},
     state::SlbState,
 };
@@ -39,7 +41,7 @@ use crate::{
     command::{ConfigError, ConfigWriter},
     health::{Condition, Found, table_check},
     manage::operator::Check,
-    protocol::{Checked, Claims, Commands, Cx, Input, Protocol, Report, Shared},
+    protocol::{Checked, Claims, Commands, Cx, Input, Io, Protocol, Report, Shared},
 };
 
 /// Control's half of the balancer: slots, purges, timers and overload.
@@ -55,6 +57,7 @@ pub struct Slb {
     gone: Vec<PurgeOf>,
     alarm: Alarm,
     overload: Overload,
+    probes: Probes,
     /// The virtual addresses are withdrawn for good.
     stopping: bool,
     /// As the others were last told.
@@ -67,8 +70,8 @@ pub struct Slb {
 impl Protocol for Slb {
     const NAME: &'static str = "slb";
     type Config = SlbConfig;
-    type Message = ();
-    type Order = ();
+    type Message = probe::Message;
+    type Order = probe::Order;
 
     fn new(shared: &Shared) -> Self {
         let workers = u8::try_from(shared.stats.len()).unwrap_or(u8::MAX);
@@ -80,6 +83,7 @@ impl Protocol for Slb {
             gone: Vec::new(),
             alarm: Alarm::Normal,
             overload: Overload::default(),
+            probes: Probes::default(),
             stopping: false,
             servers: Arc::new([]),
             capacity: Arc::new([]),
@@ -93,7 +97,7 @@ impl Protocol for Slb {
                 .map(|line| line.within(|config: &mut SlbConfig| config))
                 .collect(),
             exec: exec::specs(),
-            switches: vec![&debug::SESSIONS],
+            switches: vec![&debug::SESSIONS, &debug::PROBE],
         }
     }
 
@@ -112,21 +116,21 @@ impl Protocol for Slb {
         match input {
             Input::Configured(old) => self.configured(old, cx),
             Input::Network(_) => cx.publish(),
-            Input::Debug => self.change(cx),
+            Input::Debug => {
+                self.change(cx);
+                self.debug_probes(cx);
+            }
             Input::Published { generation } => self.published(generation, cx),
             Input::Events(events) => Self::print_events(events, cx),
             Input::Fact(Fact::Weight(weight)) => self.apply_weight(weight, cx.now()),
             Input::Timer => self.poll(cx),
+            Input::Message(message) => self.probe_message(&message, cx),
+            Input::TasksDied => self.resume_probes(cx),
             Input::Stop => {
                 self.stopping = true;
                 self.change(cx);
             }
-            Input::Repeated { .. }
-            | Input::Ports(_)
-            | Input::Host(_)
-            | Input::Fact(_)
-            | Input::Message(())
-            | Input::TasksDied => {}
+            Input::Repeated { .. } | Input::Ports(_) | Input::Host(_) | Input::Fact(_) => {}
         }
     }
 
@@ -157,6 +161,10 @@ impl Protocol for Slb {
     fn report(&mut self, out: &mut Report, cx: &mut Cx<'_, Self>) {
         self.metrics(out, cx);
     }
+
+    async fn start(io: Io<Self>) {
+        probe::run(io).await;
+    }
 }
 
 impl Slb {
@@ -173,6 +181,7 @@ impl Slb {
             .filter(|old| cx.config.vserver(&old.name).is_some_and(|new| !new.inservice))
             .filter_map(|old| self.state.vservers.get(&old.name).map(|(_, entry)| entry.id));
         self.gone.extend(stopped.map(PurgeOf::Vserver));
+        self.configure_probes(cx);
         self.change(cx);
     }
 

@@ -61,7 +61,7 @@ impl Slb {
             if noticed.doubted {
                 tracing::warn!(
                     mnemonic = "SLB-4-INBAND",
-                    "Real {} ({}) leaves nodes without an answer, but a DFP report since says that it is well: it stays",
+                    "Real {} ({}) leaves nodes without an answer, but has since told a DFP manager or a probe that it serves: it stays",
                     key.address,
                     key.farm
                 );

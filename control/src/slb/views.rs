@@ -99,6 +99,7 @@ impl Slb {
                 (true, true) => "S,C",
             },
             bind_id: farm.bindid,
+            probes: farm.probes.iter().map(ToString::to_string).collect(),
             failaction_purge: farm.purge,
             vservers: users
                 .filter(|vserver| vserver.farms().any(|name| *name == farm.name))

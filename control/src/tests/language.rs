@@ -280,7 +280,9 @@ fn least_connections_client_nat_sticky_and_synguard_bind_but_do_not_go_into_serv
 fn commands_without_effect_are_refused() {
     let mut harness = Harness::new(DISPATCHED_STATIC);
     for (line, what) in [
-        ("ip slb probe P ping", "probe"),
+        ("ip slb probe P http", "probe http"),
+        ("ip slb probe P dns", "probe dns"),
+        ("ip slb probe P ping\naddress 10.1.1.9", "an address that is not routed"),
         ("ip slb entries session 1000", "entries"),
         ("ip slb maxbuffers frag 10", "maxbuffers"),
         ("ip slb natpool P 1.1.1.1 1.1.1.9 netmask 255.255.255.0", "natpool"),
@@ -288,7 +290,6 @@ fn commands_without_effect_are_refused() {
         ("ip slb static drop", "static"),
         ("snmp-server enable traps slb", "snmp-server"),
         ("ip slb serverfarm HAFARM\npredictor route-map M", "predictor route-map"),
-        ("ip slb serverfarm HAFARM\nprobe P", "probe"),
         ("ip slb serverfarm HAFARM\nreal 10.1.1.51\nmaxconns 5 sticky-override", "sticky-override"),
         ("ip slb serverfarm HAFARM\nreal 10.1.1.51\nrate burst 5", "rate"),
         ("ip slb serverfarm HAFARM\nreal 10.1.1.51\nmaxclients 5", "maxclients"),
@@ -309,6 +310,41 @@ fn commands_without_effect_are_refused() {
         harness.configure("ip slb vserver V\nvirtual 10.1.0.0 255.255.0.0 udp 434 service ipmobile"),
         "% SLB: virtual address ranges larger than /24 are not supported\n"
     );
+}
+
+#[test]
+fn probes_are_made_used_and_shown() {
+    let mut harness = Harness::new(DISPATCHED_STATIC);
+    for (lines, text) in [
+        ("ip slb serverfarm HAFARM\nprobe P", "% SLB: probe P does not exist\n"),
+        ("ip slb probe P ping\nport 7", "% SLB: a probe of type ping has none\n"),
+        ("ip slb probe P ping\nrequest mobile-ip", "% SLB: a probe of type ping has none\n"),
+        ("ip slb probe P tcp", "% SLB: probe P is of type ping\n"),
+        ("ip slb probe P ping\ntimeout 11", "% SLB: timeout 11 of probe P is longer than its interval 10\n"),
+        (
+            "ip slb probe R custom udp\nrequest data 1499 0102",
+            "% SLB: the payload of a probe has at most 1500 bytes\n",
+        ),
+        ("ip slb probe R custom udp\nrequest data 5 0102\nno request data 6\nno request data 5", ""),
+        ("ip slb serverfarm HAFARM\nprobe R", "% SLB: probe R has no request\n"),
+        ("ip slb probe R custom udp\nrequest mobile-ip nai probe@example.net\nno request data 5", ""),
+        ("ip slb probe R custom udp\ninterval 1\nfaildetect 2\nretry 3\nport 4434\nno port", ""),
+        ("ip slb serverfarm HAFARM\nprobe R\nprobe P\nno probe P\nprobe R", ""),
+        ("no ip slb probe R", "% SLB: probe R is in use\n"),
+        ("no ip slb probe P ping", ""),
+    ] {
+        assert_eq!(harness.configure(lines), text, "{lines}");
+    }
+    let running = harness.run("show running-config");
+    let probe = "ip slb probe R custom udp\n interval 1\n faildetect 2\n retry 3\n request mobile-ip nai probe@example.net\n!\n";
+    assert!(running.contains(probe) && !running.contains("probe P"), "{running}");
+    assert_eq!(running.matches(" probe R\n").count(), 1, "{running}");
+    let shown = harness.run("show ip slb probe");
+    let row = "10.1.1.51:434         OPERATIONAL  0        00:00:00 00:00:00\n";
+    assert!(shown.contains(row), "{shown}");
+    assert!(harness.run("show ip slb probe name R detail").contains("server farms = HAFARM\n"), "{shown}");
+    assert!(harness.run("show ip slb serverfarms detail").contains("  probes = R\n"));
+    assert_eq!(harness.run("show ip slb probe name X"), "% SLB: probe X does not exist\n");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Checks of a whole configuration before it is put into service: which refusal, in which words.
 
+mod probes;
+
 use std::{collections::HashMap, fmt, net::Ipv4Addr};
 
 use common::id::MAX_REALS;
@@ -8,7 +10,8 @@ use ipnet::Ipv4Net;
 use crate::{
     command::ConfigError,
     slb::config::{
-        ObjectName, PredictorConfig, ServiceKind, SlbConfig, Transport, VirtualConfig, VserverConfig,
+        ObjectName, PredictorConfig, ProbeConfig, ServiceKind, SlbConfig, Transport, VirtualConfig,
+        VserverConfig,
     },
 };
 
@@ -20,6 +23,9 @@ pub const MAX_FARMS: usize = 1024;
 
 /// Most virtual servers.
 pub const MAX_VSERVERS: usize = 1024;
+
+/// Most probes: each has a socket.
+pub const MAX_PROBES: usize = 64;
 
 /// Why `ip slb` settings are refused; the text follows `% SLB: `.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +88,51 @@ pub enum Refusal {
     /// More virtual servers than there are slots.
     #[error("more than {MAX_VSERVERS} virtual servers are not supported")]
     TooManyVservers,
+    /// `no ip slb probe` of a probe that a farm names.
+    #[error("probe {0} is in use")]
+    ProbeInUse(ObjectName),
+    /// `probe` of a farm before `ip slb probe`.
+    #[error("probe {0} does not exist")]
+    NoProbe(ObjectName),
+    /// `ip slb probe` with another type than before.
+    #[error("probe {name} is of type {kind}")]
+    ProbeKind {
+        /// Of the probe.
+        name: ObjectName,
+        /// Its type.
+        kind: &'static str,
+    },
+    /// `request`, `response` or `port` of a probe that has none.
+    #[error("a probe of type {0} has none")]
+    NotOfThisProbe(&'static str),
+    /// A NAI has one byte for its length.
+    #[error("a NAI has at most 255 bytes")]
+    NaiTooLong,
+    /// Bytes beyond the end of a datagram.
+    #[error("the payload of a probe has at most {} bytes", ProbeConfig::PAYLOAD)]
+    PayloadTooLong,
+    /// `timeout` above `interval`.
+    #[error("timeout {timeout} of probe {name} is longer than its interval {interval}")]
+    TimeoutTooLong {
+        /// Of the probe.
+        name: ObjectName,
+        /// Seconds.
+        timeout: u16,
+        /// Seconds.
+        interval: u16,
+    },
+    /// A `custom udp` in use before `request`.
+    #[error("probe {0} has no request")]
+    NoRequest(ObjectName),
+    /// `response` where the reply decides.
+    #[error("probe {0} asks for a registration: any reply is its answer, without response")]
+    ResponseToRegistration(ObjectName),
+    /// A probe in use that has no port: neither the probe nor the real has one, and the virtual server takes any.
+    #[error("probe {0} has no port")]
+    NoPort(ObjectName),
+    /// More probes than there are sockets for.
+    #[error("more than {MAX_PROBES} probes are not supported")]
+    TooManyProbes,
     /// A command that would have no effect.
     #[error("{0} is not supported")]
     NotSupported(&'static str),
@@ -114,6 +165,7 @@ pub fn check(slb: &SlbConfig, interfaces: &[Ipv4Net]) -> Result<Vec<Warning>, Re
     if slb.vservers.len() > MAX_VSERVERS {
         return Err(Refusal::TooManyVservers);
     }
+    probes::check(slb)?;
     for farm in &slb.farms {
         if let Some(real) = farm.reals.iter().find(|real| real.port.is_some() && !farm.nat_server) {
             return Err(Refusal::PortWithoutNat(real.address));

@@ -134,6 +134,44 @@ fn a_port_of_a_real_needs_directed_mode_even_out_of_service() {
 }
 
 #[test]
+fn probes_are_checked_when_they_are_used() {
+    use crate::slb::config::{Bytes, Exchange, ProbeKind, UdpRequest};
+    let with = |probe: ProbeConfig| {
+        let (mut slb, interfaces) = sample();
+        slb.farms[0].probes.push(probe.name.clone());
+        slb.probes.push(probe);
+        (slb, interfaces)
+    };
+    let exchange = |request, responses| {
+        ProbeConfig::new(name("P"), ProbeKind::CustomUdp(Exchange { request, responses }))
+    };
+    let registration = || Some(UdpRequest::MobileIp { nai: None });
+    let text = |(slb, interfaces): (SlbConfig, Vec<Ipv4Net>)| {
+        check(&slb, &interfaces).err().map(|refusal| refusal.to_string())
+    };
+    assert_eq!(text(with(ProbeConfig::new(name("P"), ProbeKind::Ping))), None);
+    assert_eq!(text(with(exchange(registration(), [].into()))), None);
+    assert_eq!(text(with(exchange(None, [].into()))).unwrap(), "probe P has no request");
+    let clause = [(1, Bytes { offset: 0, bytes: vec![3] })].into();
+    assert_eq!(
+        text(with(exchange(registration(), clause))).unwrap(),
+        "probe P asks for a registration: any reply is its answer, without response"
+    );
+    let timeout = ProbeConfig { timeout: Some(11), ..ProbeConfig::new(name("P"), ProbeKind::Ping) };
+    assert_eq!(text(with(timeout)).unwrap(), "timeout 11 of probe P is longer than its interval 10");
+    let (mut slb, interfaces) = with(ProbeConfig::new(name("P"), ProbeKind::Tcp));
+    slb.vservers[0].address.as_mut().unwrap().port = 0;
+    assert_eq!(check(&slb, &interfaces), Err(Refusal::NoPort(name("P"))));
+    slb.probes[0].port = Some(22);
+    assert!(check(&slb, &interfaces).is_ok());
+    slb.probes.clear();
+    assert_eq!(check(&slb, &interfaces), Err(Refusal::NoProbe(name("P"))));
+    let many = (0..=MAX_PROBES).map(|i| ProbeConfig::new(name(&format!("P{i}")), ProbeKind::Ping));
+    slb.probes = many.collect();
+    assert_eq!(check(&slb, &interfaces), Err(Refusal::TooManyProbes));
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let mut slb = SlbConfig::default();
     let farm = slb.farm_entry(&name("BIG"));

@@ -1,8 +1,8 @@
 //! Server farm mode.
 
 use super::{
-    Args, ConfigError, ConfigSpec, EditResult, FARM, FarmConfig, Form, Forms, REAL, Refusal, SlbConfig, need,
-    refused,
+    Args, ConfigError, ConfigSpec, EditResult, FARM, FarmConfig, Form, Forms, REAL, Refusal, SlbConfig, name,
+    need, refused,
 };
 use crate::{command::Position, slb::config::PredictorConfig};
 
@@ -60,10 +60,13 @@ pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
     },
     ConfigSpec {
         modes: &[&FARM],
-        pattern: "probe [<rest:line>]",
-        help: &[("probe", "Not supported here"), ("<rest>", "Not supported here")],
-        forms: Forms::All,
-        run: unsupported,
+        pattern: "probe <probe:name>",
+        help: &[
+            ("probe", "What is asked of each real server, to see that it is alive"),
+            ("<probe>", "Name of the probe"),
+        ],
+        forms: Forms::SetNo,
+        run: probe,
     },
     ConfigSpec {
         modes: &[&FARM],
@@ -124,8 +127,18 @@ fn failaction(slb: &mut SlbConfig, position: &mut Position, _: &Args, form: Form
     Ok(Vec::new())
 }
 
-fn unsupported(_: &mut SlbConfig, _: &mut Position, _: &Args, _: Form) -> EditResult {
-    Err(Refusal::NotSupported("probe").into())
+fn probe(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
+    let name = name(args, "probe")?;
+    if !form.clears() && slb.probe(&name).is_none() {
+        return Err(Refusal::NoProbe(name).into());
+    }
+    let farm = edited(slb, position)?;
+    if form.clears() {
+        farm.probes.retain(|probe| *probe != name);
+    } else if !farm.probes.contains(&name) {
+        farm.probes.push(name);
+    }
+    Ok(Vec::new())
 }
 
 fn real(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {

@@ -28,7 +28,7 @@ pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
     },
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip slb {capp|entries|map|maxbuffers|natpool|probe|replicate|route|static|timers} [<rest:line>]",
+        pattern: "ip slb {capp|entries|map|maxbuffers|natpool|replicate|route|static|timers} [<rest:line>]",
         help: &[
             ("slb", "Server load balancing"),
             ("capp", "Not supported here"),
@@ -36,7 +36,6 @@ pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
             ("map", "Not supported here"),
             ("maxbuffers", "Not supported here"),
             ("natpool", "Not supported here"),
-            ("probe", "Not supported here"),
             ("replicate", "Not supported here"),
             ("route", "Not supported here"),
             ("static", "Not supported here"),
@@ -93,7 +92,6 @@ fn unsupported(_: &mut SlbConfig, _: &mut Position, args: &Args, _: Form) -> Edi
         "map",
         "maxbuffers",
         "natpool",
-        "probe",
         "replicate",
         "route",
         "static",

@@ -2,6 +2,7 @@
 
 mod farm;
 mod global;
+mod probe;
 mod real;
 mod vserver;
 
@@ -20,9 +21,12 @@ pub static REAL: Mode = Mode { name: "real", tag: "(config-slb-real)", parent: S
 /// `(config-slb-vserver)`; key: the virtual server's name.
 pub static VSERVER: Mode = Mode { name: "vserver", tag: "(config-slb-vserver)", parent: Some(&CONFIG) };
 
+/// `(config-slb-probe)`; key: the probe's name.
+pub static PROBE: Mode = Mode { name: "probe", tag: "(config-slb-probe)", parent: Some(&CONFIG) };
+
 /// Every configuration command of the balancer.
 pub fn commands() -> impl Iterator<Item = ConfigSpec<SlbConfig>> {
-    [global::SPECS, farm::SPECS, real::SPECS, vserver::SPECS].into_iter().flatten().copied()
+    [global::SPECS, probe::SPECS, farm::SPECS, real::SPECS, vserver::SPECS].into_iter().flatten().copied()
 }
 
 impl From<Refusal> for ConfigError {

@@ -17,6 +17,8 @@ pub struct FarmConfig {
     pub predictor: PredictorConfig,
     /// Which DFP weights apply, 0 to 65533.
     pub bindid: u16,
+    /// What is asked of each real, in the order of the commands.
+    pub probes: Vec<ObjectName>,
     /// `failaction purge`: a failing real's sessions are deleted at once.
     pub purge: bool,
     /// Reals in the order of their creation.
@@ -42,6 +44,7 @@ impl FarmConfig {
             nat_client: None,
             predictor: PredictorConfig::default(),
             bindid: 0,
+            probes: Vec::new(),
             purge: false,
             reals: Vec::new(),
         }

@@ -3,14 +3,18 @@
 mod farm;
 mod name;
 mod print;
+mod probe;
 mod real;
 mod vserver;
 
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddrV4;
+
 pub use farm::{FarmConfig, PredictorConfig};
 pub use name::{ObjectName, ParseNameError};
+pub use probe::{Bytes, Exchange, ProbeConfig, ProbeKind, UdpRequest};
 pub use real::{FailDetect, RealConfig, Reassign};
 pub use vserver::{
     FarmChoice, Replicate, ServiceKind, Sticky, SynGuard, Transport, VirtualConfig, VserverConfig,
@@ -19,6 +23,8 @@ pub use vserver::{
 /// All of `ip slb`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlbConfig {
+    /// Probes in the order of their creation.
+    pub probes: Vec<ProbeConfig>,
     /// Server farms in the order of their creation.
     pub farms: Vec<FarmConfig>,
     /// Virtual servers in the order of their creation.
@@ -40,6 +46,11 @@ impl SlbConfig {
         &mut self.farms[at]
     }
 
+    /// The probe of that name.
+    pub fn probe(&self, name: &ObjectName) -> Option<&ProbeConfig> {
+        self.probes.iter().find(|probe| probe.name == *name)
+    }
+
     /// The virtual server of that name.
     pub fn vserver(&self, name: &ObjectName) -> Option<&VserverConfig> {
         self.vservers.iter().find(|vserver| vserver.name == *name)
@@ -52,6 +63,19 @@ impl SlbConfig {
             self.vservers.len() - 1
         });
         &mut self.vservers[at]
+    }
+
+    /// Whom a probe asks for a real of a farm; port 0 where it has none. `None`: no port is known.
+    pub fn probed(&self, probe: &ProbeConfig, farm: &FarmConfig, real: &RealConfig) -> Option<SocketAddrV4> {
+        let address = probe.address.unwrap_or(real.address);
+        if probe.kind == ProbeKind::Ping {
+            return Some(SocketAddrV4::new(address, 0));
+        }
+        let users = self.vservers.iter().filter(|vserver| vserver.farms().any(|name| *name == farm.name));
+        let service = || {
+            users.filter_map(|vserver| vserver.address).map(|address| address.port).find(|port| *port != 0)
+        };
+        Some(SocketAddrV4::new(address, probe.port.or(real.port).or_else(service)?))
     }
 
     /// True while a virtual server names the farm, as primary or backup.

@@ -16,6 +16,11 @@ impl SlbConfig {
     }
 
     fn write(&self, out: &mut ConfigWriter) -> fmt::Result {
+        for probe in &self.probes {
+            out.block(rank::PROBES);
+            writeln!(out, "ip slb probe {} {}", probe.name, probe.kind.words())?;
+            probe.write(out)?;
+        }
         for farm in &self.farms {
             out.block(rank::SERVER_FARMS);
             write_farm(out, farm)?;
@@ -41,6 +46,9 @@ fn write_farm(out: &mut ConfigWriter, farm: &FarmConfig) -> fmt::Result {
     }
     if farm.bindid != 0 {
         writeln!(out, " bindid {}", farm.bindid)?;
+    }
+    for probe in &farm.probes {
+        writeln!(out, " probe {probe}")?;
     }
     if farm.purge {
         out.write_str(" failaction purge\n")?;

@@ -12,7 +12,30 @@ fn name(text: &str) -> ObjectName {
 #[test]
 fn everything_prints_in_its_order() {
     let mut slb = SlbConfig::default();
+    slb.probes.push(ProbeConfig::new(name("echo"), ProbeKind::Ping));
+    slb.probes.push(ProbeConfig {
+        interval: 2,
+        timeout: Some(1),
+        faildetect: 4,
+        retry: 1,
+        address: Some(Ipv4Addr::new(10, 9, 9, 9)),
+        port: Some(99),
+        ..ProbeConfig::new(name("open"), ProbeKind::Tcp)
+    });
+    let exchange = |request| ProbeKind::CustomUdp(Exchange { request, ..Exchange::default() });
+    let register = |nai: Option<&str>| UdpRequest::MobileIp { nai: nai.map(str::to_owned) };
+    slb.probes.push(ProbeConfig::new(name("plain"), exchange(Some(register(None)))));
+    slb.probes.push(ProbeConfig::new(name("named"), exchange(Some(register(Some("p@r"))))));
+    let pieces = [(20, vec![0xab]), (0, vec![1, 2])].into();
+    slb.probes.push(ProbeConfig::new(
+        name("bytes"),
+        ProbeKind::CustomUdp(Exchange {
+            request: Some(UdpRequest::Data(pieces)),
+            responses: [(7, Bytes { offset: 3, bytes: vec![0xff] })].into(),
+        }),
+    ));
     let farm = slb.farm_entry(&name("hafarm"));
+    farm.probes = vec![name("plain"), name("echo")];
     farm.nat_server = true;
     farm.nat_client = Some("POOL".into());
     farm.predictor = PredictorConfig::LeastConns;
@@ -57,11 +80,34 @@ fn everything_prints_in_its_order() {
     slb.print(&mut out);
     let text = out.finish();
     let expected = "\
+ip slb probe ECHO ping
+!
+ip slb probe OPEN tcp
+ address 10.9.9.9 routed
+ interval 2
+ timeout 1
+ faildetect 4
+ retry 1
+ port 99
+!
+ip slb probe PLAIN custom udp
+ request mobile-ip
+!
+ip slb probe NAMED custom udp
+ request mobile-ip nai p@r
+!
+ip slb probe BYTES custom udp
+ request data 0 0102
+ request data 20 AB
+ response 7 data 3 FF
+!
 ip slb serverfarm HAFARM
  nat server
  nat client POOL
  predictor leastconns
  bindid 65533
+ probe PLAIN
+ probe ECHO
  failaction purge
  real 10.1.1.51 4434
   weight 1

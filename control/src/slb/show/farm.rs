@@ -17,6 +17,8 @@ pub struct FarmView {
     pub nat: &'static str,
     /// `bindid`.
     pub bind_id: u16,
+    /// What its reals are asked.
+    pub probes: Vec<String>,
     /// `failaction purge`.
     pub failaction_purge: bool,
     /// Virtual servers that use it.
@@ -63,6 +65,9 @@ impl FarmView {
             self.server_farm, self.predictor, self.nat, self.bind_id
         )?;
         writeln!(out, "  failaction = {purge}, virtual servers = {users}")?;
+        if !self.probes.is_empty() {
+            writeln!(out, "  probes = {}", self.probes.join(", "))?;
+        }
         for real in &self.reals {
             writeln!(
                 out,

@@ -2,6 +2,7 @@
 
 mod columns;
 mod farm;
+mod probe;
 mod real;
 mod session;
 mod stats;
@@ -10,6 +11,7 @@ mod vserver;
 
 pub use columns::Columns;
 pub use farm::{FarmView, farms_text};
+pub use probe::{ProbeView, ProbedView, Span, probes_text};
 pub use real::{RealView, reals_text};
 pub use session::{NaiHash, SessionView, conns_text, sessions_text, sort_sessions};
 pub use stats::StatsView;

@@ -49,7 +49,7 @@ pub struct RealView {
     pub total_failures: u64,
     /// Failures of them that prove nothing: aimed by the Home Agent field, or beyond the share of their source.
     pub disregarded_failures: u64,
-    /// Times that failures reached the thresholds while a DFP report said that it is well.
+    /// Times that failures reached the thresholds while a DFP report or a registration of a probe said that it serves.
     pub doubted_failures: u64,
     /// Times that it went to FAILED.
     pub server_failures: u64,

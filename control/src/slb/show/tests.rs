@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use super::*;
 
@@ -134,6 +134,7 @@ fn details_tables_and_stats_have_their_golden_text() {
         predictor: "ROUNDROBIN",
         nat: "S",
         bind_id: 0,
+        probes: Vec::new(),
         failaction_purge: false,
         vservers: vec!["MIPSLB".into()],
         reals: vec![real("10.1.1.51", "HAFARM", 24, 2), real("10.1.1.52", "HAFARM", 24, 2)],
@@ -227,4 +228,48 @@ fn the_displayed_hash_is_fnv_1a() {
     assert_eq!(NaiHash::from_key(b""), NaiHash(0x811c_9dc5));
     assert_eq!(NaiHash::from_key(b"foobar"), NaiHash(0xbf9c_f968));
     assert_eq!(NaiHash::from_key(b"a").to_string(), "E40C292C00000000");
+}
+
+#[test]
+fn probes_have_their_golden_text() {
+    let asked = ProbedView {
+        server: Ipv4Addr::new(10, 1, 1, 51),
+        port: 0,
+        state: "OPERATIONAL",
+        outages: 0,
+        current: Span(Duration::ZERO),
+        cumulative: Span(Duration::from_secs(3725)),
+        tries: 12,
+        answers: 11,
+        not_sent: 1,
+        round_trip: Some(Duration::from_micros(214)),
+    };
+    let probe = ProbeView {
+        probe: "HAPROBE".into(),
+        kind: "ping",
+        interval: 10,
+        timeout: 5,
+        faildetect: 10,
+        retry: 2,
+        farms: vec!["HAFARM".into()],
+        servers: vec![ProbedView { cumulative: Span(Duration::ZERO), ..asked.clone() }],
+    };
+    assert_eq!(
+        probes_text(std::slice::from_ref(&probe), false),
+        "\
+Server:Port           State        Outages  Current  Cumulative
+----------------------------------------------------------------
+10.1.1.51:0           OPERATIONAL  0        00:00:00 00:00:00
+"
+    );
+    let probe = ProbeView { servers: vec![asked], ..probe };
+    assert_eq!(
+        probes_text(&[probe], true),
+        "\
+HAPROBE, type = ping, server farms = HAFARM
+  interval = 10, timeout = 5, faildetect = 10, retry = 2
+  server 10.1.1.51:0, state = OPERATIONAL, outages = 0, current = 00:00:00, cumulative = 01:02:05
+    tries = 12, answers = 11, not sent = 1, last answer took 0.214 ms
+"
+    );
 }
