@@ -7,10 +7,12 @@
 #   make bench-parts  parser, hash, session table, pick, rewrite, publication and timers, each alone (BENCH_ARGS=FILTER)
 #   make bench-paths  rate, loss and latency between two ends of pktgen, beside testpmd and the kernel (PATHS_ARGS=--quick)
 #   make bench-dfp    a thousand DFP agents beside a worker at full speed: what they cost (DFP_ARGS=--rounds 1)
+#   make bench-probes 4096 real servers, each probed once a second: what they cost (PROBES_ARGS='--seconds 10')
 #   make fill         ten million sessions in a running director (FILL_ARGS=--sessions 1000000)
 #   make lint     format, clippy, documentation, licences
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
 #   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
+#   make faults   what faults cost, one after the other, for docs/reliability.md (FAULTS_ARGS='--only wire --clock')
 #   make install  the programs, the systemd units and an example configuration (PREFIX, DESTDIR)
 
 SHELL := /bin/bash
@@ -23,10 +25,10 @@ SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
-.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp fill lint fuzz soak install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
+.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp bench-probes fill lint fuzz soak faults install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
 
 help:
-	@sed -n '3,14s/^# *//p' Makefile
+	@sed -n '3,/^$$/s/^# *//p' Makefile
 
 deps:
 	@tools/setup build
@@ -68,6 +70,9 @@ budget: deps-test
 soak: build deps-test
 	SOAK_SECONDS=$(SOAK_SECONDS) tools/soak
 
+faults: build deps-test
+	/usr/bin/python3 tools/faults --markdown docs/reliability.md $(FAULTS_ARGS)
+
 bench: deps
 	@tools/setup bench
 	$(CARGO) build --release --locked -p benches -p pktgen
@@ -82,6 +87,9 @@ bench-paths: build
 
 bench-dfp: build deps-test
 	tools/dfp-load $(DFP_ARGS)
+
+bench-probes: build deps-test
+	/usr/bin/python3 tools/probe-load $(PROBES_ARGS)
 
 fill: build deps-test
 	tools/fill $(FILL_ARGS)

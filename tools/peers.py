@@ -164,6 +164,7 @@ class Pdsn(Peer):
         self.udp = self.bind(address, mobileip.PORT, self.on_reply)
         self.replies = []
         self.identification = (int(time.time()) + 2_208_988_800) << 32
+        self.streaming = None
 
     def on_reply(self, sock):
         message, source = sock.recvfrom(4096)
@@ -188,6 +189,29 @@ class Pdsn(Peer):
                 time.sleep(gap)
         return sent
 
+    def do_stream(self, to, rate):
+        """Begins to send requests, each of another node, so many a second."""
+        self.streaming, sent = threading.Event(), []
+
+        def stream():
+            began = time.monotonic()
+            for number in iter(lambda: len(sent), None):
+                if self.streaming.wait(max(0, began + number / rate - time.monotonic())):
+                    return
+                self.identification += 1 << 11
+                message = mobileip.request(f"node{self.identification >> 11:x}@example.com", self.identification,
+                                           care_of=self.address)
+                sent.append((time.monotonic(), self.identification))
+                self.udp.sendto(message, (to, mobileip.PORT))
+        self.stream, self.sent = threading.Thread(target=stream, daemon=True), sent
+        self.stream.start()
+
+    def do_end_stream(self):
+        """Ends it; when each was sent, and its identification."""
+        self.streaming.set()
+        self.stream.join()
+        return self.sent
+
     def do_replies(self):
         """Every reply so far."""
         with self.lock:
@@ -211,6 +235,7 @@ class HomeAgent(Peer):
         self.given = 0
         self.delivered = 0
         self.requests = []
+        self.arrivals = []
         self.udp = self.answer = self.bind(address, mobileip.PORT, self.on_datagram)
         self.virtual = self.bind(vip, mobileip.PORT, self.on_datagram) if vip else None
         self.tell()
@@ -232,6 +257,7 @@ class HomeAgent(Peer):
         with self.lock:
             self.delivered += 1
             self.requests.append(name)
+            self.arrivals.append((time.monotonic(), struct.unpack_from("!Q", message, 16)[0]))
             if self.deaf and name not in self.hears:
                 return
             number = self.bind_node(name, struct.unpack_from("!H", message, 2)[0])
@@ -265,6 +291,12 @@ class HomeAgent(Peer):
         """NAIs of the requests that arrived intact, in order."""
         with self.lock:
             return list(self.requests)
+
+    def do_arrivals(self):
+        """When each of these arrived, and its identification; they are forgotten."""
+        with self.lock:
+            arrivals, self.arrivals = self.arrivals, []
+            return arrivals
 
     def do_bindings(self):
         """How many mobile nodes are registered here."""

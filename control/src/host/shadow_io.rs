@@ -6,9 +6,10 @@
 //!   next one serves.
 //! - [`Injector::inject`]: frames that control made itself, likewise tagged.
 //!
-//! The thread waits in `ppoll` on the TAP devices. The rings have no descriptor, so the wait is bounded: 50
-//! microseconds while frames flow, 1 ms once it was quiet for 10 ms. Each turn takes at most `BATCH` frames of
-//! each ring and device, so none starves the others. A frame that does not fit is dropped and counted.
+//! The thread waits in `ppoll` on the TAP devices. The rings have no descriptor, so the wait is bounded: 200
+//! microseconds while frames flow, and then a quarter of the time for which it has been quiet, up to 1 ms. Each turn
+//! takes at most `BATCH` frames of each ring and device, so none starves the others. A frame that does not fit is dropped
+//! and counted.
 
 use std::{
     collections::HashMap,
@@ -38,11 +39,11 @@ use tun_rs::SyncDevice;
 /// Frames taken of one ring or device before the next has its turn.
 const BATCH: usize = 64;
 /// Wait while frames flow.
-const BUSY_WAIT: Duration = Duration::from_micros(50);
+const BUSY_WAIT: Duration = Duration::from_micros(200);
 /// Wait once it is quiet.
 const IDLE_WAIT: Duration = Duration::from_millis(1);
-/// Quiet means: no frame for this long.
-const QUIET: Duration = Duration::from_millis(10);
+/// Part of the time that it has been quiet for which it waits between these.
+const QUIET_PART: u32 = 4;
 
 const MACS: usize = 12;
 const TAG: usize = 4;
@@ -234,7 +235,7 @@ impl Mover {
                 last = Instant::now();
                 continue;
             }
-            self.wait(if last.elapsed() < QUIET { BUSY_WAIT } else { IDLE_WAIT });
+            self.wait((last.elapsed() / QUIET_PART).clamp(BUSY_WAIT, IDLE_WAIT));
         }
     }
 

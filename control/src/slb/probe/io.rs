@@ -4,7 +4,7 @@
 mod sockets;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, RandomState},
     io::{self, ErrorKind},
     net::SocketAddrV4,
@@ -20,7 +20,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::sockets::{Datagram, Received, Sockets};
+use self::sockets::{Datagram, Outgoing, Received, Sockets};
 use super::{
     Message, Order,
     fsm::{Outcome, Over, Prober, Try},
@@ -36,7 +36,10 @@ use crate::{
 const CONNECTIONS: usize = 256;
 
 /// Tries are made in batches this far apart.
-const BATCH: Duration = Duration::from_millis(5);
+const BATCH: Duration = Duration::from_millis(20);
+
+/// Answers are read in batches: this long after the first one.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Time between two log lines of a probe that this host cannot send.
 const QUIET: Duration = Duration::from_mins(1);
@@ -58,7 +61,7 @@ pub async fn run(io: Io<Slb>) {
                 Some(order) => asker.obey(order),
                 None => return,
             },
-            answers = asker.sockets.receive() => asker.take(&answers),
+            () = async { asker.sockets.readable().await; sleep(GATHER).await } => asker.take(),
             Some(Ok((nonce, result))) = asker.connections.join_next() => asker.connected(nonce, result),
             () = sleep(wait) => {}
         }
@@ -70,6 +73,8 @@ struct Asker {
     sockets: Sockets,
     /// Connections that are being opened, each with the nonce of its try.
     connections: JoinSet<(u32, io::Result<()>)>,
+    /// Of our echoes.
+    identifier: u16,
     /// Makes nonces of a counter.
     key: RandomState,
     count: u64,
@@ -84,11 +89,13 @@ struct Asker {
 
 impl Asker {
     fn new(messenger: Messenger<Slb>, clock: Arc<dyn Fn() -> Nanos + Send + Sync>) -> Self {
+        let key = RandomState::new();
         Self {
             prober: Prober::default(),
             sockets: Sockets::default(),
             connections: JoinSet::new(),
-            key: RandomState::new(),
+            identifier: key.hash_one(0) as u16,
+            key,
             count: 0,
             batch: Nanos(0),
             troubles: BTreeMap::new(),
@@ -101,7 +108,8 @@ impl Asker {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Ask(targets) => {
-                self.sockets.keep(|probe| targets.iter().any(|target| target.probe == *probe));
+                let wanted: BTreeSet<_> = targets.iter().filter_map(|target| socket_of(target)).collect();
+                self.sockets.keep(|socket| wanted.contains(socket));
                 self.troubles.retain(|probe, _| targets.iter().any(|target| target.probe == *probe));
                 self.prober.set(&targets, (self.clock)());
             }
@@ -119,8 +127,7 @@ impl Asker {
     /// Makes the tries that are due.
     fn ask(&mut self) {
         // Answers first: who has stood still has not lost them, they wait in the sockets.
-        let answers = self.sockets.drain();
-        self.take(&answers);
+        self.take();
         let now = (self.clock)();
         self.batch = now;
         let (mut tries, mut unanswered) = (Vec::new(), Vec::new());
@@ -133,26 +140,39 @@ impl Asker {
         for over in unanswered {
             self.tell(&over, || "no answer".to_owned());
         }
-        for one in &tries {
-            if let Err(error) = self.send(one) {
-                self.failed(one.nonce, &error);
+        let mut outgoing = BTreeMap::<_, Vec<_>>::new();
+        for Try { target, nonce } in tries {
+            let Some(socket) = socket_of(&target) else {
+                if let Err(error) = self.connect(nonce, target.server, target.terms.timeout) {
+                    self.failed(nonce, &error);
+                }
+                continue;
+            };
+            match self.payload(&target, nonce, now) {
+                Ok(payload) => {
+                    let one = Outgoing { nonce, to: target.server, payload };
+                    outgoing.entry(socket).or_default().push(one);
+                }
+                Err(error) => self.failed(nonce, &error),
+            }
+        }
+        for (socket, outgoing) in outgoing {
+            for (nonce, error) in self.sockets.send(&socket, &outgoing) {
+                self.failed(nonce, &error);
             }
         }
     }
 
-    fn send(&mut self, Try { target, nonce }: &Try) -> io::Result<()> {
-        let Target { probe, server, terms, .. } = &**target;
-        match &terms.question {
-            Question::Connection => return self.connect(*nonce, *server, terms.timeout),
-            Question::Echo => self.sockets.echo(*nonce, *server.ip()),
+    fn payload(&mut self, target: &Target, nonce: u32, now: Nanos) -> io::Result<Vec<u8>> {
+        match &target.terms.question {
+            Question::Connection | Question::Echo => Ok(packet::echo(self.identifier, nonce)),
+            Question::Datagram { payload, .. } => Ok(payload.clone()),
             Question::Registration { nai } => {
-                let care_of = self.sockets.source(*server)?;
-                let wall = SystemTime::now();
-                let request = packet::registration(*nonce, nai, *server.ip(), care_of, wall);
-                let request = request.map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
-                self.sockets.send(probe, &request, *server)
+                let care_of = self.sockets.source(target.server, now)?;
+                let request =
+                    packet::registration(nonce, nai, *target.server.ip(), care_of, SystemTime::now());
+                request.map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
             }
-            Question::Datagram { payload, .. } => self.sockets.send(probe, payload, *server),
         }
     }
 
@@ -173,21 +193,24 @@ impl Asker {
 
     fn connected(&mut self, nonce: u32, result: io::Result<()>) {
         match result {
-            Ok(()) => self.answered(nonce),
+            Ok(()) => self.answered(nonce, (self.clock)()),
             Err(error) => self.failed(nonce, &error),
         }
     }
 
-    fn take(&mut self, answers: &[Received]) {
-        for Received { socket, from, payload } in answers {
+    /// Takes the answers that are there.
+    fn take(&mut self) {
+        let answers = self.sockets.drain();
+        let now = (self.clock)();
+        for Received { socket, from, payload, waited } in &answers {
             let nonce = match socket {
-                Datagram::Echo(identifier) => packet::echo_reply(payload, *identifier).filter(|nonce| {
+                Datagram::Echo => packet::echo_reply(payload, self.identifier).filter(|nonce| {
                     self.prober.asked(*nonce).is_some_and(|asked| asked.server.ip() == from.ip())
                 }),
                 Datagram::Udp(probe) => self.answered_by(probe, *from, payload),
             };
             if let Some(nonce) = nonce {
-                self.answered(nonce);
+                self.answered(nonce, Nanos(now.0.saturating_sub(waited.as_nanos() as u64)));
             }
         }
     }
@@ -208,8 +231,8 @@ impl Asker {
         })
     }
 
-    fn answered(&mut self, nonce: u32) {
-        if let Some(over) = self.prober.resolve(nonce, Outcome::Answered, (self.clock)()) {
+    fn answered(&mut self, nonce: u32, at: Nanos) {
+        if let Some(over) = self.prober.resolve(nonce, Outcome::Answered, at) {
             let took = over.target.counters.round_trip().unwrap_or_default();
             self.tell(&over, || format!("answered in {:.3} ms", took.as_secs_f64() * 1e3));
         }
@@ -247,6 +270,17 @@ impl Asker {
         }
         if let Some(state) = over.change {
             self.messenger.tell(Message::Changed(over.target.id, state));
+        }
+    }
+}
+
+/// The socket from which a server is asked; a connection has its own.
+fn socket_of(target: &Target) -> Option<Datagram> {
+    match target.terms.question {
+        Question::Connection => None,
+        Question::Echo => Some(Datagram::Echo),
+        Question::Registration { .. } | Question::Datagram { .. } => {
+            Some(Datagram::Udp(target.probe.clone()))
         }
     }
 }

@@ -113,7 +113,9 @@ impl Probes {
         let former = std::mem::take(&mut self.by_real);
         self.index();
         let reals: BTreeSet<_> = former.keys().chain(self.by_real.keys()).copied().collect();
-        reals.into_iter().for_each(|real| self.apply(real, state));
+        for real in reals {
+            self.apply(real, state);
+        }
         Some(self.order())
     }
 
@@ -148,7 +150,9 @@ impl Probes {
         let outage = asked.current(now);
         asked.become_state(to, now);
         let reals = asked.reals.clone();
-        reals.into_iter().for_each(|real| self.apply(real, state));
+        for real in reals {
+            self.apply(real, state);
+        }
         Some((self.get(target)?, outage))
     }
 
