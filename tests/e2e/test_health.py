@@ -1,11 +1,14 @@
 """Live, ready, degraded: what is wrong around a director has a name, and only what is wrong with it stops the watchdog."""
 
 import json
+import os
 import pathlib
 import re
+import resource
+import time
 
 from netlab import wait_until
-from director import configuration, reals, register, start, user, wait_operational
+from director import configuration, one_by_one, reals, register, start, user, wait_operational
 from stopped_thread import stopped_thread
 
 A, B = "10.1.1.51", "10.1.1.52"
@@ -90,6 +93,24 @@ def test_reals_that_nobody_finds_are_named_and_their_virtual_server_too(lab):
     assert codes(director) == (200, 200, 200), "one serves all"
     switch.ip("link set port3 up")
     wait_ready(director)
+
+
+def test_a_process_that_runs_out_of_descriptors_says_so_and_forwards(lab):
+    director = start(lab)
+    wait_ready(director)
+    before = one_by_one(lab, map(user, range(4)))
+    pid = director.process.pid
+    open_now = len(os.listdir(f"/proc/{pid}/fd"))
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_now + 3, hard))
+    wait_until(lambda: wrong(director) == {("descriptors", "process")}, 5, "the condition")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, hard))
+    time.sleep(3)  # every look at the world has been due
+    assert one_by_one(lab, map(user, range(4))) == before
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    wait_ready(director)
+    assert "%HEALTH-6-CONDITION: descriptors of process has ended" in director.show("show logging")
+    assert {state["state"] for state in reals(director).values()} == {"OPERATIONAL"}
 
 
 def test_registrations_that_are_all_dropped_are_named(lab):

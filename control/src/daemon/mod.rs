@@ -3,6 +3,7 @@
 //! Runs on the tokio runtime of the control core, off the workers' CPUs. The core is behind one lock, held for the time of
 //! one command or one step; nothing waits with it held, and no timer waits for the kernel.
 
+mod descriptors;
 mod devices;
 mod host_applier;
 mod operator;

@@ -14,8 +14,11 @@ use common::{
 use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, Operated, StartError, devices::Devices, host_applier::HostApplier, tasks::Tasks};
+use super::{
+    Clock, Operated, StartError, descriptors, devices::Devices, host_applier::HostApplier, tasks::Tasks,
+};
 use crate::{
+    health::DESCRIPTORS,
     host::{Host, HostState, PortState},
     manage::operator::{Check, SharedOperator, lock},
     protocol::{Effect, LoggingLevel, Management, PortSettings, Protocols},
@@ -201,11 +204,12 @@ impl<L: Protocols> Steps<L> {
     /// Once a second: tasks, health.
     fn poll(&mut self) {
         let host = self.host.state().borrow().clone();
-        let found = self.devices.found(&host);
+        let mut found = self.devices.found(&host);
         let checks = self.tasks.checks().chain([self.host_check()]).collect();
         let live = {
             let mut operated = lock(&self.core);
             let core = operated.core_mut();
+            found.extend(descriptors::look(core.shared_mut().settings.health.above(&DESCRIPTORS)));
             core.shared_mut().shadows = self.host.totals();
             (core.shared_mut().checks, core.shared_mut().found) = (checks, found);
             core.health().live

@@ -17,7 +17,10 @@ pub static DEVICE_ADDRESS: Condition = condition!(
     after: 0, above: none, unready: true
 );
 
+/// Few file descriptors are left: what needs a new one may fail.
+pub static DESCRIPTORS: Condition = condition!("descriptors", "The process runs out of file descriptors", after: 0, above: 80, unready: false);
+
 /// All of them.
-pub fn own() -> [&'static Condition; 3] {
-    [&TASKS_DIED, &WORKER_BEHIND, &DEVICE_ADDRESS]
+pub fn own() -> [&'static Condition; 4] {
+    [&TASKS_DIED, &WORKER_BEHIND, &DEVICE_ADDRESS, &DESCRIPTORS]
 }

@@ -31,11 +31,13 @@ fn an_empty_line_lists_the_mode() {
         words(&harness.shell.choices("health ")),
         [
             "address-conflict",
+            "descriptors",
             "device-address",
             "drops",
             "overload",
             "port-down",
             "real-arp-failed",
+            "real-failed",
             "session-table",
             "tasks-died",
             "vserver-no-real",

@@ -22,14 +22,16 @@ pub(super) struct KernelDevice {
     /// Its number when the port was opened on it, and as it was seen last (0: not there).
     opened: u32,
     index: AtomicU32,
+    /// The last look at it failed.
+    unseen: AtomicBool,
 }
 
 impl KernelDevice {
     /// The device `name`, which may come later.
     pub fn new(name: &str) -> io::Result<Self> {
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        let (running, index) = Default::default();
-        let mut device = Self { name: name.to_owned(), socket, running, opened: 0, index };
+        let (running, index, unseen) = Default::default();
+        let mut device = Self { name: name.to_owned(), socket, running, opened: 0, index, unseen };
         device.request()?;
         device.opened = device.index().unwrap_or(0);
         Ok(device)
@@ -42,9 +44,12 @@ impl KernelDevice {
     /// Its number at this moment, if it is there; while the kernel does not say, the last answer stands.
     pub fn index(&self) -> Option<u32> {
         match self.look_up() {
-            Ok(index) => self.index.store(index, Relaxed),
+            Ok(index) => {
+                self.unseen.store(false, Relaxed);
+                self.index.store(index, Relaxed);
+            }
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => self.index.store(0, Relaxed),
-            Err(error) => tracing::debug!("{}: index: {error}", self.name),
+            Err(error) => self.unseen(&error),
         }
         Some(self.index.load(Relaxed)).filter(|index| *index != 0)
     }
@@ -74,9 +79,21 @@ impl KernelDevice {
         match self.runs() {
             Ok(running) => self.running.store(running, Relaxed),
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => self.running.store(false, Relaxed),
-            Err(error) => tracing::debug!("{}: link: {error}", self.name),
+            Err(error) => self.unseen(&error),
         }
         self.running.load(Relaxed)
+    }
+
+    /// It could not be looked at, which is said once, and again after a look that succeeded.
+    fn unseen(&self, error: &io::Error) {
+        if !self.unseen.swap(true, Relaxed) {
+            let mnemonic = "LINK-4-UNSEEN";
+            tracing::warn!(
+                mnemonic,
+                "{}: the kernel does not say how it is, what it said last stands: {error}",
+                self.name
+            );
+        }
     }
 
     /// From the driver, where it says so: the flags follow up to a second later.
