@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{InterfaceId, RealId, VserverId};
+use crate::{
+    id::{InterfaceId, RealId, VserverId},
+    mac::MacAddr,
+};
 
 /// Longest part of a NAI that an event carries; a NAI has at most 255 bytes (RFC 2794, section 2).
 pub const EVENT_NAI: usize = 255;
@@ -21,6 +24,17 @@ pub enum Event {
         interface: InterfaceId,
         /// The neighbour's.
         address: Ipv4Addr,
+    },
+    /// By ARP somebody said that he has an address of ours, or a neighbour's that another station was known to have.
+    AddressClaimed {
+        /// Where it was heard.
+        interface: InterfaceId,
+        /// The address.
+        address: Ipv4Addr,
+        /// Who said so.
+        mac: MacAddr,
+        /// Who had it: we, or the neighbour as it was known or heard before.
+        before: MacAddr,
     },
 }
 

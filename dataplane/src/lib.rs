@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+mod arp_claims;
 pub mod backend;
 pub mod batch;
 pub mod clock;

@@ -2,8 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use common::{event::Event, id::InterfaceId, time::Nanos, token_bucket::TokenBucket};
+use common::{
+    event::Event, id::InterfaceId, mac::MacAddr, net::NextHop, time::Nanos, token_bucket::TokenBucket,
+};
 use rtrb::Producer;
+
+use crate::arp_claims::ArpClaims;
 
 /// What a worker answers on its own or has the kernel do, limited so that it cannot be made a weapon.
 #[derive(Clone, Copy, Debug)]
@@ -37,14 +41,21 @@ pub struct EventSender {
     events: Producer<Event>,
     recent: [Option<(InterfaceId, Ipv4Addr, Nanos)>; RECENT],
     questions: TokenBucket,
-    /// Events for which there was no room.
+    claims: ArpClaims,
+    /// Events for which there was no room, and claims beyond their rate.
     pub lost: u64,
 }
 
 impl EventSender {
     /// Writes to `events`.
     pub fn new(events: Producer<Event>) -> Self {
-        Self { events, recent: [None; RECENT], questions: TokenBucket::new(1000, 100), lost: 0 }
+        Self {
+            events,
+            recent: [None; RECENT],
+            questions: TokenBucket::new(1000, 100),
+            claims: ArpClaims::default(),
+            lost: 0,
+        }
     }
 
     /// Sends an event, or counts it as lost.
@@ -63,6 +74,18 @@ impl EventSender {
         if self.questions.take(now) {
             *slot = Some((interface, address, now));
             self.push(Event::Resolve { interface, address });
+        }
+    }
+
+    /// `mac` says that it has an address, which is known to be `known`'s: told where that is news.
+    pub fn claim(&mut self, at: NextHop, mac: MacAddr, known: MacAddr, now: Nanos) {
+        match self.claims.hear(at, mac, known, now) {
+            Ok(None) => {}
+            Ok(Some(before)) => {
+                let NextHop { interface, address } = at;
+                self.push(Event::AddressClaimed { interface, address, mac, before });
+            }
+            Err(_) => self.lost += 1,
         }
     }
 }

@@ -258,7 +258,7 @@ impl<L: Protocols> Core<L> {
                 Event::Resolve { interface, address } => {
                     wanted.insert(NextHop { interface: *interface, address: *address });
                 }
-                Event::Session(_) => others.push(event.clone()),
+                Event::Session(_) | Event::AddressClaimed { .. } => others.push(event.clone()),
             }
         }
         self.out.effects.extend(wanted.into_iter().map(Effect::Resolve));

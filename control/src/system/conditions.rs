@@ -22,9 +22,17 @@ static ADDRESS_CONFLICT: Condition = condition!(
 )
 .quiet();
 
+/// More than one station says that it has an address.
+static DUPLICATE_ADDRESS: Condition = condition!(
+    "duplicate-address",
+    "An address, ours or a neighbour's, that more than one station has",
+    after: 0, above: none, unready: false
+)
+.quiet();
+
 /// All of them.
 pub(super) fn all() -> Vec<&'static Condition> {
-    vec![&PORT_DOWN, &DROPS, &ADDRESS_CONFLICT]
+    vec![&PORT_DOWN, &DROPS, &ADDRESS_CONFLICT, &DUPLICATE_ADDRESS]
 }
 
 impl System {
@@ -44,6 +52,10 @@ impl System {
         let conflicts = self.held.iter();
         let conflicts =
             conflicts.map(|held| Found::new(&ADDRESS_CONFLICT, held.address.to_string(), held.to_string()));
-        down.chain(drops).chain(conflicts).collect()
+        let duplicates = self.duplicates.present(cx.now()).map(|found| {
+            let reason = format!("sourced by {} beside {}", found.mac, found.before);
+            Found::new(&DUPLICATE_ADDRESS, found.at.address.to_string(), reason)
+        });
+        down.chain(drops).chain(conflicts).chain(duplicates).collect()
     }
 }

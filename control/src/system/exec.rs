@@ -2,7 +2,7 @@
 
 use super::{
     System,
-    show::{arp, dataplane, interface, memory, route, system},
+    show::{arp, dataplane, duplicates, interface, memory, route, system},
 };
 use crate::{
     command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec},
@@ -28,6 +28,16 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
         show("show ip arp", &[("arp", "Neighbours on our interfaces")], |system, cx, _, _| {
             Ok(Output::named("arp", system.arp_views(cx), |views| arp::text(views)))
         }),
+        show(
+            "show ip arp duplicates",
+            &[
+                ("arp", "Neighbours on our interfaces"),
+                ("duplicates", "Addresses that more than one station has"),
+            ],
+            |system, cx, _, _| {
+                Ok(Output::named("duplicates", system.duplicate_views(cx), |views| duplicates::text(views)))
+            },
+        ),
         show("show ip route", &[("route", "Routes in use")], |system, cx, _, _| {
             Ok(Output::named("routes", system.route_views(cx), |views| route::text(views)))
         }),

@@ -85,6 +85,13 @@ impl System {
             let labels = || vec![("interface", interface.name.clone())];
             let up = f64::from(u8::from(interface.line_up));
             out.gauge("homeward_interface_up", "Up, with link", labels(), up);
+            let duplicates = self.layout.id(&interface.name).map_or(0, |id| self.duplicates.total(id));
+            out.counter(
+                "homeward_duplicate_addresses",
+                "Times that an address was heard from a second station, once a second for each",
+                labels(),
+                duplicates,
+            );
             let Some(port) = &interface.port else { continue };
             let counters = &port.counters;
             for (name, help, value) in [

@@ -3,10 +3,12 @@
 
 mod addresses;
 pub mod check;
+mod claims;
 pub mod command;
 mod conditions;
 mod config;
 mod drops;
+mod duplicates;
 mod exec;
 mod layout;
 mod metrics;
@@ -26,6 +28,7 @@ pub use self::config::{
 use self::{
     conditions::DROPS,
     drops::{Drops, Totals},
+    duplicates::Duplicates,
     layout::Layout,
     sampler::Sampler,
 };
@@ -58,6 +61,7 @@ pub struct System {
     /// For the rates of `show interfaces` and `show dataplane`.
     sampler: Sampler,
     drops: Drops,
+    duplicates: Duplicates,
     sample: Nanos,
 }
 
@@ -77,6 +81,7 @@ impl Protocol for System {
             held: Vec::new(),
             sampler: Sampler::default(),
             drops: Drops::default(),
+            duplicates: Duplicates::default(),
             sample: shared.now,
         }
     }
@@ -147,6 +152,7 @@ impl Protocol for System {
                 self.host = host.clone();
                 cx.publish();
             }
+            Input::Events(events) => self.watch_claims(events, cx),
             Input::Timer => {
                 self.take_sample(cx);
                 self.watch_addresses(cx);
@@ -154,7 +160,6 @@ impl Protocol for System {
             Input::Repeated { .. }
             | Input::Network(_)
             | Input::Published { .. }
-            | Input::Events(_)
             | Input::Fact(_)
             | Input::Message(())
             | Input::TasksDied

@@ -6,9 +6,11 @@ use common::{id::InterfaceId, port::PoolInfo, slb::Balancer, snapshot::Snapshot,
 
 use super::{
     InterfaceConfig, System,
+    duplicates::{Duplicate, Holder},
     show::{
         arp::ArpView,
         dataplane::{DataplaneView, VerdictView, WorkerView},
+        duplicates::DuplicateView,
         interface::{DeviceView, InterfaceView},
         memory::{MemoryView, PoolView, TableView},
         route::{NextHopView, RouteView, Source},
@@ -84,6 +86,25 @@ impl System {
         let mut list: Vec<_> = own.chain(known).collect();
         list.sort_by_key(|entry| entry.address);
         list
+    }
+
+    /// Addresses that more than one station has, by interface and address.
+    pub(super) fn duplicate_views(&self, cx: &Cx<'_, Self>) -> Vec<DuplicateView> {
+        let (snapshot, now) = (cx.shared.snapshot(), cx.now());
+        let view = |found: Duplicate| DuplicateView {
+            address: found.at.address,
+            interface: interface_name(&snapshot, found.at.interface).unwrap_or_default(),
+            holder: match found.holder {
+                Holder::Us => "us",
+                Holder::Static => "static",
+                Holder::Neighbour => "neighbour",
+            },
+            mac: found.mac,
+            before: found.before,
+            times: found.times,
+            seconds_ago: now.since(found.last).as_secs(),
+        };
+        self.duplicates.shown(now).map(view).collect()
     }
 
     /// Routes in use, by prefix.

@@ -6,6 +6,7 @@ mod desired_host;
 mod dfp;
 mod dfp_agent;
 mod dfp_tcp;
+mod duplicates;
 mod ecmp;
 mod golden;
 mod health;

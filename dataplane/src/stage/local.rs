@@ -3,7 +3,8 @@
 //! The kernel holds no virtual address, so nobody else would answer.
 
 use common::{
-    net::Owner,
+    mac::MacAddr,
+    net::{Interface, NextHop, Owner},
     verdict::Verdict,
     wire::{
         arp::{self, Arp},
@@ -12,6 +13,8 @@ use common::{
         ipv4::{ICMP, TCP, UDP},
     },
 };
+use std::net::Ipv4Addr;
+
 use zerocopy::IntoBytes;
 
 use super::{
@@ -54,24 +57,26 @@ fn ip<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Nex
     }
 }
 
-fn arp<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
+fn arp<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     let l3 = usize::from(packet.l3);
     if let Err(reason) = contiguous(frame, l3 + arp::LENGTH) {
         return Next::Drop(reason);
     }
+    let snapshot = cx.snapshot;
     let body = &mut frame.data_mut()[l3..l3 + arp::LENGTH];
     let Ok(request) = Arp::parse(body) else { return Next::To(Stage::PUNT) };
     let (sender, (_, target)) = (request.sender(), request.target());
-    let Some(Owner::Virtual(address)) = cx.snapshot.net.owners.get(&target) else {
+    let Some(interface) = snapshot.net.interfaces.get(packet.interface.index()) else {
+        return Next::To(Stage::PUNT);
+    };
+    watch(cx, interface, sender);
+    let Some(Owner::Virtual(address)) = snapshot.net.owners.get(&target) else {
         return Next::To(Stage::PUNT);
     };
     let (hardware, announces) = (sender.0, sender.1 == target);
     if request.operation() != arp::REQUEST || announces || address.interface != Some(packet.interface) {
         return Next::To(Stage::PUNT);
     }
-    let Some(interface) = cx.snapshot.net.interfaces.get(packet.interface.index()) else {
-        return Next::To(Stage::PUNT);
-    };
     if hardware.is_multicast() {
         return Next::Drop(Verdict::MARTIAN);
     }
@@ -81,5 +86,21 @@ fn arp<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) -> Next {
     match rewrite_l2(frame, packet, &link) {
         Ok(()) => Next::Transmit(Verdict::ARP_REPLY),
         Err(reason) => Next::Drop(reason),
+    }
+}
+
+/// Every message says who has the sender's address. That somebody else has it than we know is told to control.
+fn watch(cx: &mut Context<'_>, interface: &Interface, (mac, address): (MacAddr, Ipv4Addr)) {
+    let at = NextHop { interface: interface.id, address };
+    let net = &cx.snapshot.net;
+    let known = match net.owners.get(&address) {
+        Some(_) if interface.receives(mac) => return,
+        Some(Owner::Virtual(held)) if held.mac == mac => return,
+        Some(Owner::Virtual(held)) => Some(held.mac),
+        Some(Owner::Host(_)) => Some(interface.mac),
+        None => net.neighbours.get(&at).copied(),
+    };
+    if let Some(known) = known {
+        cx.events.claim(at, mac, known, cx.now);
     }
 }

@@ -2,7 +2,12 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use common::{id::PortId, mac::MacAddr, verdict::Verdict};
+use common::{
+    event::Event,
+    id::{InterfaceId, PortId},
+    mac::MacAddr,
+    verdict::Verdict,
+};
 use dataplane::harness::{
     AGENT, AGENT_MAC, DIRECTED, DISPATCHED, Harness, INTERFACES, MAC0, MAC1, VIRTUAL_MAC, agent_mac,
     virtual_address,
@@ -17,17 +22,21 @@ use crate::frames::{from_agent, one, pad, punted, see};
 const ASKER: MacAddr = agent_mac(51);
 
 pub fn arp(operation: ArpOperation, sender: [u8; 4], target: Ipv4Addr) -> Vec<u8> {
+    arp_from(ASKER, operation, sender, target)
+}
+
+fn arp_from(mac: MacAddr, operation: ArpOperation, sender: [u8; 4], target: Ipv4Addr) -> Vec<u8> {
     let packet = ArpPacket::new(
         ArpHardwareId::ETHERNET,
         EtherType::IPV4,
         operation,
-        &ASKER.0,
+        &mac.0,
         &sender,
         &[0; 6],
         &target.octets(),
     )
     .unwrap();
-    let mut frame = [&[0xff; 6][..], &ASKER.0, &[8, 6]].concat();
+    let mut frame = [&[0xff; 6][..], &mac.0, &[8, 6]].concat();
     packet.write(&mut frame).unwrap();
     pad(frame)
 }
@@ -67,6 +76,59 @@ fn other_arp_is_the_kernels() {
     group[22] |= 1;
     assert_eq!(one(&mut harness, 0, &group).0, Verdict::MARTIAN);
     assert_eq!(one(&mut harness, 0, &group[..41]).0, Verdict::TRUNCATED);
+}
+
+/// Interface, last octet of the address, who claims it and who had it, of each claim that was told.
+fn claims(harness: &mut Harness) -> Vec<(InterfaceId, u8, MacAddr, MacAddr)> {
+    let events = std::iter::from_fn(|| harness.control.events[0].pop().ok());
+    let claim = |event| match event {
+        Event::AddressClaimed { interface, address, mac, before } => {
+            Some((interface, address.octets()[3], mac, before))
+        }
+        _ => None,
+    };
+    events.filter_map(claim).collect()
+}
+
+#[test]
+fn who_claims_an_address_of_ours_or_of_another_neighbour_is_told_to_control() {
+    const THIEF: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x66]);
+    let [inside, outside, _] = INTERFACES;
+    let mut harness = Harness::new(1);
+    let own = Ipv4Addr::new(10, 1, 1, 1);
+    for (target, before) in [(DISPATCHED, MAC0), (DIRECTED, VIRTUAL_MAC), (own, MAC0)] {
+        for operation in [ArpOperation::REQUEST, ArpOperation::REPLY] {
+            let frame = arp_from(THIEF, operation, target.octets(), target);
+            assert_eq!(one(&mut harness, 0, &frame).0, Verdict::PUNTED);
+            harness.clock.advance(Duration::from_secs(1));
+        }
+        let claim = (inside, target.octets()[3], THIEF, before);
+        assert_eq!(claims(&mut harness), [claim, claim]);
+    }
+    // To ask for a virtual address claims one, too.
+    let frame = arp_from(THIEF, ArpOperation::REQUEST, [10, 1, 1, 52], DISPATCHED);
+    assert_eq!(one(&mut harness, 0, &frame).0, Verdict::ARP_REPLY);
+    assert_eq!(claims(&mut harness), [(inside, 52, THIEF, agent_mac(52))]);
+    one(&mut harness, 0, &arp_from(agent_mac(52), ArpOperation::REQUEST, [10, 1, 1, 52], own));
+    assert_eq!(claims(&mut harness), [(inside, 52, agent_mac(52), THIEF)], "he is still there");
+    one(&mut harness, 1, &arp_from(THIEF, ArpOperation::REQUEST, DISPATCHED.octets(), own));
+    assert_eq!(claims(&mut harness), [(outside, 10, THIEF, MAC0)], "on another link");
+}
+
+#[test]
+fn who_claims_his_own_or_nobodys_address_is_no_news() {
+    let mut harness = Harness::new(1);
+    for frame in [
+        arp(ArpOperation::REQUEST, [10, 1, 1, 51], DISPATCHED),
+        arp(ArpOperation::REPLY, [10, 1, 1, 51], [10, 1, 1, 1].into()),
+        arp(ArpOperation::REQUEST, [0, 0, 0, 0], DISPATCHED),
+        arp(ArpOperation::REQUEST, [10, 1, 1, 99], DISPATCHED),
+        arp_from(VIRTUAL_MAC, ArpOperation::REQUEST, DIRECTED.octets(), DIRECTED),
+        arp_from(MAC0, ArpOperation::REQUEST, DISPATCHED.octets(), DISPATCHED),
+    ] {
+        one(&mut harness, 0, &frame);
+        assert_eq!(claims(&mut harness), []);
+    }
 }
 
 #[test]

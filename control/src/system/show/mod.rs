@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod dataplane;
+pub mod duplicates;
 pub mod interface;
 pub mod memory;
 pub mod route;

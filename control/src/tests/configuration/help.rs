@@ -34,6 +34,7 @@ fn an_empty_line_lists_the_mode() {
             "descriptors",
             "device-address",
             "drops",
+            "duplicate-address",
             "overload",
             "port-down",
             "real-arp-failed",
