@@ -70,6 +70,7 @@ fn snapshot(reals: u16) -> Snapshot {
         clients: Vec::new(),
         idle: Duration::from_secs(65_535),
         strict_home_agent: false,
+        client_rate: None,
         live: Arc::new(VserverLive::new(1)),
     }));
     snapshot

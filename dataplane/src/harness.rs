@@ -258,6 +258,7 @@ pub fn snapshot() -> Snapshot {
             clients: Vec::new(),
             idle: Duration::from_secs(10),
             strict_home_agent: false,
+            client_rate: None,
             live: Arc::default(),
         }));
     }

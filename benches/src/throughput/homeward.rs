@@ -324,6 +324,7 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
         clients: Vec::new(),
         idle: Duration::from_hours(1),
         strict_home_agent: false,
+        client_rate: None,
         live: Arc::new(VserverLive::new(2)),
     }));
     let targets = slb.targets(&net);

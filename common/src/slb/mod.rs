@@ -5,6 +5,7 @@
 
 mod account;
 mod balancer;
+mod client_rate;
 mod counters;
 mod facts;
 mod failures;
@@ -22,6 +23,7 @@ mod vserver;
 
 pub use crate::table::{Identity, Slot};
 pub use balancer::{Alarm, BATCH, Balancer, Shedding};
+pub use client_rate::{Cell64, ClientRate};
 pub use counters::Counters;
 pub use facts::{Probe, RealState};
 pub use farm::{FarmLive, Peek, PickError, Picked, Purpose};

@@ -41,6 +41,8 @@ pub enum Outcome {
     NoReal,
     /// The request would begin a session, and at this load not all may: drop it. Counted as `shed`.
     Shed,
+    /// The request would begin a session, and its source begins too many: drop it. Counted as `client_rate`.
+    OverRate,
     /// The snapshot is not the newest and does not know what the session or the cursor needs. Nothing was changed or
     /// counted: load the newest snapshot and ask again; if that is stale too, drop the request as `no_real`.
     Stale,

@@ -36,6 +36,8 @@ verdicts! {
     NO_REAL => "no_real", Dropped;
     /// Under overload not every new session is begun.
     OVERLOAD => "overload", Dropped;
+    /// Its source begins more sessions a second than it may.
+    CLIENT_RATE => "client_rate", Dropped;
     /// The real's MAC is not resolved.
     NO_ADJACENCY => "no_adjacency", Dropped;
 }

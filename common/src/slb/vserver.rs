@@ -53,6 +53,8 @@ counters! {
         SessionAllocFail = "session_alloc_fail",
         /// Balancer: dropped because under overload not every session may begin.
         Shed = "shed",
+        /// Balancer: dropped because its source begins more sessions a second than it may.
+        ClientRate = "client_rate",
         /// Balancer: new sessions ("total conns").
         TotalConns = "total_conns",
         /// Balancer: sessions that moved.
@@ -81,6 +83,8 @@ counters! {
         Contended = "contended",
         /// Requests dropped because under overload not every session may begin.
         Shed = "shed",
+        /// Requests dropped because their source begins more sessions a second than it may.
+        ClientRate = "client_rate",
         /// Sessions of `Destroyed` that idled out.
         TimedOut = "timed_out",
         /// Sessions of `Destroyed` that had been seen once and gave way to new ones in a full table.

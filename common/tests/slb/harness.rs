@@ -55,6 +55,7 @@ impl Harness {
             clients: Vec::new(),
             idle: Duration::from_secs(10),
             strict_home_agent: false,
+            client_rate: None,
             live: Arc::new(VserverLive::new(4)),
         }));
         let balancer =
@@ -242,6 +243,7 @@ pub fn letter(outcome: Outcome) -> char {
         Outcome::Forward { real, .. } => name(real),
         Outcome::NoReal => '-',
         Outcome::Shed => '!',
+        Outcome::OverRate => '>',
         Outcome::Stale => '?',
     }
 }

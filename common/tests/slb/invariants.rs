@@ -26,7 +26,9 @@ fn accounts_hold_after_a_million_random_requests() {
         match harness.handle(&request) {
             Outcome::Forward { .. } => forwarded += 1,
             Outcome::NoReal => dropped += 1,
-            outcome @ (Outcome::Stale | Outcome::Shed) => panic!("{outcome:?} with one snapshot and at ease"),
+            outcome @ (Outcome::Stale | Outcome::Shed | Outcome::OverRate) => {
+                panic!("{outcome:?} with one snapshot and at ease")
+            }
         }
         harness.now = harness.now.after(Duration::from_micros(dice >> 30 & 0xfff));
         if step % 100 == 0 {

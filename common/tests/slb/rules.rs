@@ -5,8 +5,8 @@ use std::{net::Ipv4Addr, time::Duration};
 use common::{
     event::SessionChange::*,
     slb::{
-        Alarm, Balancer, KeySpace, Outcome, Session, SessionKey, Shedding, SlbCounter, VserverCounter,
-        display_hash,
+        Alarm, Balancer, ClientRate, KeySpace, Outcome, Session, SessionKey, Shedding, SlbCounter,
+        VserverCounter, display_hash,
     },
 };
 
@@ -352,4 +352,25 @@ fn an_older_snapshot_that_lacks_the_real_is_stale() {
     assert_eq!(harness.handle(&request), Outcome::Stale);
     harness.snapshot.generation = 2;
     assert_eq!(letter(harness.handle(&request)), 'B', "the newest snapshot says that A is deleted");
+}
+
+#[test]
+fn a_source_begins_as_many_sessions_a_second_as_it_may_alone_and_in_bursts() {
+    for burst in [false, true] {
+        let mut harness = Harness::new(&[1, 1]);
+        harness.vserver_mut().client_rate = Some(std::sync::Arc::new(ClientRate::new(3)));
+        let mut send = |harness: &mut Harness, users: std::ops::Range<u32>| {
+            if burst { harness.send_burst(users) } else { harness.send_all(users) }
+        };
+        assert_eq!(send(&mut harness, 0..6), "ABA>>>");
+        assert_eq!(send(&mut harness, 0..4), "ABA>", "known ones are not touched");
+        harness.advance(1.1);
+        assert_eq!(send(&mut harness, 4..9), "BAB>>");
+        let mut other = harness.request(9);
+        other.client = Ipv4Addr::new(15, 1, 1, 99);
+        assert!(matches!(harness.handle(&other), Outcome::Forward { .. }), "another source");
+        assert_eq!((harness.stat(SlbCounter::ClientRate), harness.vstat(VserverCounter::ClientRate)), (6, 6));
+        assert_eq!(harness.stat(SlbCounter::Created), 7);
+        harness.check_accounts();
+    }
 }

@@ -160,6 +160,7 @@ fn add_vserver(part: &mut SlbPart, vserver: &VserverConfig, state: &SlbState) {
         clients: vserver.clients.clone(),
         idle: Duration::from_secs(vserver.idle_request.into()),
         strict_home_agent: vserver.strict_home_agent,
+        client_rate: entry.client_rate.clone(),
         live: Arc::clone(&entry.live),
     });
 }

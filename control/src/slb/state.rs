@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
     id::{FarmId, MAX_REALS, RealId, VserverId},
-    slb::{FarmLive, RealLive, RealSettings, VserverLive},
+    slb::{ClientRate, FarmLive, RealLive, RealSettings, VserverLive},
     time::Nanos,
 };
 
@@ -84,6 +84,8 @@ pub struct VserverEntry {
     pub v_index: u32,
     /// Shared with workers.
     pub live: Arc<VserverLive>,
+    /// What its sources began of late, while that is limited.
+    pub client_rate: Option<Arc<ClientRate>>,
 }
 
 /// All slots.
@@ -149,7 +151,14 @@ impl SlbState {
                 id: VserverId(index as u16),
                 v_index: index as u32 + 1,
                 live: Arc::new(VserverLive::new(workers)),
+                client_rate: None,
             })?;
+            if let Some((_, entry)) = self.vservers.get_mut(&vserver.name) {
+                let limit = entry.client_rate.as_ref().map(|rate| rate.limit());
+                if limit != vserver.client_rate {
+                    entry.client_rate = vserver.client_rate.map(|limit| Arc::new(ClientRate::new(limit)));
+                }
+            }
         }
         Ok(removed)
     }

@@ -133,6 +133,7 @@ impl Slb {
             backup_hits: total(VserverCounter::BackupHits),
             ipmobile_request_idle: vserver.idle_request,
             strict_home_agent: vserver.strict_home_agent,
+            client_rate: vserver.client_rate,
             clients: vserver
                 .clients
                 .iter()
@@ -151,6 +152,7 @@ impl Slb {
             deregistrations_refused: total(VserverCounter::DeregistrationRefused),
             no_real: total(VserverCounter::NoReal),
             session_alloc_fail: total(VserverCounter::SessionAllocFail),
+            client_rate_drops: total(VserverCounter::ClientRate),
         })
     }
 
@@ -174,6 +176,7 @@ impl Slb {
             connections_destroyed: total(SlbCounter::Destroyed),
             connections_reassigned: total(SlbCounter::Reassigned),
             connections_evicted: total(SlbCounter::Evicted),
+            client_rate_drops: total(SlbCounter::ClientRate),
             zombie_count: 0,
             connections_reused: 0,
             failed_connection_allocs: total(SlbCounter::FailedAllocs),

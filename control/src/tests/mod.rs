@@ -254,7 +254,7 @@ impl Harness {
     pub fn goes_to(&mut self, nai: &str) -> u8 {
         match self.request([10, 1, 1, 10], nai) {
             Outcome::Forward { real, .. } => self.snapshot().real(real).unwrap().address.octets()[3],
-            Outcome::NoReal | Outcome::Stale | Outcome::Shed => 0,
+            Outcome::NoReal | Outcome::Stale | Outcome::Shed | Outcome::OverRate => 0,
         }
     }
 

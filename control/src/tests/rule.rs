@@ -505,3 +505,32 @@ fn a_virtual_address_that_the_kernel_holds_is_a_condition_until_it_is_gone() {
     hold(&mut harness, "10.1.1.11/32");
     assert!(conflicts(&mut harness).is_empty());
 }
+
+#[test]
+fn new_sessions_of_a_source_are_limited_live_counted_and_known_ones_go_on() {
+    let mut harness = Harness::new(&sample("", " client-rate 2\n"));
+    let users = |harness: &mut Harness, from: u32| -> Vec<bool> {
+        (from..from + 4).map(|number| harness.goes_to(&format!("user{number}")) != 0).collect()
+    };
+    assert_eq!(users(&mut harness, 0), [true, true, false, false]);
+    assert_eq!(harness.request([10, 1, 1, 10], "user9"), Outcome::OverRate);
+    assert_eq!(users(&mut harness, 0)[..2], [true, true], "who has a session keeps it");
+    let detail = harness.run("show ip slb vservers detail");
+    assert!(detail.contains("  client rate = 2, client rate drops = 5\n"), "{detail}");
+    assert!(harness.run("show ip slb stats").contains(" Client Rate Drops:           5\n"));
+    let metrics = harness.metrics();
+    assert!(
+        metrics.contains("homeward_vserver_total{vserver=\"MIPSLB\",counter=\"client_rate\"} 5.0\n"),
+        "{metrics}"
+    );
+    harness.seconds(2);
+    assert_eq!(users(&mut harness, 10), [true, true, false, false], "a new second");
+    harness.configure("ip slb vserver MIPSLB\nidle ipmobile request 99");
+    assert!(harness.goes_to("user20") == 0, "another line gives nobody more");
+    harness.configure("ip slb vserver MIPSLB\nclient-rate 3");
+    assert_eq!(users(&mut harness, 20), [true, true, true, false]);
+    harness.configure("ip slb vserver MIPSLB\nno client-rate");
+    assert_eq!(users(&mut harness, 30), [true; 4]);
+    assert!(!harness.run("show ip slb vservers detail").contains("client rate"));
+    harness.assert_counters_balance();
+}

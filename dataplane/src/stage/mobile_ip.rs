@@ -169,12 +169,14 @@ fn decide<F: Frame>(cx: &mut Context<'_>, frame: &mut F, packet: &mut Packet, re
         Outcome::Forward { real, change } => deliver(cx, frame, packet, request, (real, change)),
         Outcome::NoReal => Next::Drop(Verdict::NO_REAL),
         Outcome::Shed => Next::Drop(Verdict::OVERLOAD),
+        Outcome::OverRate => Next::Drop(Verdict::CLIENT_RATE),
         Outcome::Stale => {
             let newest = cx.published.load();
             let mut cx = cx.with(&newest);
             match handle(&mut cx, frame, packet, request) {
                 Outcome::Forward { real, change } => deliver(&mut cx, frame, packet, request, (real, change)),
                 Outcome::Shed => Next::Drop(Verdict::OVERLOAD),
+                Outcome::OverRate => Next::Drop(Verdict::CLIENT_RATE),
                 Outcome::NoReal | Outcome::Stale => Next::Drop(Verdict::NO_REAL),
             }
         }

@@ -1,9 +1,13 @@
 //! The short way and the long way of a request side by side: the same frames into two directors, one of which has nothing
 //! prepared for the short way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use common::{id::PortId, slb::VserverCounter, snapshot::Snapshot};
+use common::{
+    id::PortId,
+    slb::{ClientRate, VserverCounter},
+    snapshot::Snapshot,
+};
 use dataplane::{
     backend::sim::Marks,
     harness::{DIRECTED, DISPATCHED, Harness, MAC0, MAC1, VIRTUAL_MAC},
@@ -55,6 +59,13 @@ fn both(change: impl Fn(&mut Snapshot), steps: &[Step]) {
     short.change(&change);
     long.change_unprepared(&change);
     assert_eq!(outcome(&mut short, steps), outcome(&mut long, steps));
+}
+
+/// Each source of each virtual server begins so many sessions a second.
+pub fn limit_clients(snapshot: &mut Snapshot, limit: u16) {
+    for vserver in snapshot.slb_mut().vservers.iter_mut().flatten() {
+        vserver.client_rate = Some(Arc::new(ClientRate::new(limit)));
+    }
 }
 
 /// Everything in one untagged subnet, in directed mode too.
@@ -145,11 +156,14 @@ proptest! {
     fn both_ways_lead_to_the_same_place(
         steps in proptest::collection::vec(
             prop_oneof![12 => (frame(), marks()).prop_map(|(frame, marks)| Step::Frame(frame, marks)), 1 => (1..12_u64).prop_map(Step::Wait)], 1..24),
-        directed: bool, debug: bool,
+        directed: bool, debug: bool, client_rate in proptest::option::of(1..3_u16),
     ) {
         both(|snapshot| {
             if directed {
                 untagged(snapshot);
+            }
+            if let Some(limit) = client_rate {
+                limit_clients(snapshot, limit);
             }
             snapshot.slb_mut().debug_sessions = debug && steps.len() > 20;
         }, &steps);

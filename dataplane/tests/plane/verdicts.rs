@@ -14,6 +14,7 @@ use dataplane::{
 use etherparse::{ArpOperation, IcmpEchoHeader, Icmpv4Type, IpNumber, TcpHeader};
 
 use crate::{
+    fast_path::limit_clients,
     frames::{Build, from_agent, pad, totals},
     local::arp,
     mobile_ip::{rrq, to_agent},
@@ -96,6 +97,14 @@ fn overload() -> Totals {
     feed(harness, 1, &request(&rrq("new@example.com")), 1)
 }
 
+fn client_rate() -> Totals {
+    let mut harness = Harness::new(1);
+    harness.change(|snapshot| limit_clients(snapshot, 1));
+    assert!(harness.wire.feed(PortId(1), 0, &request(&rrq("one@example.com"))));
+    harness.run();
+    feed(harness, 1, &request(&rrq("other@example.com")), 1)
+}
+
 fn no_real(snapshot: &mut Snapshot) {
     for real in snapshot.slb.reals.iter().flatten() {
         real.live.set_in_service(false);
@@ -165,6 +174,7 @@ const CASES: &[Case] = &[
     (Verdict::NO_IDENTITY, || one(&request(&rrq("")[..24]))),
     (Verdict::NO_REAL, || where_(no_real, &request(&rrq("node@example.com")))),
     (Verdict::OVERLOAD, overload),
+    (Verdict::CLIENT_RATE, client_rate),
     (Verdict::NO_ADJACENCY, without_the_mac_of_its_real),
     (Verdict::TTL_EXPIRED, || feed(Harness::new(1), 1, &transit().ttl(1).udp(1, 2, &[]), 51)),
     (Verdict::NO_ROUTE, || one(&from_agent([192, 168, 66, 1].into()).udp(1, 2, &[]))),

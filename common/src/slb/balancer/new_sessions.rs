@@ -88,7 +88,8 @@ impl Balancer {
     ) -> Claims {
         let mut claims = Claims::new();
         let many = requests.len().min(BATCH) as u64;
-        if self.occupancy() + many > u64::from(self.capacity()) || self.shedding() != Shedding::NONE {
+        let unlimited = self.shedding() == Shedding::NONE && vserver.client_rate.is_none();
+        if self.occupancy() + many > u64::from(self.capacity()) || !unlimited {
             return claims;
         }
         let nonce = self.nonce.fetch_add(many, Relaxed);

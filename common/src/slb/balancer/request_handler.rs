@@ -266,6 +266,13 @@ impl<F: FnMut(SessionEnd)> RequestHandler<'_, F> {
             self.vserver.live.count(self.worker, VserverCounter::Shed);
             return Some(Outcome::Shed);
         }
+        if let Some(rate) = &self.vserver.client_rate
+            && !rate.admits(self.request.client, now)
+        {
+            balancer.stats.count(self.worker, SlbCounter::ClientRate);
+            self.vserver.live.count(self.worker, VserverCounter::ClientRate);
+            return Some(Outcome::OverRate);
+        }
         let at_capacity = balancer.occupancy() >= u64::from(balancer.capacity());
         let mut new = NewSession { handler: self, selection: None, refusal: PickError::NoReal };
         let abandoned = now.after(ABANDONED);

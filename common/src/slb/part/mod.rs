@@ -7,7 +7,7 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use ipnet::Ipv4Net;
 
 pub use self::targets::Target;
-use super::{FarmLive, RealLive, VserverLive};
+use super::{ClientRate, FarmLive, RealLive, VserverLive};
 use crate::{
     id::{FarmId, RealId, VserverId},
     net::Adjacency,
@@ -69,6 +69,8 @@ pub struct VirtualServer {
     pub idle: Duration,
     /// Drop RRQs whose Home Agent field names neither the wildcard, the VIP nor a real.
     pub strict_home_agent: bool,
+    /// New sessions a second of each source, bounded.
+    pub client_rate: Option<Arc<ClientRate>>,
     /// Shared counters.
     pub live: Arc<VserverLive>,
 }

@@ -69,6 +69,16 @@ pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
     },
     ConfigSpec {
         modes: &[&VSERVER],
+        pattern: "client-rate ~ <sessions:1-65535>",
+        help: &[
+            ("client-rate", "Limit the new sessions of each source"),
+            ("<sessions>", "New sessions a second"),
+        ],
+        forms: Forms::All,
+        run: client_rate,
+    },
+    ConfigSpec {
+        modes: &[&VSERVER],
         pattern: "idle ipmobile request ~ <seconds:4-65535>",
         help: &[
             ("idle", "Life without a packet"),
@@ -258,6 +268,12 @@ fn client(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form)
         (None, true) => {}
         (None, false) => clients.push(rule),
     }
+    Ok(Vec::new())
+}
+
+fn client_rate(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
+    let rate = if form.clears() { None } else { Some(need(args.int("sessions"))?) };
+    edited(slb, position)?.client_rate = rate;
     Ok(Vec::new())
 }
 

@@ -110,6 +110,9 @@ fn write_vserver(out: &mut ConfigWriter, vserver: &VserverConfig) -> fmt::Result
         let exclude = if rule.exclude { " exclude" } else { "" };
         writeln!(out, " client {} {}{exclude}", rule.network.network(), rule.network.netmask())?;
     }
+    if let Some(rate) = vserver.client_rate {
+        writeln!(out, " client-rate {rate}")?;
+    }
     if vserver.idle_request != VserverConfig::DEFAULT_IDLE_REQUEST {
         writeln!(out, " idle ipmobile request {}", vserver.idle_request)?;
     }

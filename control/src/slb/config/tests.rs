@@ -75,6 +75,7 @@ fn everything_prints_in_its_order() {
         interval: None,
     });
     vserver.strict_home_agent = true;
+    vserver.client_rate = Some(500);
     vserver.inservice = true;
     let mut out = ConfigWriter::new(Secrets::Clear);
     slb.print(&mut out);
@@ -127,6 +128,7 @@ ip slb vserver MIPSLB
  serverfarm HAFARM backup SPARE
  client 15.0.0.0 255.0.0.0
  client 15.1.1.0 255.255.255.0 exclude
+ client-rate 500
  idle ipmobile request 300
  sticky 60 group 1 netmask 255.255.255.0
  synguard 10 200

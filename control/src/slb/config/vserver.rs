@@ -28,6 +28,8 @@ pub struct VserverConfig {
     pub replicate: Option<Replicate>,
     /// `home-agent strict`: RRQs whose Home Agent field names somebody else are dropped.
     pub strict_home_agent: bool,
+    /// `client-rate`: new sessions a second of each source; `None`: any.
+    pub client_rate: Option<u16>,
     /// In service.
     pub inservice: bool,
 }
@@ -124,6 +126,7 @@ impl VserverConfig {
             synguard: None,
             replicate: None,
             strict_home_agent: false,
+            client_rate: None,
             inservice: false,
         }
     }

@@ -23,6 +23,8 @@ pub struct StatsView {
     pub connections_reassigned: u64,
     /// Sessions seen once that gave way to new ones in a full table.
     pub connections_evicted: u64,
+    /// Requests dropped because their source begins more sessions a second than it may.
+    pub client_rate_drops: u64,
     /// Closed connections still remembered: none for Mobile IP.
     pub zombie_count: u64,
     /// Reused zombies: none for Mobile IP.
@@ -53,11 +55,14 @@ impl StatsView {
             ("Failed Connection Allocs:", self.failed_connection_allocs),
             ("Failed Real Assignments:", self.failed_real_assignments),
         ];
-        // IOS has no such line: it is there once there is something to say.
-        let evicted =
-            [("Connections Evicted:", self.connections_evicted)].into_iter().filter(|(_, count)| *count > 0);
+        // IOS has no such lines: each is there once there is something to say.
+        let own = [
+            ("Connections Evicted:", self.connections_evicted),
+            ("Client Rate Drops:", self.client_rate_drops),
+        ];
+        let own = own.into_iter().filter(|(_, count)| *count > 0);
         let mut out = String::new();
-        for (label, value) in rows.into_iter().chain(evicted) {
+        for (label, value) in rows.into_iter().chain(own) {
             // Writing to a string cannot fail.
             let _ = writeln!(out, " {label:<28} {value}");
         }

@@ -186,6 +186,7 @@ fn virtual_servers_have_their_golden_text() {
         backup_hits: 0,
         ipmobile_request_idle: 300,
         strict_home_agent: false,
+        client_rate: None,
         clients: Vec::new(),
         total_conns: 4,
         no_nai: 0,
@@ -197,7 +198,10 @@ fn virtual_servers_have_their_golden_text() {
         deregistrations_refused: 0,
         no_real: 0,
         session_alloc_fail: 0,
+        client_rate_drops: 0,
     };
+    let limited = VserverView { client_rate: Some(50), client_rate_drops: 7, ..vserver.clone() };
+    assert!(vservers_text(&[limited], true).ends_with("\n  client rate = 50, client rate drops = 7\n"));
     assert_eq!(
         vservers_text(std::slice::from_ref(&vserver), false),
         "\

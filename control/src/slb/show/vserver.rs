@@ -34,6 +34,8 @@ pub struct VserverView {
     pub ipmobile_request_idle: u16,
     /// `home-agent strict`.
     pub strict_home_agent: bool,
+    /// `client-rate`: new sessions a second of each source.
+    pub client_rate: Option<u16>,
     /// Rules of `client`, as configured.
     pub clients: Vec<String>,
     /// Sessions ever.
@@ -56,6 +58,8 @@ pub struct VserverView {
     pub no_real: u64,
     /// Requests forwarded without a session because the table was full.
     pub session_alloc_fail: u64,
+    /// Requests dropped because their source begins more sessions a second than it may.
+    pub client_rate_drops: u64,
 }
 
 const COLUMNS: Columns<'_> = Columns {
@@ -114,6 +118,9 @@ impl VserverView {
         self.write_counters(out)?;
         if self.strict_home_agent {
             writeln!(out, "  home-agent = strict")?;
+        }
+        if let Some(rate) = self.client_rate {
+            writeln!(out, "  client rate = {rate}, client rate drops = {}", self.client_rate_drops)?;
         }
         self.clients.iter().try_for_each(|rule| writeln!(out, "  client {rule}"))
     }

@@ -57,6 +57,8 @@ const WRONG: &[(&[&str], &str, &str)] = &[
     (VSERVER, "Router(config-slb-vserver)#", "virtual 10.1.1.10 udp §65536 service ipmobile"),
     (VSERVER, "Router(config-slb-vserver)#", "virtual 10.1.1.10 udp 434 service §x"),
     (VSERVER, "Router(config-slb-vserver)#", "idle ipmobile request §3"),
+    (VSERVER, "Router(config-slb-vserver)#", "client-rate §0"),
+    (VSERVER, "Router(config-slb-vserver)#", "client-rate §65536"),
     (VSERVER, "Router(config-slb-vserver)#", "client 10.1.1.0 §0.0.0.255"),
     (DFP, "Router(config-slb-dfp)#", "agent 10.1.1.51 §0"),
     (MANAGEMENT, "Router(config-management)#", "http max-connections §0"),

@@ -45,6 +45,16 @@ fn every_command_of_a_mode_can_be_undone() {
         assert_eq!(after(&["interface e0", set]), format!("interface Ethernet0\n {set}\n!\n"));
         assert_eq!(after(&["interface e0", set, undo]), "interface Ethernet0\n!\n", "{undo}");
     }
+    let vserver = [
+        ("client-rate 500", "no client-rate"),
+        ("client-rate 1", "default client-rate"),
+        ("client-rate 65535", "no client-rate 7"),
+        ("home-agent strict", "no home-agent strict"),
+    ];
+    for (set, undo) in vserver {
+        assert_eq!(after(&["ip slb vserver V", set]), format!("ip slb vserver V\n {set}\n!\n"));
+        assert_eq!(after(&["ip slb vserver V", set, undo]), "ip slb vserver V\n!\n", "{undo}");
+    }
     let management = [
         ("socket /tmp/s group operators mode 0600", "no socket"),
         ("http 127.0.0.1:9434", "no http"),

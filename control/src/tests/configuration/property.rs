@@ -275,6 +275,8 @@ const BLOCKS: &[(&str, &[&str])] = &[
             "client 10.%d.0.0 255.255.0.0 exclude",
             "no client 10.%d.0.0 255.255.0.0",
             "idle ipmobile request %d",
+            "client-rate %d",
+            "no client-rate",
             "idle %d",
             "sticky %d group %d",
             "no sticky",
