@@ -88,15 +88,16 @@ impl<T: Zeroed> PageSlice<T> {
     /// Size of a huge page in bytes.
     pub const HUGE_PAGE: usize = 2 << 20;
 
-    /// Maps room for `len` values and touches every page, so that no later access faults.
+    /// Maps room for `len` values, in whole huge pages, and touches every page that holds one, so that no later access
+    /// faults.
     ///
     /// # Errors
     /// What the kernel says: out of memory, or not enough reserved huge pages.
     pub fn new(len: usize, backing: PageBacking) -> io::Result<Self> {
         const { assert!(align_of::<T>() <= 4096) };
         let too_big = || io::Error::from(io::ErrorKind::OutOfMemory);
-        let bytes = len.checked_mul(size_of::<T>()).ok_or_else(too_big)?.max(1);
-        let bytes = bytes.checked_next_multiple_of(Self::HUGE_PAGE).ok_or_else(too_big)?;
+        let used = len.checked_mul(size_of::<T>()).ok_or_else(too_big)?.max(1);
+        let bytes = used.checked_next_multiple_of(Self::HUGE_PAGE).ok_or_else(too_big)?;
         let huge = if backing == PageBacking::Huge { libc::MAP_HUGETLB } else { 0 };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | huge;
         // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that exists.
@@ -112,8 +113,9 @@ impl<T: Zeroed> PageSlice<T> {
             // SAFETY: advice about the mapping just made; it does not change contents. A refusal leaves small pages.
             unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };
         }
+        let used = if backing == PageBacking::Plain { used } else { bytes };
         // SAFETY: as above; populating writes no values. A kernel before 5.14 refuses and faults pages in on use.
-        let populated = unsafe { libc::madvise(start, bytes, libc::MADV_POPULATE_WRITE) };
+        let populated = unsafe { libc::madvise(start, used, libc::MADV_POPULATE_WRITE) };
         match if populated == 0 { None } else { io::Error::last_os_error().raw_os_error() } {
             None | Some(libc::EINVAL) => Ok(slice),
             // No memory; EFAULT for huge pages that a control group withholds; a bad page.
