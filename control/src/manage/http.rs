@@ -17,6 +17,7 @@ use hyper_util::{
 };
 use socket2::SockRef;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
@@ -62,17 +63,7 @@ impl Http {
 
     /// Serves until dropped.
     pub async fn serve<O: Operator>(self, core: SharedOperator<O>) {
-        let routes = Router::new()
-            .route("/metrics", get(metrics::<O>))
-            .route("/health", health(|health| health.healthy))
-            .route("/health/live", health(|health| health.live))
-            .route("/health/ready", health(|health| health.ready))
-            .route("/api/{*command}", get(show::<O>))
-            .fallback(|| async {
-                json(StatusCode::NOT_FOUND, r#"{"error":"try /metrics, /health or /api/show/..."}"#.into())
-            })
-            .with_state(core)
-            .layer(from_fn_with_state(self.guard, check));
+        let routes = routes(core, self.guard);
         // Connections end with the server.
         let mut tasks = JoinSet::new();
         loop {
@@ -92,10 +83,34 @@ impl Http {
     }
 }
 
+/// Everything that is answered, to whom the guard lets pass.
+pub(super) fn routes<O: Operator>(core: SharedOperator<O>, guard: Arc<Guard>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::<O>))
+        .route("/health", health(|health| health.healthy))
+        .route("/health/live", health(|health| health.live))
+        .route("/health/ready", health(|health| health.ready))
+        .route("/api/{*command}", get(show::<O>))
+        .fallback(|| async {
+            json(StatusCode::NOT_FOUND, r#"{"error":"try /metrics, /health or /api/show/..."}"#.into())
+        })
+        .with_state(core)
+        .layer(from_fn_with_state(guard, check))
+}
+
 async fn connection(stream: TcpStream, routes: Router) -> io::Result<()> {
     SockRef::from(&stream).set_tcp_user_timeout(Some(STALLED))?;
+    requests(stream, routes).await
+}
+
+/// Answers the requests of one connection until it ends.
+pub(super) async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    routes: Router,
+) -> io::Result<()> {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    // A client that sends no more still waits for its answer.
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).half_close(true);
     builder
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .await

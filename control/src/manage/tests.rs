@@ -27,6 +27,8 @@ struct Echo {
     open: usize,
     live: bool,
     ready: bool,
+    /// Bytes of metrics beside their end.
+    metrics: usize,
 }
 
 impl Operator for Echo {
@@ -78,7 +80,8 @@ impl Operator for Echo {
     }
 
     fn metrics(&mut self) -> Later<String> {
-        Box::new(|| "# EOF\n".into())
+        let text = "#".repeat(self.metrics) + "# EOF\n";
+        Box::new(|| text)
     }
 }
 
@@ -246,6 +249,23 @@ async fn root_finds_a_place_among_shells_that_ask_nothing() {
     // Tests run as root: the first one had to go.
     let first = shells.first_mut().unwrap().read().await;
     assert!(matches!(first, Response::Reply(reply) if reply.closed && reply.text.contains("root")));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_more_is_answered_in_full() {
+    // More than a socket holds.
+    let metrics = 16 << 20;
+    let core = Arc::new(Mutex::new(Echo { metrics, ..Echo::default() }));
+    let http = Http::bind(([127, 0, 0, 1], 0).into(), &HttpAccess::Local, ConnectionLimits::default());
+    let http = http.await.unwrap();
+    let mut stream = TcpStream::connect(http.address().unwrap()).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    tokio::spawn(http.serve(core));
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{} bytes", answer.len());
+    assert!(answer.len() > metrics && answer.ends_with("# EOF\n"), "{} bytes", answer.len());
 }
 
 #[tokio::test]
