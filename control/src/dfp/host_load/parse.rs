@@ -28,9 +28,12 @@ pub(super) fn cpu_times(stat: &str, allowed: &BTreeSet<u32>) -> Option<(u64, u64
     let times = lines.map(|times| {
         // user nice system idle iowait irq softirq steal; guest time is in user already.
         let times: Vec<u64> = times.split_whitespace().take(8).filter_map(|n| n.parse().ok()).collect();
-        (times.iter().skip(3).take(2).sum::<u64>(), times.iter().sum::<u64>())
+        let sum = |times: &[u64]| times.iter().fold(0, |sum: u64, time| sum.saturating_add(*time));
+        (sum(times.get(3..).map_or(&[], |idle| &idle[..idle.len().min(2)])), sum(&times))
     });
-    times.reduce(|(idle, total), (idle_here, total_here)| (idle + idle_here, total + total_here))
+    times.reduce(|(idle, total), (idle_here, total_here)| {
+        (idle.saturating_add(idle_here), total.saturating_add(total_here))
+    })
 }
 
 /// Bytes available, and of all memory, in `/proc/meminfo`.

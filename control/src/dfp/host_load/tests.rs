@@ -43,6 +43,15 @@ fn the_host_counts_the_allowed_cpus_only() {
     assert_eq!((figures.cpu.score(), figures.memory.score()), (4, 13));
 }
 
+#[test]
+fn counters_of_any_size_are_added() {
+    let root = machine(&[]);
+    let most = u64::MAX;
+    let huge = format!("cpu1 {most} {most} 0 {most} {most} 0 0 0 0 0\ncpu1 1 1 1 1 1\n");
+    let figures = second_sample(root.path(), &[("proc/stat", &huge)]);
+    assert_eq!(figures.cpu, PerMille::ALL);
+}
+
 const CGROUP2: &[(&str, &str)] = &[
     ("proc/self/cgroup", "0::/system.slice/agent.service\n"),
     ("proc/self/mountinfo", "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
