@@ -121,7 +121,8 @@ impl Drop for Socket {
     }
 }
 
-async fn shell<O: Operator>(
+/// Serves one shell until it ends, or its place is taken.
+pub(super) async fn shell<O: Operator>(
     stream: UnixStream,
     core: &SharedOperator<O>,
     log: &LogBook,
@@ -166,6 +167,9 @@ async fn shell<O: Operator>(
                     // Where the next line begins is unknown, so the connection ends.
                     Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
                         Response::Reply(ended(&format!("% Line over {MAX_LINE} bytes")))
+                    }
+                    Some(Err(LinesCodecError::Io(error))) if error.kind() == io::ErrorKind::InvalidData => {
+                        Response::Reply(ended("% Line that is not UTF-8"))
                     }
                     Some(Err(LinesCodecError::Io(_))) | None => return,
                 }

@@ -140,7 +140,11 @@ async fn a_shell_keeps_its_session_and_hears_the_log() {
     flood.read().await;
     let reply = flood.send(&vec![b'x'; MAX_LINE + 1]).await;
     assert!(matches!(reply, Response::Reply(reply) if reply.failed && reply.closed));
-    drop((shell, flood));
+    let mut binary = Shell(BufReader::new(UnixStream::connect(&path).await.unwrap()));
+    binary.read().await;
+    let reply = binary.send(b"\xff\n").await;
+    assert!(matches!(reply, Response::Reply(reply) if reply.closed && reply.text.contains("UTF-8")));
+    drop((shell, flood, binary));
 
     server.abort();
     assert!(server.await.is_err());
