@@ -11,6 +11,7 @@
 #   make fill         ten million sessions in a running director (FILL_ARGS=--sessions 1000000)
 #   make lint     format, clippy, documentation, licences
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
+#   make mutants  small wrong changes of the code that no test notices (MUTANTS_ARGS='--count 100'); the score in docs/testing.md
 #   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
 #   make faults   what faults cost, one after the other, for docs/reliability.md (FAULTS_ARGS='--only wire --clock')
 #   make install  the programs, the systemd units and an example configuration (PREFIX, DESTDIR)
@@ -25,11 +26,10 @@ SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
-.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp bench-probes fill lint fuzz soak faults install uninstall clean deps deps-test deps-lint unit e2e fuzz-smoke
+.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp bench-probes fill lint fuzz mutants soak faults install uninstall clean deps deps-test deps-lint deps-mutants unit e2e fuzz-smoke
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
-
 deps:
 	@tools/setup build
 
@@ -38,6 +38,9 @@ deps-test: deps
 
 deps-lint: deps
 	@tools/setup lint
+
+deps-mutants: deps
+	@tools/setup mutants
 
 build: deps
 	$(CARGO) build --release --locked -p homeward -p pktgen
@@ -62,6 +65,9 @@ fuzz-smoke:
 
 fuzz: deps-test
 	tools/fuzz --seconds $(FUZZ_SECONDS)
+
+mutants: deps-mutants
+	tools/mutants $(MUTANTS_ARGS)
 
 budget: deps-test
 	$(CARGO) build --release --locked -p benches --bin budget

@@ -1,0 +1,1 @@
+"""Mutation testing with one build: see tools/mutants."""
