@@ -1,7 +1,10 @@
 //! How full the production table gets, and what it does at its limits.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+};
 
 use common::{
     config::Hugepages,
@@ -126,6 +129,17 @@ fn at_capacity_only_an_expired_slot_is_taken() {
 }
 
 #[test]
+fn an_optimistic_read_holds_until_the_slot_has_another_word() {
+    let table = table(1024);
+    let [key, _] = neighbours(&table, [3, 5], 2)[..] else { panic!("two were asked for") };
+    assert!(matches!(insert(&table, key, NOW, false).0, Insert::Inserted(..)));
+    let read = table.read_optimistic(key).unwrap();
+    assert!(read.holds() && read.replace(read.word.renewed(Tick(900))));
+    assert!(!read.holds() && !read.replace(read.word));
+    assert!(table.read_optimistic(key).is_some_and(|read| read.holds()));
+}
+
+#[test]
 fn the_emptier_line_is_chosen() {
     let table = table(1024);
     for key in &neighbours(&table, [7, 9], 6) {
@@ -151,6 +165,8 @@ struct Record<'a> {
     key: u64,
     index: SlabIndex,
     ended: Vec<SlabIndex>,
+    /// How often somebody else's claim was waited for.
+    waited: Cell<u32>,
 }
 
 const SHARED: Identity = Identity::from_hash(7 << 64 | 9);
@@ -172,6 +188,11 @@ impl NewEntry<SlabIndex> for Record<'_> {
         Some(Word::permanent(SHARED, self.index))
     }
 
+    fn rival_polls(&self) -> u32 {
+        self.waited.set(self.waited.get() + 1);
+        1
+    }
+
     fn lost(&mut self, _word: Word<SlabIndex>) {
         panic!("there is no rival");
     }
@@ -183,9 +204,10 @@ fn keys_of_one_identity_have_an_entry_each_where_keys_are_compared() {
     let insert = |key: u64, now: Tick| {
         let index = slab.allocate().unwrap();
         slab.get(index).unwrap().store(key, SeqCst);
-        let mut record = Record { slab: &slab, key, index, ended: Vec::new() };
+        let mut record = Record { slab: &slab, key, index, ended: Vec::new(), waited: Cell::new(0) };
         let result = table.insert(SHARED, now, Tick(now.0 + 1000), false, || key, &mut record);
         assert!(record.ended.is_empty(), "they are permanent");
+        assert_eq!(record.waited.get(), 0, "another key's entry is no rival");
         (result, index)
     };
     let find = |key: u64| {

@@ -79,11 +79,10 @@ class Tree:
         self.write(SWITCH, instrument.SWITCH.replace("FUNCTIONS", str(count)))
         lib = (self.root / LIB).read_text()
         self.write(LIB, f"{lib}pub mod mutation;\n")
-        for file, inside in self.functions.items():
+        for file, whole in self.texts.items():
             switch = "crate::mutation" if file.startswith("common/") else "common::mutation"
-            text, lines[file] = instrument.instrumented(
-                self.texts[file], inside, self.numbers, self.kept_const, switch
-            )
+            inside = self.functions.get(file, [])
+            text, lines[file] = instrument.instrumented(whole, inside, self.numbers, self.kept_const, switch)
             self.write(file, text)
         return lines
 

@@ -202,3 +202,21 @@ impl Balancer {
         self.nonce.fetch_add(1, Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_claims_have_one_number() {
+        let key = SessionKey::new(*b"0123456789abcdef");
+        let balancer = Balancer::new(1024, Hugepages::Off, 1, key).expect("a small table");
+        let mut numbers: Vec<u64> = std::iter::repeat_with(|| balancer.next_nonce()).take(100).collect();
+        numbers.dedup();
+        assert_eq!(
+            numbers.len(),
+            100,
+            "else a slot claimed anew would look as if it never had been given up"
+        );
+    }
+}

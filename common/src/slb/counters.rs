@@ -80,4 +80,16 @@ mod tests {
         counters.add(WorkerId(0), 1, 1);
         assert_eq!((counters.total(1), counters.raw(1)), (1, 6));
     }
+
+    #[test]
+    fn whoever_is_no_worker_may_count_on_any_thread() {
+        const EACH: u64 = 200_000;
+        let counters = Counters::<1>::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..EACH).for_each(|_| counters.add(WorkerId(2), 0, 1)));
+            }
+        });
+        assert_eq!(counters.total(0), 4 * EACH);
+    }
 }

@@ -167,6 +167,19 @@ mod tests {
         }
     }
 
+    /// Computed by other means.
+    #[test]
+    fn the_finalizer_is_the_one_described() {
+        for (word, mixed) in [
+            (0x0, 0x0),
+            (0x1, 0xff51afd71204231a),
+            (0x8000000000000000, 0x76aac666f6aac666),
+            (0x123456789abcdef, 0xc3019086fe26246e),
+        ] {
+            assert_eq!(mix(word), mixed, "{word:#x}");
+        }
+    }
+
     #[test]
     fn numbered_names_spread_like_random_ones() {
         const BUCKETS: usize = 1 << 16;

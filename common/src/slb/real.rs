@@ -515,6 +515,20 @@ mod tests {
     }
 
     #[test]
+    fn a_passed_test_forgets_the_failures_before_it() {
+        let (real, now) = (real(0), Tick::default());
+        fail(&real, now);
+        assert!(real.retry_expired(now, Duration::ZERO));
+        assert_eq!(real.reserve(), Some(true));
+        assert_eq!(real.view().failconns, 2);
+        // With a retry meanwhile, so that it is the test that counts and not the quiet.
+        real.release(ReleaseReason::Idle { clean: false, epoch: real.epoch(), test: true });
+        assert_eq!((real.state(), real.view().failconns), (RealState::Operational, 0));
+        real.record_failure(&failure(3), now);
+        assert_eq!(real.state(), RealState::Operational, "one of two");
+    }
+
+    #[test]
     fn a_dfp_report_in_service_clears_no_failures_but_vouches_against_those_before_it() {
         let (real, now) = (real(0), Tick::default());
         real.record_failure(&failure(1), now);

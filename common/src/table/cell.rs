@@ -172,6 +172,31 @@ mod tests {
 
     use super::*;
 
+    /// With no halves of its own.
+    struct Plain(AtomicU128);
+
+    impl Cell128 for Plain {
+        fn load(&self) -> u128 {
+            Cell128::load(&self.0)
+        }
+
+        fn compare_exchange(&self, current: u128, new: u128) -> Result<u128, u128> {
+            Cell128::compare_exchange(&self.0, current, new)
+        }
+    }
+
+    /// The models run on the halves that the trait has, the product on those read apart.
+    #[test]
+    fn halves_are_the_same_read_apart_and_cut_from_a_whole() {
+        let words: [u128; 6] = std::array::from_fn(|at| u128::MAX / 7 * (at as u128 + 1));
+        let (cells, plain) = (words.map(AtomicU128::new), words.map(|word| Plain(AtomicU128::new(word))));
+        assert_eq!(Cell128::lows(&cells), words.map(|word| word as u64));
+        assert_eq!(Cell128::lows(&plain), words.map(|word| word as u64));
+        for ((cell, plain), word) in cells.iter().zip(&plain).zip(words) {
+            assert_eq!([cell.high(), plain.high()], [(word >> 64) as u64; 2]);
+        }
+    }
+
     #[test]
     fn the_production_cell_is_lock_free() {
         assert!(AtomicU128::is_always_lock_free(), "needs cmpxchg16b: build for x86-64-v2");

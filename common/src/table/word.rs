@@ -327,6 +327,29 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_written_over_what_it_held() {
+        let payload = Payload::default().with::<0, 20>(0xf_ffff).with::<20, 9>(0x1ff).with::<30, 10>(0x3ff);
+        let payload = payload.with::<20, 9>(0x0a5).with::<30, 10>(0x111);
+        assert_eq!((payload.get::<20, 9>(), payload.get::<30, 10>()), (0x0a5, 0x111));
+        assert_eq!((payload.get::<0, 20>(), payload.get::<29, 1>()), (0xf_ffff, 0));
+    }
+
+    /// A model's counterexample is read by these.
+    #[test]
+    fn every_kind_of_word_says_what_it_is() {
+        let identity = Identity::from_hash(0x77);
+        let entry = Fields::<true>([1, 2, 1, 4]);
+        let claim = Word::<Fields<true>>::pending(identity, 9, Tick(5));
+        let shown = |word: Word<Fields<true>>| format!("{word:?}");
+        let id = identity.bits();
+        assert_eq!(shown(Word::EMPTY), "Empty");
+        assert_eq!(shown(claim), format!("Pending({id:#x}, 9)"));
+        assert_eq!(shown(claim.withdrawn()), format!("Withdrawn({id:#x}, 9)"));
+        assert_eq!(shown(Word::live(identity, entry, Tick(5))), format!("Live({id:#x}, {entry:?}, until 5)"));
+        assert_eq!(shown(Word::permanent(identity, entry)), format!("Live({id:#x}, {entry:?}, permanent)"));
+    }
+
+    #[test]
     fn the_reserved_tick_is_a_deadline_like_others_where_no_entry_is_permanent() {
         let word = |deadline| Word::live(Identity::ZERO, Fields::<false>([0; 4]), deadline);
         assert_eq!(word(NEVER).deadline(), Some(NEVER));

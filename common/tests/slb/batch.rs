@@ -3,7 +3,7 @@
 use common::slb::{RealSettings, SlbCounter, VserverCounter};
 use proptest::prelude::*;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, WORKER};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -80,6 +80,20 @@ fn a_turn_of_many_is_taken_at_once_and_goes_on_afterwards() {
     assert_eq!(harness.send(10), 'C');
     assert_eq!(harness.send_burst(11..14), "CAA");
     assert_eq!(harness.stat(SlbCounter::Created), 14);
+    harness.check_accounts();
+}
+
+/// Not only by falling back to one request after the other, which looks the same.
+#[test]
+fn new_nodes_of_a_burst_begin_together() {
+    let harness = Harness::new(&[3, 1, 2]);
+    let requests: Vec<_> = (0..64).map(|user| ((), harness.request(user))).collect();
+    let begun = harness.balancer.create_batch(&harness.snapshot, &requests, &[0; 64], harness.tick(), WORKER);
+    assert_eq!(begun.iter().flatten().count(), 64);
+    // A known node is more than this; those before it are not.
+    let requests = [64, 65, 3, 66].map(|user| ((), harness.request(user)));
+    let begun = harness.balancer.create_batch(&harness.snapshot, &requests, &[0; 4], harness.tick(), WORKER);
+    assert_eq!(begun.len(), 2);
     harness.check_accounts();
 }
 

@@ -152,6 +152,21 @@ fn of_two_foreign_agents_one_alone_fails_no_home_agent() {
 }
 
 #[test]
+fn a_session_that_was_moved_is_known_and_stays_in_a_full_table() {
+    let mut harness = Harness::sized(1024, &[1, 1], &[]);
+    for user in 0..200 {
+        let home = harness.send(user);
+        harness.real(home).set_in_service(false);
+        assert_ne!(harness.send(user), home, "moved, and not asked for since");
+        harness.real(home).set_in_service(true);
+    }
+    harness.send_all(1000..5000);
+    assert!(harness.stat(SlbCounter::Evicted) > 3000);
+    assert!((0..200).all(|user| harness.has(user)));
+    harness.check_accounts();
+}
+
+#[test]
 fn in_a_full_table_those_seen_once_give_way_and_known_nodes_stay() {
     let mut harness = Harness::sized(1024, &[1, 1], &[]);
     for user in 0..300 {

@@ -196,8 +196,34 @@ fn an_older_farm_than_the_turn_is_stale() {
     for _ in 0..70_000 {
         change_members(&mut harness, &['A'], &[]);
         harness.farm().live.advance(harness.farm());
+        let farm = harness.farm();
+        assert!(farm.live.peek(farm, &harness.snapshot).is_ok(), "it never lags more than one change");
     }
     assert_eq!(pick(&harness), 'A');
+}
+
+#[test]
+fn the_first_pick_ever_is_the_first_members_in_any_generation() {
+    for generation in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+        let mut harness = Harness::new(&[1, 1]);
+        let farm: &mut Farm = harness.snapshot.slb_mut().farms[0].as_mut().unwrap();
+        farm.generation = generation;
+        // The cursor's word is zero until then, and so is the last one's identity.
+        farm.reals.push(RealId { index: 0, generation: 0 });
+        assert_eq!(picks(&harness, 2), "AB", "{generation}");
+    }
+}
+
+#[test]
+fn after_each_new_session_moves_start_from_the_turn() {
+    // Their own cursor stays one ahead of the turn if they do not.
+    let harness = Harness::new(&[1; 5]);
+    for turn in 0..200_usize {
+        let name = |after: usize| char::from(b'A' + ((turn + after) % 5) as u8);
+        assert_eq!(pick(&harness), name(0));
+        assert_eq!(pick_but(&harness, Some(name(1))), name(2), "move {turn}");
+        assert_eq!(pick_but(&harness, Some(name(1))), name(3), "move {turn}");
+    }
 }
 
 #[test]

@@ -239,6 +239,23 @@ fn the_client_is_that_of_the_last_request() {
 }
 
 #[test]
+fn the_alarm_is_raised_at_80_and_at_95_percent() {
+    let mut harness = Harness::sized(1024, &[1, 1], &[]);
+    let mut seen = Vec::new();
+    for user in 0..1024 {
+        harness.send_all([user; 2]);
+        let (live, alarm) = (harness.balancer.occupancy(), harness.balancer.alarm());
+        if seen.last().is_none_or(|(_, last)| *last != alarm) {
+            seen.push((live, alarm));
+        }
+    }
+    // 80 % of 1024 are 819.2, 95 % are 972.8.
+    assert_eq!(seen, [(1, Alarm::Normal), (820, Alarm::High), (973, Alarm::Critical)]);
+    // Hot words and cold ones in whole huge pages.
+    assert_eq!(harness.balancer.bytes(), 2 * (2 << 20));
+}
+
+#[test]
 fn a_full_table_forwards_without_sessions_and_says_so() {
     let mut harness = Harness::sized(1024, &[1, 1], &[]);
     for user in 0..1024 {

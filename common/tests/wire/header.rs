@@ -51,6 +51,10 @@ proptest! {
         prop_assert!(datagram.checksum_ok(ip.header.source(), ip.header.destination()));
         prop_assert_eq!(datagram.payload, &payload[..]);
         prop_assert_eq!((datagram.header.source(), datagram.header.destination()), ports);
+        let Some(TransportSlice::Udp(udp)) = SlicedPacket::from_ethernet(&theirs).unwrap().transport else {
+            panic!("not UDP");
+        };
+        prop_assert_eq!(datagram.header.checksum(), udp.checksum());
     }
 
     #[test]
@@ -114,6 +118,7 @@ proptest! {
                 prop_assert_eq!(ip.options, theirs.options());
                 prop_assert_eq!(ip.header.is_fragment(), theirs.is_fragmenting_payload());
                 prop_assert_eq!(ip.header.fragment_offset(), u32::from(theirs.fragments_offset().value()) * 8);
+                prop_assert_eq!(ip.header.identification(), theirs.identification());
                 prop_assert_eq!(ip.header.source(), theirs.source_addr());
                 prop_assert_eq!(ip.checksum_ok, theirs.to_header().calc_header_checksum() == theirs.header_checksum());
             }
@@ -158,6 +163,17 @@ fn the_recorded_packets_follow_from_each_other() {
     let mut dispatched = arrived;
     ttl(&mut dispatched, Delta::default());
     assert_eq!(dispatched, packet(2));
+}
+
+#[test]
+fn a_frame_that_ends_in_its_tags_says_how_much_it_lacks() {
+    let tags = [0x81, 0x00, 0, 15, 0x81, 0x00, 0, 16, 8, 0];
+    let whole = [&B.0[..], &A.0, &tags].concat();
+    assert!(ethernet::parse(&whole).unwrap().payload.is_empty());
+    for (length, need) in [(0, 14), (13, 14), (14, 18), (17, 18), (18, 22), (21, 22)] {
+        let short = HeaderError::Short { header: "ethernet", need, got: length };
+        assert_eq!(ethernet::parse(&whole[..length]).unwrap_err(), short);
+    }
 }
 
 #[test]

@@ -121,6 +121,21 @@ fn what_would_be_read_otherwise_is_not_written() {
     refuse(Extension::Other { kind: 38, data: vec![] }, EncodeError::Shape { kind: 38 });
     refuse(Extension::Other { kind: 100, data: vec![] }, EncodeError::Shape { kind: 100 });
     refuse(Extension::Other { kind: 139, data: vec![0, 4] }, EncodeError::Shape { kind: 139 });
+    for (long, sub_type) in [(false, 0), (false, 3), (true, 0), (true, 3)] {
+        let address = std::net::Ipv4Addr::LOCALHOST;
+        refuse(Extension::DynamicHa { long, sub_type, address }, EncodeError::Shape { kind: 139 });
+    }
+}
+
+#[test]
+fn a_message_of_another_kind_is_told_from_a_short_one() {
+    let (request, reply) = ([&[1_u8][..], &[0; 23]].concat(), [&[3_u8][..], &[0; 19]].concat());
+    assert_eq!(Request::decode(&reply), Err(DecodeError::Kind { kind: 3 }));
+    assert_eq!(Reply::decode(&request), Err(DecodeError::Kind { kind: 1 }));
+    assert_eq!(Request::decode(&request[..23]), Err(DecodeError::Short { need: 24, got: 23 }));
+    assert_eq!(Reply::decode(&reply[..19]), Err(DecodeError::Short { need: 20, got: 19 }));
+    assert_eq!(Request::decode(&[]), Err(DecodeError::Short { need: 24, got: 0 }));
+    assert!(Request::decode(&request).is_ok() && Reply::decode(&reply).is_ok());
 }
 
 #[test]

@@ -52,6 +52,17 @@ fn every_record_is_decided_as_recorded() {
 }
 
 #[test]
+fn every_field_is_read_at_its_place() {
+    let bytes: Vec<u8> = std::iter::once(1).chain(0x81..0x98).collect();
+    let rrq = walk(&bytes).unwrap();
+    assert_eq!((rrq.flags, rrq.lifetime), (0x81, 0x8283));
+    assert_eq!(rrq.home_address, Ipv4Addr::new(0x84, 0x85, 0x86, 0x87));
+    assert_eq!(rrq.home_agent, Ipv4Addr::new(0x88, 0x89, 0x8a, 0x8b));
+    assert_eq!(rrq.care_of, Ipv4Addr::new(0x8c, 0x8d, 0x8e, 0x8f));
+    assert_eq!(rrq.identification, 0x9091_9293_9495_9697);
+}
+
+#[test]
 fn no_truncation_of_a_record_invents_a_key() {
     for record in records() {
         let bytes = payload(&record);
