@@ -114,7 +114,7 @@ impl<C: Cell64> ClientRate<C> {
 
     /// `None`: the word changed, look again.
     fn attempt(&self, cells: &[C; WAYS], address: Ipv4Addr, window: u16) -> Option<bool> {
-        let mut room = None;
+        let mut room: Option<(u16, &C, u64)> = None;
         for cell in cells {
             let word = cell.load();
             let known = Source::unpack(word).at(window);
