@@ -376,7 +376,7 @@ fn a_source_begins_as_many_sessions_a_second_as_it_may_alone_and_in_bursts() {
     for burst in [false, true] {
         let mut harness = Harness::new(&[1, 1]);
         harness.vserver_mut().client_rate = Some(std::sync::Arc::new(ClientRate::new(3)));
-        let mut send = |harness: &mut Harness, users: std::ops::Range<u32>| {
+        let send = |harness: &mut Harness, users: std::ops::Range<u32>| {
             if burst { harness.send_burst(users) } else { harness.send_all(users) }
         };
         assert_eq!(send(&mut harness, 0..6), "ABA>>>");
