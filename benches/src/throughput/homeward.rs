@@ -266,6 +266,7 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
                 vlan: None,
                 mac: DIRECTOR_MAC,
                 virtual_macs: Vec::new(),
+                source_check: None,
                 mtu: 1500,
                 up: true,
                 addresses: Vec::new(),

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::SourceCheck;
 use crate::{
     id::{InterfaceId, PortId},
     mac::MacAddr,
@@ -30,6 +31,8 @@ pub struct Interface {
     pub up: bool,
     /// Addresses with their subnets.
     pub addresses: Vec<Ipv4Net>,
+    /// `ip verify unicast source`: what comes by it must have a source that routes back.
+    pub source_check: Option<SourceCheck>,
 }
 
 impl Interface {

@@ -11,6 +11,7 @@ mod next_hop_group;
 mod owner;
 mod prefix_map;
 mod route;
+mod source_check;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use self::{
     owner::{Owner, Owners, VirtualAddress},
     prefix_map::PrefixMap,
     route::{Route, Routes},
+    source_check::{ReachableVia, SourceCheck, VerifySource},
 };
 
 /// The network at one moment. A clone shares everything.

@@ -134,6 +134,7 @@ mod tests {
             vlan: (id == 1).then_some(15),
             mac: MacAddr([2, 0, 0, 0, 0, id as u8]),
             virtual_macs: Vec::new(),
+            source_check: None,
             mtu: 1500,
             up,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),

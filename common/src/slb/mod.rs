@@ -6,7 +6,6 @@
 mod account;
 mod balancer;
 mod client_rate;
-mod counters;
 mod facts;
 mod failures;
 mod farm;
@@ -24,7 +23,6 @@ mod vserver;
 pub use crate::table::{Identity, Slot};
 pub use balancer::{Alarm, BATCH, Balancer, Shedding};
 pub use client_rate::{Cell64, ClientRate};
-pub use counters::Counters;
 pub use facts::{Probe, RealState};
 pub use farm::{FarmLive, Peek, PickError, Picked, Purpose};
 pub use foreign_agents::{ForeignAgents, Source};

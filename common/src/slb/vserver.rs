@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use serde::Serialize;
 
-use super::{Counters, ForeignAgents};
-use crate::id::WorkerId;
+use super::ForeignAgents;
+use crate::{counters::Counters, id::WorkerId};
 
 macro_rules! counters {
     ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)* }) => {

@@ -23,6 +23,8 @@ super::verdicts! {
     UNKNOWN_ETHERTYPE => "unknown_ethertype", Dropped;
     /// The interface is shut down.
     INTERFACE_DOWN => "interface_down", Dropped;
+    /// The source does not route back, on an interface that checks it (`ip verify unicast source`).
+    RPF_FAILED => "rpf_failed", Dropped;
 }
 
 super::verdicts! {

@@ -6,6 +6,7 @@ use common::{
     config::{DataplaneConfig, Hugepages, Poll, PortConfig, RssFields},
     id::PortId,
     mac::MacAddr,
+    net::{ReachableVia, VerifySource},
 };
 use ipnet::Ipv4Net;
 
@@ -146,6 +147,8 @@ pub struct InterfaceConfig {
     pub shutdown: bool,
     /// `arp timeout`, seconds.
     pub arp_timeout: u32,
+    /// `ip verify unicast source`
+    pub verify_source: Option<VerifySource>,
 }
 
 /// Layer-3 MTU of an interface that was given none.
@@ -154,6 +157,14 @@ pub const DEFAULT_MTU: u16 = 1500;
 pub const DEFAULT_ARP_TIMEOUT: u32 = 30;
 /// Descriptors of a queue that was given none.
 pub const DEFAULT_DESCRIPTORS: u16 = 1024;
+
+/// The keyword of the line and of shows.
+pub fn reachable_via(via: ReachableVia) -> &'static str {
+    match via {
+        ReachableVia::Rx => "rx",
+        ReachableVia::Any => "any",
+    }
+}
 
 impl InterfaceConfig {
     /// An interface with default settings: shut down, unless it is a loopback.
@@ -175,6 +186,7 @@ impl InterfaceConfig {
             rss_key: None,
             rss: RssFields::default(),
             arp_timeout: DEFAULT_ARP_TIMEOUT,
+            verify_source: None,
         }
     }
 

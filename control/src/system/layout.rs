@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use common::{
+    counters::Counters,
     id::{InterfaceId, PortId},
     mac::MacAddr,
-    net::{Interface, Network, Owner, Owners, PortView},
+    net::{Interface, Network, Owner, Owners, PortView, SourceCheck},
 };
 
 use ipnet::Ipv4Net;
@@ -27,9 +28,35 @@ pub const LOOPBACK: InterfaceId = InterfaceId(u16::MAX);
 #[derive(Debug, Default)]
 pub struct Layout {
     ids: BTreeMap<String, InterfaceId>,
+    workers: u8,
+    checks: BTreeMap<InterfaceId, SourceCheck>,
+    /// What was dropped on each interface that ever had a check.
+    drops: BTreeMap<InterfaceId, Arc<Counters<1>>>,
 }
 
 impl Layout {
+    /// For so many workers.
+    pub fn new(workers: u8) -> Self {
+        Self { workers, ..Self::default() }
+    }
+
+    /// The check of sources of an interface, by its full name.
+    pub fn source_check(&self, name: &str) -> Option<&SourceCheck> {
+        self.checks.get(&self.id(name)?)
+    }
+
+    fn check_sources(&mut self, system: &SystemConfig) {
+        self.checks.clear();
+        for interface in &system.interfaces {
+            let Some(verify) = interface.verify_source else { continue };
+            // One that carries nothing yet has no id.
+            let Some(id) = self.id(&interface.name.to_string()) else { continue };
+            let workers = self.workers;
+            let drops = self.drops.entry(id).or_insert_with(|| Arc::new(Counters::new(workers)));
+            self.checks.insert(id, SourceCheck { verify, drops: Arc::clone(drops) });
+        }
+    }
+
     /// The id of the interface of that full name, if it had one yet.
     pub fn id(&self, name: &str) -> Option<InterfaceId> {
         self.ids.get(name).copied()
@@ -52,6 +79,7 @@ impl Layout {
                 Some(desired_interface(system, interface, id, port, ports.get(port.index())?))
             })
             .collect();
+        self.check_sources(system);
         let loopbacks = system
             .interfaces
             .iter()
@@ -103,6 +131,7 @@ impl Layout {
                 vlan: interface.vlan,
                 mac: interface.mac,
                 virtual_macs: Vec::new(),
+                source_check: self.checks.get(&interface.id).cloned(),
                 mtu: interface.mtu,
                 up: interface.up && running,
                 addresses: addresses.remove(&interface.id).unwrap_or_default(),
@@ -134,6 +163,7 @@ impl Layout {
                 vlan: None,
                 mac: MacAddr::default(),
                 virtual_macs: Vec::new(),
+                source_check: None,
                 mtu: 1500,
                 up: false,
                 addresses: Vec::new(),

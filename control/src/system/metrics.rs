@@ -92,6 +92,10 @@ impl System {
                 labels(),
                 duplicates,
             );
+            if let Some(check) = interface.source_check {
+                let help = "Packets dropped because their source does not route back";
+                out.counter("homeward_interface_rpf_drops", help, labels(), check.drops);
+            }
             let Some(port) = &interface.port else { continue };
             let counters = &port.counters;
             for (name, help, value) in [

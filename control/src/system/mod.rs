@@ -73,7 +73,7 @@ impl Protocol for System {
 
     fn new(shared: &Shared) -> Self {
         Self {
-            layout: Layout::default(),
+            layout: Layout::new(u8::try_from(shared.stats.len()).unwrap_or(u8::MAX)),
             ports: Vec::new(),
             desired: DesiredHost::default(),
             host: HostState::default(),

@@ -2,12 +2,15 @@
 
 use std::fmt::{self, Write};
 
-use common::config::{Hugepages, Poll, RssFields};
+use common::{
+    config::{Hugepages, Poll, RssFields},
+    net::VerifySource,
+};
 use ipnet::Ipv4Net;
 
 use super::config::{
     DEFAULT_ARP_TIMEOUT, DEFAULT_DESCRIPTORS, DataplaneSettings, InterfaceConfig, Logging, StaticNextHop,
-    SystemConfig, Workers,
+    SystemConfig, Workers, reachable_via,
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
@@ -121,6 +124,11 @@ fn write_interface(interface: &InterfaceConfig, out: &mut ConfigWriter) -> fmt::
     }
     for &address in &interface.secondary {
         write_address(address, " secondary", out)?;
+    }
+    if let Some(VerifySource { via, allow_default }) = interface.verify_source {
+        let via = reachable_via(via);
+        let default = if allow_default { " allow-default" } else { "" };
+        writeln!(out, " ip verify unicast source reachable-via {via}{default}")?;
     }
     if interface.arp_timeout != DEFAULT_ARP_TIMEOUT {
         writeln!(out, " arp timeout {}", interface.arp_timeout)?;

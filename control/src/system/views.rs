@@ -11,7 +11,7 @@ use super::{
         arp::ArpView,
         dataplane::{DataplaneView, VerdictView, WorkerView},
         duplicates::DuplicateView,
-        interface::{DeviceView, InterfaceView},
+        interface::{DeviceView, InterfaceView, SourceCheckView},
         memory::{MemoryView, PoolView, TableView},
         route::{NextHopView, RouteView, Source},
     },
@@ -61,6 +61,7 @@ impl System {
             addresses: interface.addresses().collect(),
             mtu: cx.config.mtu(interface),
             vlan: interface.vlan,
+            source_check: self.layout.source_check(&interface.name.to_string()).map(SourceCheckView::from),
             shadow: link.map(|link| link.device.clone()),
             port,
         }

@@ -17,6 +17,7 @@ mod record;
 mod rule;
 mod secrets;
 mod sharing;
+mod source_check;
 mod weight;
 
 use std::{
@@ -67,6 +68,7 @@ pub(super) fn network() -> Network {
         vlan: None,
         mac: MacAddr([2, 0, 0, 0, 0, 1]),
         virtual_macs: Vec::new(),
+        source_check: None,
         mtu: 1500,
         up: true,
         addresses: vec!["10.1.1.1/24".parse().unwrap()],

@@ -179,6 +179,7 @@ fn interface(id: InterfaceId, port: u16, vlan: Option<u16>, mac: MacAddr, addres
         vlan,
         mac,
         virtual_macs: vec![MAC0, VIRTUAL_MAC],
+        source_check: None,
         mtu: 1500,
         up: true,
         addresses: vec![net(address, 24)],

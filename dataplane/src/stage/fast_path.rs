@@ -125,12 +125,15 @@ impl ParsedRequest {
 }
 
 impl<'a> BurstContext<'a> {
-    /// `None` if the port has no untagged interface in service, or if sessions are being debugged: events are made on
-    /// the slow path.
+    /// `None` if the port has no untagged interface in service, if that one checks sources, or if sessions are being debugged:
+    /// all that is done on the slow path.
     fn new(cx: &'a Context<'a>) -> Option<Self> {
         let snapshot = cx.snapshot;
         let id = snapshot.net.ports.get(cx.port.index())?.untagged?;
-        let interface = snapshot.net.interfaces.get(id.index()).filter(|interface| interface.up)?;
+        let interface = snapshot.net.interfaces.get(id.index())?;
+        if !interface.up || interface.source_check.is_some() {
+            return None;
+        }
         let targets = &*snapshot.targets;
         if snapshot.slb.debug_sessions || targets.is_empty() {
             return None;

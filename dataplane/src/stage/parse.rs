@@ -2,7 +2,7 @@
 
 use common::{
     id::InterfaceId,
-    net::Interface,
+    net::{Interface, SourceCheck},
     snapshot::Snapshot,
     verdict::Verdict,
     wire::{
@@ -64,7 +64,11 @@ fn frame_next<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &mut Packet) ->
     match ethertype {
         IPV4 => {
             let checked = frame.ip_checksum_ok();
-            ipv4(frame, packet, checked)
+            let next = ipv4(frame, packet, checked)?;
+            match &interface.source_check {
+                None => Ok(next),
+                Some(check) => verify_source(cx, check, packet).map(|()| next),
+            }
         }
         ARP => Ok(Next::To(Stage::LOCAL)),
         DOT1Q | DOT1AD | 0..FIRST_TYPE => Err(Verdict::UNKNOWN_ETHERTYPE),
@@ -79,6 +83,17 @@ fn find<'a>(snapshot: &'a Snapshot, cx: &Context<'_>, vlan: Option<u16>) -> Opti
         Some(vlan) => view.vlans.iter().find(|(number, _)| *number == vlan)?.1,
     };
     snapshot.net.interfaces.get(id.index())
+}
+
+/// Whoever the packet is for.
+#[inline(never)]
+fn verify_source(cx: &Context<'_>, check: &SourceCheck, packet: &Packet) -> Result<(), Verdict> {
+    let (source, destination) = (packet.source, packet.destination);
+    if cx.snapshot.net.admits_source(check.verify, packet.interface, source, destination) {
+        return Ok(());
+    }
+    check.drops.add(cx.worker, 0, 1);
+    Err(Verdict::RPF_FAILED)
 }
 
 /// A frame that ends with its tag had one of another type: a packet socket's filter has cut it.

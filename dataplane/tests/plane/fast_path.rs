@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     id::PortId,
+    net::{ReachableVia, SourceCheck, VerifySource},
     slb::{ClientRate, VserverCounter},
     snapshot::Snapshot,
 };
@@ -68,6 +69,14 @@ pub fn limit_clients(snapshot: &mut Snapshot, limit: u16) {
     }
 }
 
+/// Every interface checks sources.
+pub fn verify_sources(snapshot: &mut Snapshot, via: ReachableVia) {
+    for interface in snapshot.net_mut().interfaces_mut() {
+        let verify = VerifySource { via, allow_default: false };
+        interface.source_check = Some(SourceCheck { verify, drops: Arc::default() });
+    }
+}
+
 /// Everything in one untagged subnet, in directed mode too.
 fn untagged(snapshot: &mut Snapshot) {
     let inside = snapshot.slb.reals[0].as_ref().and_then(|real| real.adjacency).expect("resolved");
@@ -116,6 +125,8 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(from_agent(DISPATCHED).source_ip([127, 0, 0, 1])),
         1 => Just(from_agent(DISPATCHED).source_ip([15, 1, 1, 52])),
         1 => Just(from_agent(DISPATCHED).source_ip(DIRECTED)),
+        1 => Just(from_agent(DISPATCHED).source_ip([10, 1, 1, 51])),
+        1 => Just(from_agent(DISPATCHED).source_ip([192, 168, 1, 1])),
         1 => Just(from_agent(DISPATCHED).mac(MAC1).fragment(0, true)),
     ];
     let ports = prop_oneof![6 => Just((434, 434)), 1 => Just((5000, 434)), 1 => Just((434, 435))];
@@ -157,10 +168,14 @@ proptest! {
         steps in proptest::collection::vec(
             prop_oneof![12 => (frame(), marks()).prop_map(|(frame, marks)| Step::Frame(frame, marks)), 1 => (1..12_u64).prop_map(Step::Wait)], 1..24),
         directed: bool, debug: bool, client_rate in proptest::option::of(1..3_u16),
+        checked in proptest::option::of(prop_oneof![Just(ReachableVia::Rx), Just(ReachableVia::Any)]),
     ) {
         both(|snapshot| {
             if directed {
                 untagged(snapshot);
+            }
+            if let Some(via) = checked {
+                verify_sources(snapshot, via);
             }
             if let Some(limit) = client_rate {
                 limit_clients(snapshot, limit);
@@ -190,6 +205,13 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
     assert!(!short(&harness, &usual), "the way out is down");
     harness.change(|snapshot| snapshot.net_mut().ports_mut()[0].link_up = true);
     assert!(short(&harness, &usual));
+    harness.change(|snapshot| verify_sources(snapshot, ReachableVia::Rx));
+    assert!(!short(&harness, &usual), "sources are checked");
+    harness.change(|snapshot| {
+        snapshot.net_mut().interfaces_mut()[1].source_check = None;
+        limit_clients(snapshot, 1);
+    });
+    assert!(short(&harness, &usual), "sources are checked elsewhere, and new sessions are limited");
     harness.clock.advance(Duration::from_secs(11));
     assert!(!short(&harness, &usual), "the session has expired");
 }

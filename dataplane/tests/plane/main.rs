@@ -14,5 +14,6 @@ mod parse;
 mod ports;
 mod rewrite;
 mod selection;
+mod source_check;
 mod tunnels;
 mod verdicts;

@@ -1,7 +1,13 @@
 //! Every verdict that is declared is one that some packet gets: a case for each, and no verdict without a case.
 
 use common::{
-    config::Poll, id::PortId, mac::MacAddr, net::Route, slb::Shedding, snapshot::Snapshot, verdict::Verdict,
+    config::Poll,
+    id::PortId,
+    mac::MacAddr,
+    net::{ReachableVia, Route},
+    slb::Shedding,
+    snapshot::Snapshot,
+    verdict::Verdict,
 };
 use dataplane::{
     backend::{
@@ -14,7 +20,7 @@ use dataplane::{
 use etherparse::{ArpOperation, IcmpEchoHeader, Icmpv4Type, IpNumber, TcpHeader};
 
 use crate::{
-    fast_path::limit_clients,
+    fast_path::{limit_clients, verify_sources},
     frames::{Build, from_agent, pad, totals},
     local::arp,
     mobile_ip::{rrq, to_agent},
@@ -158,6 +164,9 @@ const CASES: &[Case] = &[
     (Verdict::UNKNOWN_ETHERTYPE, || one(&pad(transit().link(0x88a8)))),
     (Verdict::INTERFACE_DOWN, || {
         where_(|s| s.net_mut().interfaces_mut()[1].up = false, &transit().udp(1, 2, &[]))
+    }),
+    (Verdict::RPF_FAILED, || {
+        where_(|s| verify_sources(s, ReachableVia::Rx), &transit().source_ip([10, 1, 1, 51]).udp(1, 2, &[]))
     }),
     (Verdict::FRAGMENT, || one(&from_agent(DISPATCHED).fragment(0, true).udp(434, 434, &[0; 40]))),
     (Verdict::UDP_LENGTH, || one(&changed(request(&rrq("node@example.com")), 39, 7))),

@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use common::config::RssFields;
+use common::{
+    config::RssFields,
+    net::{ReachableVia, VerifySource},
+};
 use ipnet::Ipv4Net;
 
 use super::{
@@ -65,6 +68,21 @@ pub(super) const SPECS: &[ConfigSpec<SystemConfig>] = &[
         ],
         forms: Forms::All,
         run: address,
+    },
+    ConfigSpec {
+        modes: ANY,
+        pattern: "ip verify unicast source ~ reachable-via {rx|any} [allow-default]",
+        help: &[
+            ("verify", "Verify packets that come in"),
+            ("unicast", "Unicast reverse path forwarding"),
+            ("source", "Their source address"),
+            ("reachable-via", "It must be reachable, by the routing table"),
+            ("rx", "Through this interface"),
+            ("any", "Through any interface"),
+            ("allow-default", "The default route counts too"),
+        ],
+        forms: Forms::All,
+        run: verify_source,
     },
     ConfigSpec {
         modes: ANY,
@@ -292,6 +310,12 @@ fn address(c: &mut SystemConfig, position: &mut Position, args: &Args, form: For
         (false, false) => interface.address = Some(given),
     }
     Ok(Vec::new())
+}
+
+fn verify_source(c: &mut SystemConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
+    let via = if args.has("any") { ReachableVia::Any } else { ReachableVia::Rx };
+    let verify = VerifySource { via, allow_default: args.has("allow-default") };
+    set_port(c, position, |interface| interface.verify_source = (!form.clears()).then_some(verify))
 }
 
 /// An address with its subnet, if a host can have it there.

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use common::{
     mac::MacAddr,
+    net::{SourceCheck, VerifySource},
     port::{Link, PortCounters, PortInfo},
 };
 use ipnet::Ipv4Net;
 use serde::Serialize;
+
+use crate::system::config::reachable_via;
 
 /// One interface.
 #[derive(Clone, Debug, Serialize)]
@@ -30,10 +33,30 @@ pub struct InterfaceView {
     pub mtu: u16,
     /// 802.1Q VLAN of a subinterface.
     pub vlan: Option<u16>,
+    /// `ip verify unicast source`
+    pub source_check: Option<SourceCheckView>,
     /// Kernel name of the shadow.
     pub shadow: Option<String>,
     /// The port, if the interface is one.
     pub port: Option<DeviceView>,
+}
+
+/// The check of the sources of what comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceCheckView {
+    /// `rx` or `any`: through which interface a source must be reached.
+    pub reachable_via: &'static str,
+    /// The default route counts too.
+    pub allow_default: bool,
+    /// Packets dropped.
+    pub drops: u64,
+}
+
+impl From<&SourceCheck> for SourceCheckView {
+    fn from(check: &SourceCheck) -> Self {
+        let VerifySource { via, allow_default } = check.verify;
+        Self { reachable_via: reachable_via(via), allow_default, drops: check.drops.total(0) }
+    }
 }
 
 /// A port's device.
@@ -104,6 +127,11 @@ fn one(out: &mut String, interface: &InterfaceView) -> std::fmt::Result {
         write!(out, ", BW {} Kbit/sec, {duplex}-duplex", u64::from(port.link.speed_mbps) * 1000)?;
     }
     writeln!(out)?;
+    if let Some(check) = &interface.source_check {
+        let default = if check.allow_default { ", allow default" } else { "" };
+        writeln!(out, "  IP verify source reachable-via {}{default}", check.reachable_via.to_uppercase())?;
+        writeln!(out, "   {} verification drops", check.drops)?;
+    }
     if let Some(shadow) = &interface.shadow {
         writeln!(out, "  Kernel interface {shadow}")?;
     }

@@ -44,9 +44,17 @@ fn interfaces() {
         addresses: vec!["10.1.1.1/24".parse().unwrap(), "10.2.1.1/24".parse().unwrap()],
         mtu: 1500,
         vlan: None,
+        source_check: None,
         shadow: Some("Et0".into()),
         port: Some(port),
     };
+    let check = interface::SourceCheckView { reachable_via: "rx", allow_default: true, drops: 7 };
+    let checked = interface::InterfaceView { source_check: Some(check), ..ethernet.clone() };
+    let text = interface::text(&[checked]);
+    assert!(
+        text.contains("\n  IP verify source reachable-via RX, allow default\n   7 verification drops\n"),
+        "{text}"
+    );
     let loopback = interface::InterfaceView {
         name: "Loopback0".into(),
         admin_up: false,

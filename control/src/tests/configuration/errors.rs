@@ -57,6 +57,7 @@ const WRONG: &[(&[&str], &str, &str)] = &[
     (VSERVER, "Router(config-slb-vserver)#", "virtual 10.1.1.10 udp §65536 service ipmobile"),
     (VSERVER, "Router(config-slb-vserver)#", "virtual 10.1.1.10 udp 434 service §x"),
     (VSERVER, "Router(config-slb-vserver)#", "idle ipmobile request §3"),
+    (INTERFACE, "Router(config-if)#", "ip verify unicast source reachable-via §both"),
     (VSERVER, "Router(config-slb-vserver)#", "client-rate §0"),
     (VSERVER, "Router(config-slb-vserver)#", "client-rate §65536"),
     (VSERVER, "Router(config-slb-vserver)#", "client 10.1.1.0 §0.0.0.255"),

@@ -40,6 +40,12 @@ fn every_command_of_a_mode_can_be_undone() {
         ("tx-descriptors 128", "no tx-descriptors 5"),
         ("rss symmetric", "no rss"),
         ("no shutdown", "default shutdown"),
+        ("ip verify unicast source reachable-via rx", "no ip verify unicast source"),
+        ("ip verify unicast source reachable-via any", "default ip verify unicast source reachable-via any"),
+        (
+            "ip verify unicast source reachable-via rx allow-default",
+            "no ip verify unicast source reachable-via rx",
+        ),
     ];
     for (set, undo) in interface {
         assert_eq!(after(&["interface e0", set]), format!("interface Ethernet0\n {set}\n!\n"));

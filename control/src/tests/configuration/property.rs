@@ -5,6 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use common::{
     config::{Hugepages, Poll, RssFields},
     mac::MacAddr,
+    net::{ReachableVia, VerifySource},
 };
 use ipnet::Ipv4Net;
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -64,6 +65,7 @@ fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
         576u16..=9600,
         5u32..=14_400,
         any::<bool>(),
+        option::of((select(vec![ReachableVia::Rx, ReachableVia::Any]), any::<bool>())),
     );
     let queues = (
         option::of(1u16..=64),
@@ -74,7 +76,7 @@ fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
         select(vec![RssFields::Ip, RssFields::Udp, RssFields::Symmetric]),
     );
     (settings, queues).prop_map(
-        move |((kind, device, description, prefix, more, mac, mtu, timeout, shutdown), queues)| {
+        move |((kind, device, description, prefix, more, mac, mtu, timeout, shutdown, verify), queues)| {
             let mut i = InterfaceConfig::new(format!("{kind}{at}").parse().unwrap());
             i.description = description;
             i.set_mtu(Some(mtu));
@@ -89,6 +91,7 @@ fn interface(at: u16) -> impl Strategy<Value = InterfaceConfig> {
                 i.device = device.then(|| format!("net_af_packet{at},iface=v{at}"));
                 i.mac = mac;
                 i.arp_timeout = timeout;
+                i.verify_source = verify.map(|(via, allow_default)| VerifySource { via, allow_default });
                 (i.rx_queues, i.tx_queues, i.rx_descriptors, i.tx_descriptors, i.rss_key, i.rss) = queues;
             }
             i
