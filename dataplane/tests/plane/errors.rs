@@ -22,7 +22,11 @@ fn no_error_about_an_icmp_error_but_about_a_query() {
         let frame = from_agent([8, 8, 8, 8].into()).ip(IpNumber::ICMP, &[kind, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(one(&mut harness, 1, &frame).0, Verdict::ICMP_ERROR, "{kind}");
     }
-    assert_eq!(one(&mut harness, 1, &from_agent([8; 4].into()).ip(IpNumber::ICMP, &[])).0, Verdict::NO_ROUTE);
+    let mut nothing = from_agent([8; 4].into()).ip(IpNumber::ICMP, &[]);
+    assert_eq!(one(&mut harness, 1, &nothing).0, Verdict::NO_ROUTE);
+    // Nor is the padding behind it a query.
+    nothing.resize(60, 0);
+    assert_eq!(one(&mut harness, 1, &nothing).0, Verdict::NO_ROUTE);
 }
 
 #[test]

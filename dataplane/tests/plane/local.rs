@@ -254,6 +254,14 @@ fn tcp_is_reset_by_the_rules_of_rfc_793() {
         one(&mut harness, 1, &from_agent(DISPATCHED).ip(IpNumber::TCP, &[0; 19])).0,
         Verdict::TRUNCATED
     );
+    // Its header in two segments, cut at any byte.
+    for first in 34..54 {
+        let frame = from_agent(DISPATCHED).tcp(tcp("S", 0), &[]);
+        harness.wire.feed_segmented(PortId(1), 0, &frame, first, true);
+        assert_eq!(harness.run()[1].len(), 1, "{first}");
+        // Errors and resets share a limit.
+        harness.clock.advance(Duration::from_secs(1));
+    }
     let tagged = from_agent(DISPATCHED).vlan(15).tcp(tcp("S", 0), &[]);
     assert_eq!(see(&one(&mut harness, 1, &tagged).1[0]).vlan, Some(15));
 }

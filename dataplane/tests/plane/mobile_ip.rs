@@ -231,14 +231,16 @@ fn dataplane_vserver(mut vserver: common::slb::VirtualServer, slot: u16) -> comm
 #[test]
 fn the_last_hop_and_the_largest_packet() {
     let mut harness = Harness::new(1);
-    let frame = from_agent(DISPATCHED).ttl(1).udp(434, 434, &rrq("user"));
-    let (verdict, sent) = one(&mut harness, 1, &frame);
-    let error = see(&sent[0]);
-    assert_eq!(
-        (verdict, error.icmp()),
-        (Verdict::ICMP_ERROR, Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit),)
-    );
-    assert_eq!(error.payload, frame[14..]);
+    for ttl in [1, 0] {
+        let frame = from_agent(DISPATCHED).ttl(ttl).udp(434, 434, &rrq("user"));
+        let (verdict, sent) = one(&mut harness, 1, &frame);
+        let error = see(&sent[0]);
+        assert_eq!(
+            (verdict, error.icmp()),
+            (Verdict::ICMP_ERROR, Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit),)
+        );
+        assert_eq!(error.payload, frame[14..]);
+    }
     harness.change(|snapshot| {
         for real in snapshot.slb_mut().reals.iter_mut().flatten() {
             real.adjacency.as_mut().unwrap().mtu = 57;

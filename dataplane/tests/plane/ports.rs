@@ -5,13 +5,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use common::{
     config::{DataplaneConfig, Poll},
     id::{InterfaceId, PortId},
+    verdict::Verdict,
 };
 use dataplane::{
-    backend::sim::{self, Sizes, pcap},
-    harness::{self, Harness, INTERFACES},
+    backend::sim::{self, SimQueue, Sizes, pcap},
+    batch::Next,
+    counts::Counts,
+    harness::{self, DISPATCHED, Harness, INTERFACES},
+    stage::{stages::Stage, transmit},
 };
 
-use crate::frames::{from_agent, one, pad};
+use crate::{
+    frames::{burst_of_one, from_agent, one, pad},
+    mobile_ip::rrq,
+};
 
 #[test]
 fn frames_from_control_leave_as_they_are_on_their_interfaces_port() {
@@ -70,6 +77,49 @@ fn frames_from_control_that_a_full_ring_does_not_take_are_counted() {
     assert_eq!((stats.injected.load(Relaxed), stats.inject_tx_full.load(Relaxed)), (8, 12));
     assert_eq!(stats.ports[0].tx_full.load(Relaxed), 12);
     assert_eq!(harness.wire.sent(PortId(0)).len(), 8);
+}
+
+#[test]
+fn of_a_burst_that_leaves_alike_only_what_the_device_took_is_counted_as_sent() {
+    let sizes = Sizes { transmit: 8, ..Sizes::default() };
+    let mut harness = Harness::with(1, Poll::Always, sizes, harness::snapshot());
+    let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user1@ispxyz.com"));
+    assert_eq!(one(&mut harness, 1, &frame).1.len(), 1, "now it is known");
+    for _ in 0..20 {
+        assert!(harness.wire.feed(PortId(1), 0, &frame));
+    }
+    while harness.workers[0].step(1) > 0 {}
+    let cell = &harness.control.stats[0].ports[0];
+    let counted = [&cell.tx_packets, &cell.tx_bytes, &cell.tx_full].map(|cell| cell.load(Relaxed));
+    assert_eq!(counted, [9, 9 * frame.len() as u64, 12]);
+    assert_eq!(harness.received(), 21);
+}
+
+/// It cannot be made by a configuration, but a frame without account would be lost without a trace.
+#[test]
+fn a_frame_for_a_port_that_does_not_exist_is_counted_by_whose_it_is() {
+    let harness = Harness::new(1);
+    let snapshot = harness.control.snapshot.load_full();
+    let frame = from_agent([10, 1, 1, 51].into()).udp(1, 2, &[]);
+    let batch = |next| {
+        burst_of_one(&harness, &snapshot, &frame, |_, batch| {
+            batch.enter(Stage::PARSE);
+            let _ = batch.take(Stage::PARSE);
+            batch.replicate(0, PortId(9));
+            batch.at(0).1.egress = PortId(9);
+            batch.send(0, next);
+        })
+    };
+    let (mut queues, mut counts) = (Vec::<SimQueue>::new(), Counts::new(2));
+    let mut routed = batch(Next::Transmit(Verdict::ROUTED));
+    transmit::replicas(&mut routed, &mut queues, &mut [], &mut counts);
+    transmit::run(&mut routed, &mut queues, &mut [], &mut counts);
+    transmit::host(&mut batch(Next::Host), &mut queues, &mut [], &mut counts);
+    let stats = &harness.control.stats[0];
+    counts.publish(stats);
+    assert_eq!((stats.verdict(Verdict::TX_DOWN), stats.verdict(Verdict::ROUTED)), (1, 0));
+    assert_eq!((counts.replicas, counts.replicas_dropped), (0, 1));
+    assert_eq!((counts.injected, counts.inject_refused), (0, 1));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use dataplane::{
         sim::{HEADROOM, Pool},
     },
     batch::Packet,
-    rewrite::{L2Rewrite, Rewrite, Ttl, rewrite},
+    rewrite::{L2Rewrite, Rewrite, Ttl, rewrite, rewrite_l2},
 };
 use etherparse::{Ipv4Header, TcpHeader, TcpHeaderSlice, UdpHeader};
 use proptest::prelude::*;
@@ -128,6 +128,21 @@ fn no_udp_checksum_stays_none_and_a_computed_zero_is_written_as_ones() {
         see(&after);
     }
     assert!(ones > 0, "the case was met");
+}
+
+#[test]
+fn where_the_packet_lies_is_known_after_its_tag_came_or_went() {
+    let pool = Pool::new(1, HEADROOM + 2048);
+    let l3 = |vlan: Option<u16>| if vlan.is_some() { 18 } else { 14 };
+    for (before, after) in [(None, None), (None, Some(7)), (Some(7), None), (Some(7), Some(9))] {
+        let bytes = build([1, 2, 3, 4], [5, 6, 7, 8], 9, before).udp(434, 434, b"x");
+        let mut frame = pool.frame(&bytes).unwrap();
+        let mut packet = Packet { l3: l3(before), ..Packet::EMPTY };
+        let link = L2Rewrite { source: FROM, destination: TO, vlan: after };
+        rewrite_l2(&mut frame, &mut packet, &link).unwrap();
+        assert_eq!((packet.l3, frame.data().len()), (l3(after), usize::from(l3(after)) + 29));
+        assert_eq!(frame.data()[usize::from(packet.l3)..], bytes[usize::from(l3(before))..]);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use common::{id::PortId, verdict::Verdict};
 use dataplane::{
     backend::Frame,
     batch::Next,
-    harness::{DISPATCHED, Harness, agent_mac},
+    harness::{DIRECTED, DISPATCHED, Harness, agent_mac},
     stage::{classify, mobile_ip, parse},
 };
 
@@ -34,6 +34,49 @@ fn one_worker_keeps_the_order_a_a_a_b_c_c() {
     assert_eq!(hosts(&inside), [51, 51, 51, 52, 53, 53, 51, 51, 51, 52, 53, 53]);
     assert_eq!(agent_mac(51).0[5], 51);
     harness.received();
+}
+
+/// The ones with IP options take the long way, the others are recognised before.
+#[test]
+fn in_a_burst_of_both_ways_sessions_begin_in_the_order_of_arrival() {
+    let mut harness = Harness::new(1);
+    let frame = |user: usize| {
+        let build = from_agent(DISPATCHED);
+        let build = if user % 3 == 1 { build } else { build.options([1; 4]) };
+        build.udp(434, 434, &payload(&format!("user{user}@example.com")))
+    };
+    for user in 0..12 {
+        assert!(harness.wire.feed(PortId(1), 0, &frame(user)));
+    }
+    assert_eq!(harness.run()[0].len(), 12);
+    let again = (0..12).map(|user| {
+        assert!(harness.wire.feed(PortId(1), 0, &request(user)));
+        hosts(&harness.run()[0])[0]
+    });
+    assert_eq!(again.collect::<Vec<u8>>(), [51, 51, 51, 52, 53, 53, 51, 51, 51, 52, 53, 53]);
+}
+
+#[test]
+fn who_else_is_in_a_burst_does_not_change_whose_session_it_is() {
+    for prepared in [false, true] {
+        let mut harness = if prepared { Harness::new(1) } else { Harness::unprepared() };
+        let mut by_address = payload("");
+        by_address.truncate(24);
+        by_address[4..8].copy_from_slice(&[20, 0, 0, 1]);
+        let of = |vip| from_agent(vip).udp(434, 434, &by_address);
+        let frames = [request(1), of(DISPATCHED), of(DIRECTED), request(2)];
+        for frame in &frames {
+            assert!(harness.wire.feed(PortId(1), 0, frame));
+        }
+        harness.run();
+        assert_eq!(harness.control.tables.slb.occupancy(), 4, "a node by address is another at each server");
+        for frame in &frames {
+            assert!(harness.wire.feed(PortId(1), 0, frame));
+            harness.run();
+        }
+        assert_eq!(harness.control.tables.slb.occupancy(), 4, "alone they are the same");
+        harness.received();
+    }
 }
 
 #[test]
