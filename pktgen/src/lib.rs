@@ -15,6 +15,8 @@ pub mod command;
 pub mod generate;
 pub mod host_stack;
 pub mod html;
+#[cfg(feature = "dpdk")]
+mod idle_backoff;
 pub mod line_rate;
 pub mod measure;
 pub mod nai;
@@ -25,6 +27,7 @@ pub mod rate_schedule;
 pub mod report;
 pub mod respond;
 pub mod result;
+#[cfg(feature = "dpdk")]
 pub mod run;
 pub mod scenario;
 pub mod template;

@@ -17,7 +17,8 @@ use dataplane::backend::dpdk::{self, DpdkQueue, Started, Step, UnixSignal};
 use crate::{
     accounting::port::PortCounters,
     command::{Command, CommandRequest, CommandSender},
-    port_loop::{Activity, Endpoint, IdleBackoff, PortLoop},
+    idle_backoff::IdleBackoff,
+    port_loop::{Activity, Endpoint, PortLoop},
     scenario::{Port, Scenario},
 };
 

@@ -8,6 +8,7 @@ pub mod measurement;
 pub mod plan;
 pub mod receiver;
 pub mod report;
+#[cfg(feature = "dpdk")]
 pub mod run;
 pub mod search;
 pub mod sessions;

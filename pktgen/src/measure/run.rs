@@ -26,8 +26,9 @@ use super::{
 use crate::{
     check::FieldError,
     command::{CommandRequest, CommandSender},
+    idle_backoff::IdleBackoff,
     line_rate,
-    port_loop::{Activity, IdleBackoff},
+    port_loop::Activity,
     result::{Report, Step},
     run::{lock, stop_on_signal},
     scenario::{Port, Scenario},
