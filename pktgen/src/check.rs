@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, path::Path, time::Duration};
 
+use common::wire::ethernet;
+
 use crate::{
     measure::config::Mode,
     scenario::{Agent, Nodes, Port, Scenario, ScenarioError, Target},
@@ -96,8 +98,8 @@ fn frame_size(scenario: &Scenario, nodes: &Nodes, last: u32) -> Result<(), Field
     if usize::from(size) < least {
         return refuse("request.frame_size", format!("the longest request has {least} bytes"));
     }
-    let most = scenario.port.as_ref().map_or(1500, |port| port.mtu) + 14;
-    if size > most {
+    let most = usize::from(scenario.port.as_ref().map_or(1500, |port| port.mtu)) + ethernet::LENGTH;
+    if usize::from(size) > most {
         return refuse("request.frame_size", format!("the port takes at most {most} bytes"));
     }
     Ok(())

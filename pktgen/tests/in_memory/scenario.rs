@@ -58,6 +58,12 @@ fn a_wrong_value_is_told_by_file_and_field() {
 }
 
 #[test]
+fn frames_fit_a_port_of_any_mtu() {
+    let frames = "[port]\ndevice = \"x\"\nmtu = 65535\n[request]\nframe_size = 65535\n[nodes]";
+    try_load(&SMALL.replacen("[nodes]", frames, 1)).unwrap();
+}
+
+#[test]
 fn wrong_text_is_told_by_line() {
     for (from, to, want) in [
         ("count = 20", "count = 20\ncuont = 3", "unknown field `cuont`"),
