@@ -33,7 +33,17 @@ impl<L: Protocols> std::fmt::Debug for Operated<L> {
 impl<L: Protocols> Operated<L> {
     /// A core and the commands that act on it.
     pub fn new(core: Core<L>, clock: Clock, wake: Arc<Notify>) -> Self {
-        Self { core, commands: Arc::new(Core::commands()), clock, wake }
+        Self::with_commands(core, Arc::new(Core::commands()), clock, wake)
+    }
+
+    /// The same with commands that others share.
+    pub fn with_commands(
+        core: Core<L>,
+        commands: Arc<Commands<Core<L>>>,
+        clock: Clock,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self { core, commands, clock, wake }
     }
 
     /// The core, for an input of this moment.

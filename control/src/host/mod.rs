@@ -30,6 +30,7 @@ pub mod apply;
 mod decode;
 pub mod desired;
 mod forwarding;
+mod fuzz;
 pub mod guard;
 pub mod name;
 mod netlink;
@@ -56,6 +57,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::{
     apply::Pending,
     desired::{DesiredHost, DesiredInterface, DesiredNeighbour, DesiredRoute, RouteTarget},
+    fuzz::{fuzz_from_kernel, fuzz_netlink, fuzz_to_kernel},
     guard::{Guard, GuardError},
     netlink::NetlinkError,
     records::Records,

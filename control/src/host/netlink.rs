@@ -66,7 +66,7 @@ pub(crate) enum Notice {
 
 /// What the listening socket reads: the library's messages, and those that it cannot decode.
 #[derive(Debug)]
-enum Notification {
+pub(super) enum Notification {
     Known(RouteNetlinkMessage),
     NextHop(Option<u32>),
 }
@@ -123,7 +123,7 @@ impl Listener {
     }
 }
 
-fn notice(message: NetlinkMessage<Notification>) -> Option<Notice> {
+pub(super) fn notice(message: NetlinkMessage<Notification>) -> Option<Notice> {
     let replace = message.header.flags & NLM_F_REPLACE != 0;
     match message.payload {
         NetlinkPayload::InnerMessage(Notification::Known(inner)) => {

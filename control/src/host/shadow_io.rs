@@ -46,7 +46,7 @@ const IDLE_WAIT: Duration = Duration::from_millis(1);
 const QUIET_PART: u32 = 4;
 
 const MACS: usize = 12;
-const TAG: usize = 4;
+pub(super) const TAG: usize = 4;
 const TPID: [u8; 2] = [0x81, 0x00];
 
 /// What the thread counted. Each frame is counted in exactly one of the fields of its direction.
@@ -295,11 +295,10 @@ impl Mover {
                     continue;
                 };
                 let tap = &self.taps[*tap_index];
-                if self.frame.len() < MACS + 2 {
+                if !to_kernel(&mut self.frame, tap.vlan) {
                     count(&self.counters.malformed);
                     continue;
                 }
-                pop_tag(&mut self.frame, tap.vlan);
                 let taken = tap.device.send(&self.frame).is_ok();
                 count(if taken { &self.counters.to_kernel } else { &self.counters.to_kernel_refused });
             }
@@ -314,11 +313,8 @@ impl Mover {
         for _ in 0..BATCH {
             let Ok(length) = tap.device.recv(&mut self.buffer[TAG..]) else { break };
             moved = true;
-            if length < MACS + 2 {
-                continue;
-            }
-            let start = push_tag(&mut self.buffer, tap.vlan);
-            let sent = send(&mut self.injects, tap.interface, &self.buffer[start..TAG + length]);
+            let Some(frame) = from_kernel(&mut self.buffer, length, tap.vlan) else { continue };
+            let sent = send(&mut self.injects, tap.interface, frame);
             count(if sent { &self.counters.from_kernel } else { &self.counters.inject_full });
         }
         moved
@@ -327,6 +323,24 @@ impl Mover {
 
 fn send(injects: &mut [FrameSender], interface: InterfaceId, frame: &[u8]) -> bool {
     injects.iter_mut().find(|ring| !ring.is_abandoned()).is_some_and(|ring| ring.send(interface, frame))
+}
+
+/// A frame of the kernel, of `length` bytes from [`TAG`] on, as it is sent; `None` if it is shorter than its header.
+pub(super) fn from_kernel(buffer: &mut [u8], length: usize, vlan: Option<u16>) -> Option<&[u8]> {
+    if length < MACS + 2 {
+        return None;
+    }
+    let start = push_tag(buffer, vlan);
+    Some(&buffer[start..TAG + length])
+}
+
+/// Makes a punted frame what the kernel is to see; false if it is shorter than its header.
+pub(super) fn to_kernel(frame: &mut Vec<u8>, vlan: Option<u16>) -> bool {
+    if frame.len() < MACS + 2 {
+        return false;
+    }
+    pop_tag(frame, vlan);
+    true
 }
 
 /// The frame begins at [`TAG`]; returns where it begins with its tag.

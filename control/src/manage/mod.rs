@@ -3,6 +3,7 @@
 //! Runs on the control runtime; never on a worker's core, and never holds the core's lock while it waits.
 
 pub mod connections;
+mod fuzz;
 pub mod http;
 pub mod http_access;
 pub mod log;
@@ -13,3 +14,5 @@ mod shells;
 
 #[cfg(test)]
 mod tests;
+
+pub use fuzz::{fuzz_http, fuzz_shell};

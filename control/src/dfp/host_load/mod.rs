@@ -5,6 +5,7 @@
 
 pub mod calls;
 mod cgroup;
+mod fuzz;
 mod parse;
 pub mod weight;
 
@@ -21,6 +22,7 @@ use common::time::Nanos;
 use serde::{Deserialize, Serialize};
 
 use cgroup::{CpuGroup, Groups};
+pub use fuzz::fuzz_host_files;
 
 /// Largest file that is read.
 const LONGEST: u64 = 1 << 20;

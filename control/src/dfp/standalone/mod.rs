@@ -1,5 +1,6 @@
 //! An agent without a director: reports the weight of a host that runs no subsystem of ours.
 
+mod fuzz;
 mod server;
 mod shell;
 mod source;
@@ -8,6 +9,7 @@ mod weight_source;
 use std::net::SocketAddrV4;
 
 pub use self::{
+    fuzz::fuzz_weight_output,
     server::Standalone,
     source::{Limits, Source},
 };

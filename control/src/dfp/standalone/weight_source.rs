@@ -108,7 +108,7 @@ fn weight_of(host: Option<HostLoad>, max_weight: u16) -> u16 {
 }
 
 /// A home agent with these limits.
-fn home_agent(limits: Limits, bindings: u64, meter: &CallMeter) -> HomeAgent {
+pub(super) fn home_agent(limits: Limits, bindings: u64, meter: &CallMeter) -> HomeAgent {
     HomeAgent {
         bindings,
         max_bindings: limits.max_bindings.into(),
@@ -118,12 +118,12 @@ fn home_agent(limits: Limits, bindings: u64, meter: &CallMeter) -> HomeAgent {
 }
 
 /// The weight that a command printed: its first word.
-fn parse_weight(output: &[u8]) -> Result<u16, OutputError> {
+pub(super) fn parse_weight(output: &[u8]) -> Result<u16, OutputError> {
     number(&mut String::from_utf8_lossy(output).split_whitespace()).ok_or(OutputError::Weight)
 }
 
 /// The bindings that a command printed, and if calls per second count the running total of registrations.
-fn parse_reading(limits: Limits, output: &[u8]) -> Result<(u64, Option<u64>), OutputError> {
+pub(super) fn parse_reading(limits: Limits, output: &[u8]) -> Result<(u64, Option<u64>), OutputError> {
     let text = String::from_utf8_lossy(output);
     let mut words = text.split_whitespace();
     let bindings = number(&mut words).ok_or(OutputError::Bindings)?;
