@@ -10,7 +10,7 @@
 #   make bench-probes 4096 real servers, each probed once a second: what they cost (PROBES_ARGS='--seconds 10')
 #   make fill         ten million sessions in a running director (FILL_ARGS=--sessions 1000000)
 #   make lint     format, clippy, documentation, licences
-#   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target)
+#   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target; FUZZ_TARGETS='frame http', all by default): docs/fuzzing.md
 #   make mutants  small wrong changes of the code that no test notices (MUTANTS_ARGS='--count 100'); the score in docs/testing.md
 #   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
 #   make faults   what faults cost, one after the other, for docs/reliability.md (FAULTS_ARGS='--only wire --clock')
@@ -22,6 +22,7 @@ CARGO ?= cargo
 PREFIX ?= /usr
 DESTDIR ?=
 FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?=
 SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
@@ -61,10 +62,10 @@ e2e:
 		/usr/bin/python3 -m pytest tests/e2e -q -n 2 --dist loadgroup
 
 fuzz-smoke:
-	tools/fuzz --runs 20000
+	tools/fuzz --smoke
 
 fuzz: deps-test
-	tools/fuzz --seconds $(FUZZ_SECONDS)
+	tools/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 mutants: deps-mutants
 	tools/mutants $(MUTANTS_ARGS)

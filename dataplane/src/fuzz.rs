@@ -1,63 +1,80 @@
-//! One frame of any bytes through a whole worker: the entry for fuzzing.
-
-use std::{cell::RefCell, sync::Arc};
+//! Anything that may happen to a worker, and what must hold of what it sends then: the entry for fuzzing.
 
 use common::{
-    id::PortId,
-    net::{ReachableVia, SourceCheck, VerifySource},
-    slb::ClientRate,
+    id::{InterfaceId, PortId},
+    mac::MacAddr,
+    wire::{
+        ethernet::{self, ARP, IPV4},
+        ipv4,
+    },
 };
 
-use crate::{backend::sim::Marks, harness::Harness};
+use crate::harness::{Harness, MAC0, MAC1, Outcome, Step, VIRTUAL_MAC, network};
 
-thread_local! {
-    static HARNESSES: RefCell<[Harness; 2]> = RefCell::new([Harness::new(1), guarded()]);
-}
-
-/// One that checks sources and limits clients.
-fn guarded() -> Harness {
-    let harness = Harness::new(1);
-    harness.change(|snapshot| {
-        for interface in snapshot.net_mut().interfaces_mut() {
-            let verify = VerifySource { via: ReachableVia::Rx, allow_default: false };
-            interface.source_check = Some(SourceCheck { verify, drops: Arc::default() });
-        }
-        for vserver in snapshot.slb_mut().vservers.iter_mut().flatten() {
-            vserver.client_rate = Some(Arc::new(ClientRate::new(10)));
-        }
-    });
-    harness
-}
-
-/// Sends a frame into a worker of the example network ([`crate::harness`]) and empties everything that it filled.
-///
-/// The first byte says how the frame comes (bit 0: port, bit 1: tag 15 stripped by the device, bit 2: header checksum
-/// good by the device, bit 3: in two segments, bit 4: into a worker that checks
-/// sources and limits clients); the rest is the frame. Sessions stay, so inputs may build on each
-/// other within a thread.
+/// Lets steps happen to one worker of the example network ([`crate::harness`]).
 ///
 /// # Panics
-/// If a stage panics, or the packet has not exactly one verdict.
-pub fn frame(input: &[u8]) {
-    let Some((how, bytes)) = input.split_first() else { return };
-    HARNESSES.with_borrow_mut(|harnesses| {
-        let harness = &mut harnesses[usize::from(how & 16 != 0)];
-        let port = PortId(u16::from(how & 1));
-        let marks = Marks {
-            rss_hash: None,
-            vlan: (how & 2 != 0).then_some(15),
-            ip_checksum_ok: (how & 4 != 0).then_some(true),
-        };
-        let before = harness.received();
-        let fed = if how & 8 == 0 {
-            harness.wire.feed_marked(port, 0, bytes, marks)
-        } else {
-            harness.wire.feed_segmented(port, 0, bytes, bytes.len() / 2, true)
-        };
-        harness.run();
-        assert_eq!(harness.received(), before + u64::from(fed));
-        let mut buffer = Vec::new();
-        while harness.control.punts[0].receive(&mut buffer).is_some() {}
-        while harness.control.events[0].pop().is_ok() {}
-    });
+/// If a stage panics, a packet has not exactly one verdict, a buffer is lost, or something is sent that a router must
+/// not send.
+pub fn steps(steps: &[Step]) -> Outcome {
+    let mut harness = Harness::small();
+    let mut outcome = Outcome::default();
+    // A header that a device calls good is not looked at.
+    let checked = !steps.iter().any(is_vouched_for);
+    for step in steps {
+        let (sent, punted) = (outcome.sent.len(), outcome.punted.len());
+        harness.step(step, &mut outcome);
+        let sent = &outcome.sent[sent..];
+        match step {
+            Step::Host(interface, bytes) => assert_unchanged(*interface, bytes, sent),
+            _ => sent.iter().for_each(|(port, frame)| assert_sound(*port, frame, checked)),
+        }
+        outcome.punted[punted..].iter().for_each(|(interface, frame)| assert_for_kernel(*interface, frame));
+    }
+    harness.tally(&mut outcome);
+    outcome
+}
+
+fn is_vouched_for(step: &Step) -> bool {
+    match step {
+        Step::Burst(_, arrivals) => arrivals.iter().any(|one| one.marks.ip_checksum_ok == Some(true)),
+        _ => false,
+    }
+}
+
+/// The host's frames leave as they are or not at all.
+fn assert_unchanged(interface: InterfaceId, bytes: &[u8], sent: &[(PortId, Vec<u8>)]) {
+    let port = network().net.interfaces.get(interface.index()).map(|interface| interface.port);
+    match sent {
+        [] => {}
+        [(by, frame)] => assert_eq!((Some(*by), &frame[..]), (port, bytes)),
+        more => panic!("one frame of the host became {}", more.len()),
+    }
+}
+
+fn assert_sound(port: PortId, frame: &[u8], checked: bool) {
+    let link = ethernet::parse(frame).expect("a link header");
+    assert!([MAC0, MAC1, VIRTUAL_MAC].contains(&link.source), "sent as somebody else: {link:?}");
+    assert!(!link.destination.is_multicast(), "sent to a group: {link:?}");
+    assert!(link.inner.is_none(), "sent with two tags: {link:?}");
+    let tag_is_known = link.outer.is_none_or(|tag| (port, tag) == (PortId(1), 15));
+    assert!(tag_is_known, "sent with a tag of nobody's: {link:?}");
+    match link.ethertype {
+        ARP => {}
+        IPV4 => {
+            let packet = ipv4::parse(link.payload).expect("an IPv4 packet");
+            assert!(packet.header.ttl > 0, "sent without time to live");
+            assert!(packet.header.total_length() <= 1500, "longer than every MTU");
+            assert!(packet.checksum_ok || !checked, "sent with a wrong header checksum");
+        }
+        other => panic!("sent ethertype {other:#06x}"),
+    }
+}
+
+/// The kernel is given what a host would receive on the device of that interface.
+fn assert_for_kernel(interface: InterfaceId, frame: &[u8]) {
+    let network = network();
+    let to = MacAddr(*frame.first_chunk().expect("a link header"));
+    let own = network.net.interfaces[interface.index()].mac;
+    assert!(to == own || to.is_multicast(), "{to} is not for {own}");
 }

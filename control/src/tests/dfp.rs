@@ -301,7 +301,10 @@ fn debugging_is_turned_on_and_off_for_each_role() {
     assert_eq!(said(&mut harness), ["*Apr 21 15:26:03: SLB_DFP: m"]);
     assert_eq!(harness.run("no debug ip slb dfp"), "SLB DFP debugging is off\n");
     assert_eq!(harness.run("show debugging"), "");
-    assert_eq!(harness.run("debug ip slb all"), "IP SLB Session debugging is on\nIP SLB Probe debugging is on\nSLB DFP debugging is on\n");
+    assert_eq!(
+        harness.run("debug ip slb all"),
+        "IP SLB Session debugging is on\nIP SLB Probe debugging is on\nSLB DFP debugging is on\n"
+    );
     assert_eq!(harness.run("debug all"), "All possible debugging has been turned on\n");
     assert_eq!(said(&mut harness).len(), 2);
     assert_eq!(harness.run("no debug all"), "All possible debugging has been turned off\n");

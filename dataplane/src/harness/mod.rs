@@ -7,6 +7,9 @@
 //!                       Ethernet1.15 (VLAN 15, 10.15.0.1/24)
 //! ```
 
+mod both_ways;
+mod steps;
+
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
@@ -20,6 +23,9 @@ use common::{
     tables::Tables,
 };
 use ipnet::Ipv4Net;
+
+pub use both_ways::both_ways;
+pub use steps::{Arrival, Change, Outcome, Step, limit_clients, verify_sources};
 
 use crate::{
     backend::{
@@ -66,6 +72,8 @@ pub struct Harness<S: StageList = Stages> {
     pub control: ControlEnd,
     /// The time that every worker reads.
     pub clock: FakeClock,
+    /// Snapshots are prepared for the short way of a request.
+    prepared: bool,
 }
 
 impl Harness {
@@ -80,16 +88,16 @@ impl Harness {
         Self::on(ports, wire, workers, poll, snapshot)
     }
 
-    /// `workers` workers on ports of the caller's.
-    pub fn on(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, snapshot: Snapshot) -> Self {
-        Self::build(ports, wire, workers, poll, snapshot)
+    /// One worker with few and small buffers and sessions, soon made: for tests that make many.
+    pub fn small() -> Self {
+        let sizes = Sizes { pool: 128, receive: 64, transmit: 128, ..Sizes::default() };
+        let (ports, wire) = sim::open(&config(1), sizes).expect("no capture file is named");
+        Self::build(ports, wire, 1, tables(1024, 1), Poll::Always, snapshot())
     }
 
-    /// One worker for which nothing is prepared: every packet takes the slow path.
-    pub fn unprepared() -> Self {
-        let harness = Self::new(1);
-        harness.change_unprepared(|_| {});
-        harness
+    /// `workers` workers on ports of the caller's.
+    pub fn on(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, snapshot: Snapshot) -> Self {
+        Self::build(ports, wire, workers, tables(SESSIONS, workers), poll, snapshot)
     }
 }
 
@@ -97,12 +105,20 @@ impl<S: StageList> Harness<S> {
     /// `workers` workers with a list of stages of the caller's, in the example network.
     pub fn with_stages(workers: u8) -> Self {
         let (ports, wire) = sim::open(&config(workers), Sizes::default()).expect("no capture file is named");
-        Self::build(ports, wire, workers, Poll::Always, snapshot())
+        let tables = tables(SESSIONS, workers);
+        Self::build(ports, wire, workers, tables, Poll::Always, snapshot())
     }
 
-    fn build(ports: Ports<SimQueue>, wire: Wire, workers: u8, poll: Poll, mut snapshot: Snapshot) -> Self {
+    fn build(
+        ports: Ports<SimQueue>,
+        wire: Wire,
+        workers: u8,
+        tables: Tables,
+        poll: Poll,
+        mut snapshot: Snapshot,
+    ) -> Self {
         snapshot.prepare();
-        let (ends, control) = link(workers, ports.control.ports().len(), Tables::new(director(workers)));
+        let (ends, control) = link(workers, ports.control.ports().len(), tables);
         control.snapshot.store(Arc::new(snapshot));
         let clock = FakeClock::default();
         clock.advance(Duration::from_secs(1));
@@ -111,7 +127,15 @@ impl<S: StageList> Harness<S> {
             .zip(ports.queues)
             .map(|(end, queues)| Worker::with_stages(end, queues, poll, clock.clone()))
             .collect();
-        Self { wire, workers, control, clock }
+        Self { wire, workers, control, clock, prepared: true }
+    }
+
+    /// From here on nothing is prepared: every packet takes the slow path.
+    #[must_use]
+    pub fn unprepared(mut self) -> Self {
+        self.prepared = false;
+        self.change(|_| {});
+        self
     }
 
     /// Publishes a changed snapshot.
@@ -119,16 +143,11 @@ impl<S: StageList> Harness<S> {
         let mut next = Snapshot::clone(&self.control.snapshot.load());
         change(&mut next);
         next.generation += 1;
-        next.prepare();
-        self.control.snapshot.store(Arc::new(next));
-    }
-
-    /// Publishes a changed snapshot without preparing it.
-    pub fn change_unprepared(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut next = Snapshot::clone(&self.control.snapshot.load());
-        change(&mut next);
-        next.targets = Arc::default();
-        next.generation += 1;
+        if self.prepared {
+            next.prepare();
+        } else {
+            next.targets = Arc::default();
+        }
         self.control.snapshot.store(Arc::new(next));
     }
 
@@ -268,9 +287,9 @@ pub fn snapshot() -> Snapshot {
     snapshot
 }
 
-fn director(workers: u8) -> Balancer {
+fn tables(sessions: u32, workers: u8) -> Tables {
     let key = SessionKey::new(*b"0123456789abcdef");
-    Balancer::new(SESSIONS, Hugepages::Off, workers, key).expect("4096 sessions are 4 MB")
+    Tables::new(Balancer::new(sessions, Hugepages::Off, workers, key).expect("4096 sessions are 4 MB"))
 }
 
 /// Gives the snapshot a farm of home agents `10.1.1.HOST` with their weights (in directed mode: `10.15.0.HOST`).

@@ -1,91 +1,23 @@
-//! The short way and the long way of a request side by side: the same frames into two directors, one of which has nothing
-//! prepared for the short way.
+//! The short way and the long way of a request side by side: the same happens to two directors, one of which has nothing
+//! prepared for the short way. The fuzz target `both_ways` does so with any steps.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use common::{
-    id::PortId,
-    net::{ReachableVia, SourceCheck, VerifySource},
-    slb::{ClientRate, VserverCounter},
-    snapshot::Snapshot,
-};
+use common::{id::PortId, net::ReachableVia};
 use dataplane::{
     backend::sim::Marks,
-    harness::{DIRECTED, DISPATCHED, Harness, MAC0, MAC1, VIRTUAL_MAC},
+    harness::{
+        Arrival, Change, DIRECTED, DISPATCHED, Harness, MAC0, MAC1, Step, VIRTUAL_MAC, both_ways,
+        limit_clients, verify_sources,
+    },
     stage::fast_path,
 };
 use proptest::prelude::*;
 
 use crate::{
-    frames::{burst_of_one, from_agent, pad, totals},
+    frames::{burst_of_one, from_agent, pad},
     mobile_ip::{rrq, to_agent},
 };
-
-/// What happens to both directors.
-#[derive(Clone, Debug)]
-enum Step {
-    /// With what the device says of it.
-    Frame(Vec<u8>, Marks),
-    /// Seconds pass.
-    Wait(u64),
-}
-
-/// How a director was left: what it sent, its verdicts, its sessions and its virtual servers' counters.
-fn outcome(harness: &mut Harness, steps: &[Step]) -> (Vec<Vec<u8>>, Vec<u64>, Vec<String>, Vec<u64>) {
-    let mut sent = Vec::new();
-    for step in steps {
-        match step {
-            Step::Frame(frame, marks) => {
-                assert!(harness.wire.feed_marked(PortId(1), 0, frame, *marks), "the frame fits the queue");
-                sent.extend(harness.run().concat());
-            }
-            Step::Wait(seconds) => harness.clock.advance(Duration::from_secs(*seconds)),
-        }
-    }
-    harness.received();
-    let mut sessions = Vec::new();
-    let director = &harness.control.tables.slb;
-    director.sessions(harness.clock.now().tick(), 0, director.lines(), |view| {
-        sessions.push(format!("{view:?}"));
-    });
-    let snapshot = harness.control.snapshot.load();
-    let counters = snapshot.slb.vservers.iter().flatten().flat_map(|vserver| {
-        VserverCounter::ALL.iter().map(|counter| vserver.live.total(*counter)).collect::<Vec<_>>()
-    });
-    (sent, totals(harness), sessions, counters.collect())
-}
-
-fn both(change: impl Fn(&mut Snapshot), steps: &[Step]) {
-    let (mut short, mut long) = (Harness::new(1), Harness::unprepared());
-    short.change(&change);
-    long.change_unprepared(&change);
-    assert_eq!(outcome(&mut short, steps), outcome(&mut long, steps));
-}
-
-/// Each source of each virtual server begins so many sessions a second.
-pub fn limit_clients(snapshot: &mut Snapshot, limit: u16) {
-    for vserver in snapshot.slb_mut().vservers.iter_mut().flatten() {
-        vserver.client_rate = Some(Arc::new(ClientRate::new(limit)));
-    }
-}
-
-/// Every interface checks sources.
-pub fn verify_sources(snapshot: &mut Snapshot, via: ReachableVia) {
-    for interface in snapshot.net_mut().interfaces_mut() {
-        let verify = VerifySource { via, allow_default: false };
-        interface.source_check = Some(SourceCheck { verify, drops: Arc::default() });
-    }
-}
-
-/// Everything in one untagged subnet, in directed mode too.
-fn untagged(snapshot: &mut Snapshot) {
-    let inside = snapshot.slb.reals[0].as_ref().and_then(|real| real.adjacency).expect("resolved");
-    for real in snapshot.slb_mut().reals.iter_mut().flatten() {
-        let mac = real.adjacency.expect("resolved").destination;
-        real.adjacency = Some(common::net::Adjacency { destination: mac, ..inside });
-        real.reassign = Some(3);
-    }
-}
 
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let agent = prop_oneof![
@@ -160,28 +92,45 @@ fn marks() -> impl Strategy<Value = Marks> {
     (vlan, checksum).prop_map(|(vlan, ip_checksum_ok)| Marks { vlan, ip_checksum_ok, ..Marks::default() })
 }
 
+fn change() -> impl Strategy<Value = Change> {
+    (0..14_u8, 0..4_usize).prop_map(|(kind, at)| match kind {
+        0 => Change::OutOfService(at),
+        1 => Change::InService(at),
+        2 => Change::Replace(at),
+        3 => Change::Adjacency(at),
+        4 => Change::Mtu(at),
+        5 => Change::Link(at),
+        6 => Change::Interface(at),
+        7 => Change::Strict(at),
+        8 => Change::Clients(at),
+        9..=11 => Change::ClientRate(at),
+        12 => Change::SourceCheck(at),
+        _ => Change::Debug,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let arrival = (frame(), marks()).prop_map(|(bytes, marks)| Arrival { bytes, marks, first: None });
+    let burst = proptest::collection::vec(arrival, 1..4).prop_map(|burst| Step::Burst(PortId(1), burst));
+    prop_oneof![
+        24 => burst,
+        2 => (1..12_u64).prop_map(Step::Wait),
+        1 => change().prop_map(Step::Change),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn both_ways_lead_to_the_same_place(
-        steps in proptest::collection::vec(
-            prop_oneof![12 => (frame(), marks()).prop_map(|(frame, marks)| Step::Frame(frame, marks)), 1 => (1..12_u64).prop_map(Step::Wait)], 1..24),
-        directed: bool, debug: bool, client_rate in proptest::option::of(1..3_u16),
-        checked in proptest::option::of(prop_oneof![Just(ReachableVia::Rx), Just(ReachableVia::Any)]),
+        mut steps in proptest::collection::vec(step(), 1..24),
+        untagged: bool,
     ) {
-        both(|snapshot| {
-            if directed {
-                untagged(snapshot);
-            }
-            if let Some(via) = checked {
-                verify_sources(snapshot, via);
-            }
-            if let Some(limit) = client_rate {
-                limit_clients(snapshot, limit);
-            }
-            snapshot.slb_mut().debug_sessions = debug && steps.len() > 20;
-        }, &steps);
+        if untagged {
+            steps.insert(0, Step::Change(Change::Untagged));
+        }
+        both_ways(&steps);
     }
 }
 
@@ -205,11 +154,11 @@ fn the_short_way_is_taken_by_a_repeat_and_by_nothing_else() {
     assert!(!short(&harness, &usual), "the way out is down");
     harness.change(|snapshot| snapshot.net_mut().ports_mut()[0].link_up = true);
     assert!(short(&harness, &usual));
-    harness.change(|snapshot| verify_sources(snapshot, ReachableVia::Rx));
+    harness.change(|snapshot| verify_sources(snapshot, Some(ReachableVia::Rx)));
     assert!(!short(&harness, &usual), "sources are checked");
     harness.change(|snapshot| {
         snapshot.net_mut().interfaces_mut()[1].source_check = None;
-        limit_clients(snapshot, 1);
+        limit_clients(snapshot, Some(1));
     });
     assert!(short(&harness, &usual), "sources are checked elsewhere, and new sessions are limited");
     harness.clock.advance(Duration::from_secs(11));

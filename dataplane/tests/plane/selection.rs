@@ -59,7 +59,7 @@ fn in_a_burst_of_both_ways_sessions_begin_in_the_order_of_arrival() {
 #[test]
 fn who_else_is_in_a_burst_does_not_change_whose_session_it_is() {
     for prepared in [false, true] {
-        let mut harness = if prepared { Harness::new(1) } else { Harness::unprepared() };
+        let mut harness = if prepared { Harness::new(1) } else { Harness::new(1).unprepared() };
         let mut by_address = payload("");
         by_address.truncate(24);
         by_address[4..8].copy_from_slice(&[20, 0, 0, 1]);

@@ -5,10 +5,9 @@ use common::{
     net::{NextHop, NextHopGroup, ReachableVia, Route, WeightedHop},
     verdict::Verdict,
 };
-use dataplane::harness::{AGENT, DIRECTED, DISPATCHED, Harness, INTERFACES};
+use dataplane::harness::{AGENT, DIRECTED, DISPATCHED, Harness, INTERFACES, verify_sources};
 
 use crate::{
-    fast_path::verify_sources,
     frames::{Build, from_agent, one, pad, totals},
     mobile_ip::rrq,
     tunnels,
@@ -18,7 +17,7 @@ const HOST: [u8; 4] = [15, 1, 1, 1];
 
 fn checked(via: ReachableVia) -> Harness {
     let harness = Harness::new(1);
-    harness.change(|snapshot| verify_sources(snapshot, via));
+    harness.change(|snapshot| verify_sources(snapshot, Some(via)));
     harness
 }
 
@@ -106,7 +105,7 @@ fn who_asks_for_an_address_is_the_hosts_and_arp_is_not_checked() {
 #[test]
 fn a_packet_out_of_a_tunnel_came_by_the_tunnel() {
     let mut harness = tunnels::harness();
-    harness.change(|snapshot| verify_sources(snapshot, ReachableVia::Rx));
+    harness.change(|snapshot| verify_sources(snapshot, Some(ReachableVia::Rx)));
     let inner = from_agent([10, 1, 1, 51].into()).source_ip([10, 15, 0, 9]);
     assert!(harness.wire.feed(PortId(1), 0, &tunnels::nested(&inner.udp(1, 2, &[]), 1)));
     harness.run();

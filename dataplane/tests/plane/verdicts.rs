@@ -14,13 +14,12 @@ use dataplane::{
         Frame,
         sim::{HEADROOM, Sizes},
     },
-    harness::{self, DIRECTED, DISPATCHED, Harness, MAC1},
+    harness::{self, DIRECTED, DISPATCHED, Harness, MAC1, limit_clients, verify_sources},
     stage::stages::StageList,
 };
 use etherparse::{ArpOperation, IcmpEchoHeader, Icmpv4Type, IpNumber, TcpHeader};
 
 use crate::{
-    fast_path::{limit_clients, verify_sources},
     frames::{Build, from_agent, pad, totals},
     local::arp,
     mobile_ip::{rrq, to_agent},
@@ -105,7 +104,7 @@ fn overload() -> Totals {
 
 fn client_rate() -> Totals {
     let mut harness = Harness::new(1);
-    harness.change(|snapshot| limit_clients(snapshot, 1));
+    harness.change(|snapshot| limit_clients(snapshot, Some(1)));
     assert!(harness.wire.feed(PortId(1), 0, &request(&rrq("one@example.com"))));
     harness.run();
     feed(harness, 1, &request(&rrq("other@example.com")), 1)
@@ -166,7 +165,10 @@ const CASES: &[Case] = &[
         where_(|s| s.net_mut().interfaces_mut()[1].up = false, &transit().udp(1, 2, &[]))
     }),
     (Verdict::RPF_FAILED, || {
-        where_(|s| verify_sources(s, ReachableVia::Rx), &transit().source_ip([10, 1, 1, 51]).udp(1, 2, &[]))
+        where_(
+            |s| verify_sources(s, Some(ReachableVia::Rx)),
+            &transit().source_ip([10, 1, 1, 51]).udp(1, 2, &[]),
+        )
     }),
     (Verdict::FRAGMENT, || one(&from_agent(DISPATCHED).fragment(0, true).udp(434, 434, &[0; 40]))),
     (Verdict::UDP_LENGTH, || one(&changed(request(&rrq("node@example.com")), 39, 7))),

@@ -47,7 +47,7 @@ fn frame(source: [u8; 4], destination: [u8; 4], protocol: u8) -> Vec<u8> {
 #[test]
 fn packets_to_a_counters_address_are_counted_and_shown() {
     verdict::join(VERDICTS);
-    let Harness { wire, mut workers, control, clock } = Harness::<WithCounter>::with_stages(1);
+    let Harness { wire, mut workers, control, clock, .. } = Harness::<WithCounter>::with_stages(1);
     let mut core = Core::<TestList>::new(CoreLink::split(control).0, None, LogBook::new(10), clock.now());
     core.ports_changed(&[kernel::PORT; 2]);
     core.host_changed(&kernel::state());
