@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use tracing_subscriber::layer::SubscriberExt as _;
+
 use super::Harness;
-use crate::dfp::testing::{
-    BindId, ConnectionState, LinkId, Message, Protocol, Role, Row, RowKey, SocketEvent, SocketOrder, agent,
-    link, load, lose, messages, orders, peer, tell,
+use crate::{
+    dfp::testing::{
+        BindId, ConnectionState, LinkId, Message, Protocol, Role, Row, RowKey, SocketEvent, SocketOrder,
+        agent, link, load, lose, messages, orders, peer, tell,
+    },
+    manage::log::{LogBook, LogLayer},
 };
 
 const FARMS: &str = "\
@@ -155,6 +160,48 @@ fn a_report_revives_a_failed_real_and_a_repeated_one_once_in_its_retry_time() {
     assert_eq!(harness.real(51).0, "FAILED", "again within 30 s");
     report(&mut harness, 51, &[row(51, 65535, 11)]);
     assert_eq!(harness.real(51).0, "OPERATIONAL", "news");
+}
+
+#[test]
+fn a_sign_of_life_is_a_report_of_more_than_0_about_a_real_whose_weight_is_not_0() {
+    // The weight is that of the exact BindID; what is reported after the failure is about any.
+    let mut harness = harness();
+    report(&mut harness, 51, &[row(51, 0, 7)]);
+    fail(&mut harness, "p");
+    report(&mut harness, 51, &[row(51, 65535, 0)]);
+    assert_eq!((harness.real(51).0.as_str(), weights(&harness)[0]), ("FAILED", 7));
+    report(&mut harness, 51, &[row(51, 65535, 3)]);
+    assert_eq!((harness.real(51).0.as_str(), weights(&harness)[0]), ("OPERATIONAL", 7));
+
+    let mut harness = self::harness();
+    fail(&mut harness, "q");
+    report(&mut harness, 51, &[row(51, 0, 0)]);
+    report(&mut harness, 51, &[row(51, 65535, 3)]);
+    assert_eq!((harness.real(51).0.as_str(), weights(&harness)[0]), ("FAILED", 0));
+    // That was no revival: the first repetition is still to come.
+    report(&mut harness, 51, &[row(51, 0, 5)]);
+    fail(&mut harness, "r");
+    report(&mut harness, 51, &[row(51, 0, 5)]);
+    assert_eq!(harness.real(51).0, "OPERATIONAL");
+}
+
+#[test]
+fn a_lost_connection_is_logged_and_that_of_a_removed_agent_is_not() {
+    let mut harness = harness();
+    for last in [51, 52] {
+        report(&mut harness, last, &[row(last, 65535, 2)]);
+    }
+    let logged = |work: &mut dyn FnMut()| {
+        let book = LogBook::new(100);
+        let subscriber = tracing_subscriber::registry().with(LogLayer(book.clone()));
+        tracing::subscriber::with_default(subscriber, work);
+        let lines: Vec<String> = book.view().lines.iter().map(ToString::to_string).collect();
+        lines.into_iter().filter(|line| line.contains("%SLB_DFP-4-LOST: ")).collect::<Vec<_>>()
+    };
+    let lines = logged(&mut || lose(&mut harness.core, agent(51)));
+    assert!(matches!(&lines[..], [line] if line.contains("10.1.1.51:500")), "{lines:?}");
+    let lines = logged(&mut || _ = harness.configure("ip slb dfp\n no agent 10.1.1.52 500"));
+    assert_eq!(lines, Vec::<String>::new());
 }
 
 #[test]

@@ -184,4 +184,5 @@ fn keys_are_not_shown() {
     let mut keys = Keyring::new(Some(key("hidden1")));
     keys.change(key("hidden2"), MINUTE, at(1));
     assert!(!format!("{keys:?}").contains("hidden"));
+    assert_eq!(format!("{:?}", key("hidden1")), "Key(..)");
 }

@@ -179,6 +179,20 @@ fn what_does_not_fit_is_refused() {
         farm.reals.push(crate::slb::config::RealConfig::new(Ipv4Addr::from(0x0a00_0000 + i), None));
     }
     assert_eq!(check(&slb, &[]), Err(Refusal::TooManyReals));
+    slb.farms[0].reals.pop();
+    assert!(check(&slb, &[]).is_ok(), "as many as there may be");
+    for i in 1..=MAX_FARMS {
+        slb.farm_entry(&name(&format!("FARM{i}")));
+    }
+    assert_eq!(check(&slb, &[]), Err(Refusal::TooManyFarms));
+    slb.farms.pop();
+    assert!(check(&slb, &[]).is_ok());
+    for i in 0..=MAX_VSERVERS {
+        slb.vserver_entry(&name(&format!("SERVER{i}")));
+    }
+    assert_eq!(check(&slb, &[]), Err(Refusal::TooManyVservers));
+    slb.vservers.pop();
+    assert!(check(&slb, &[]).is_ok());
 }
 
 #[test]

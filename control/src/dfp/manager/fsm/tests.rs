@@ -449,6 +449,19 @@ fn bind_ids_are_asked_for_only_while_a_farm_has_one() {
 }
 
 #[test]
+fn bind_ids_are_asked_for_once_each_time_that_a_first_farm_has_one() {
+    let mut rig = Rig::open(config(0, 0, 180));
+    assert_eq!(rig.event(Event::BindIds(true)), REQUEST);
+    // As after any other change of the configuration.
+    assert_eq!(rig.event(Event::BindIds(true)), []);
+    assert_eq!(rig.peer.due(), None);
+    rig.now = rig.now.after(seconds(10));
+    // What was said while nobody wanted it may be old.
+    rig.event(Event::BindIds(false));
+    assert_eq!(rig.event(Event::BindIds(true)), REQUEST);
+}
+
+#[test]
 fn bind_ids_are_asked_for_again_after_a_change_at_most_every_ten_seconds() {
     let mut rig = Rig::open(config(0, 0, 180));
     assert_eq!(rig.event(Event::BindIds(true)), REQUEST);

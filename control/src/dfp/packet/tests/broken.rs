@@ -29,7 +29,11 @@ fn only_frames_are_messages(#[case] cut: usize, #[case] more: &str) {
     } else {
         bytes.extend(hex(more));
     }
-    assert_eq!(decode(&bytes, Role::Manager), Err(DecodeError::Frame));
+    let error = decode(&bytes, Role::Manager).unwrap_err();
+    assert_eq!(
+        (error, error.class(), error.counter()),
+        (DecodeError::Frame, Class::Framing, Counter::BadLength)
+    );
 }
 
 #[rstest]
