@@ -67,6 +67,11 @@ impl<const N: usize> Default for Counters<N> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::Barrier,
+        time::{Duration, Instant},
+    };
+
     use super::*;
 
     #[test]
@@ -83,13 +88,21 @@ mod tests {
 
     #[test]
     fn whoever_is_no_worker_may_count_on_any_thread() {
-        const EACH: u64 = 200_000;
-        let counters = Counters::<1>::new(2);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..EACH).for_each(|_| counters.add(WorkerId(2), 0, 1)));
+        let (counters, barrier) = (Counters::<1>::new(2), Barrier::new(2));
+        let count = || {
+            barrier.wait();
+            // Long enough that both do so at once, also on a busy machine.
+            let (mut counted, began) = (0, Instant::now());
+            while began.elapsed() < Duration::from_millis(200) {
+                (0..1000).for_each(|_| counters.add(WorkerId(2), 0, 1));
+                counted += 1000;
             }
+            counted
+        };
+        let counted: u64 = std::thread::scope(|scope| {
+            let threads = [scope.spawn(count), scope.spawn(count)];
+            threads.into_iter().map(|thread| thread.join().expect("it counts")).sum()
         });
-        assert_eq!(counters.total(0), 4 * EACH);
+        assert_eq!(counters.total(0), counted);
     }
 }

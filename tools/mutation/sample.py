@@ -24,6 +24,10 @@ class Mutant:
     function: tuple[int, int] | None
     returns: str
 
+    @property
+    def package(self) -> str:
+        return self.file.split("/")[0]
+
 
 def offsets(text: str) -> list[int]:
     """Where each line begins."""

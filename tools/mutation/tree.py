@@ -42,8 +42,10 @@ def copy(source: pathlib.Path, path: pathlib.Path) -> None:
 
 
 class Tree:
-    def __init__(self, root: pathlib.Path, path: pathlib.Path, mutants: list[Mutant], say) -> None:
-        self.root, self.path, self.say = root, path, say
+    def __init__(
+        self, root: pathlib.Path, path: pathlib.Path, mutants: list[Mutant], packages: tuple[str, ...], say
+    ) -> None:
+        self.root, self.path, self.packages, self.say = root, path, packages, say
         self.numbers = {mutant: number for number, mutant in enumerate(mutants, 1)}
         self.texts = {m.file: (root / m.file).read_text() for m in mutants}
         self.sync()
@@ -86,7 +88,7 @@ class Tree:
             self.write(file, text)
         return lines
 
-    def cargo(self, packages: tuple[str, ...] = PACKAGES) -> tuple[list[dict], list[dict]]:
+    def cargo(self, packages: tuple[str, ...]) -> tuple[list[dict], list[dict]]:
         """Builds the tests of packages: the artifacts, and the errors."""
         chosen = [word for package in packages for word in ("-p", package)]
         with subprocess.Popen(
@@ -107,7 +109,7 @@ class Tree:
         """Builds with all mutants that the compiler takes."""
         while True:
             lines = self.instrument()
-            artifacts, errors = self.cargo()
+            artifacts, errors = self.cargo(self.packages)
             if not errors:
                 return artifacts
             self.drop(lines, errors)

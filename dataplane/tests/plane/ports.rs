@@ -83,16 +83,19 @@ fn frames_from_control_that_a_full_ring_does_not_take_are_counted() {
 fn of_a_burst_that_leaves_alike_only_what_the_device_took_is_counted_as_sent() {
     let sizes = Sizes { transmit: 8, ..Sizes::default() };
     let mut harness = Harness::with(1, Poll::Always, sizes, harness::snapshot());
-    let frame = from_agent(DISPATCHED).udp(434, 434, &rrq("mwts-mip-np-user1@ispxyz.com"));
-    assert_eq!(one(&mut harness, 1, &frame).1.len(), 1, "now it is known");
-    for _ in 0..20 {
-        assert!(harness.wire.feed(PortId(1), 0, &frame));
+    let frame =
+        |user| from_agent(DISPATCHED).udp(434, 434, &rrq(&format!("mwts-mip-np-user{user}@ispxyz.com")));
+    for user in 10..30 {
+        assert_eq!(one(&mut harness, 1, &frame(user)).1.len(), 1, "now it is known");
+    }
+    for user in 10..30 {
+        assert!(harness.wire.feed(PortId(1), 0, &frame(user)));
     }
     while harness.workers[0].step(1) > 0 {}
     let cell = &harness.control.stats[0].ports[0];
     let counted = [&cell.tx_packets, &cell.tx_bytes, &cell.tx_full].map(|cell| cell.load(Relaxed));
-    assert_eq!(counted, [9, 9 * frame.len() as u64, 12]);
-    assert_eq!(harness.received(), 21);
+    assert_eq!(counted, [28, 28 * frame(10).len() as u64, 12]);
+    assert_eq!(harness.received(), 40);
 }
 
 /// It cannot be made by a configuration, but a frame without account would be lost without a trace.
