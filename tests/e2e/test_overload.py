@@ -105,7 +105,8 @@ def test_new_nodes_are_refused_under_overload_known_ones_are_not_and_it_ends_wit
     flood = begin(lab, lab.hosts["pdsn"], "generate", FLOOD)
     try:
         wait_until(lambda: stats(director)["Connections Created"] > 10_000, 20, "the flood")
-        assert refused(director) == 0, "what it can serve it serves"
+        # Whoever takes the worker's CPU as it begins has it lose some.
+        wait_until(lambda: refused(director) == 0, 20, "what it can serve it serves")
         worker = worker_threads(director)[0]
 
         def pulse():
