@@ -1,68 +1,45 @@
 //! Every interleaving of workers that count the new sessions of sources: the production source on cells of loom.
 //!
-//! `Torn` is the kept mutation, with compare-and-swap split into a load and a store: with it the checker must find a violation.
+//! On `Torn` cells the checker must find a violation.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::{
-    net::Ipv4Addr,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+mod checker;
+
+use std::net::Ipv4Addr;
 
 use common::{
     slb::{Cell64, ClientRate},
     time::Tick,
 };
-use loom::{
-    sync::{Arc, Mutex},
-    thread,
-};
+use loom::{sync::Arc, thread};
+
+use self::checker::{explore, must_fail};
 
 const NOW: Tick = Tick(1500);
 const NEXT_WINDOW: Tick = Tick(1515);
 const ONE: Ipv4Addr = Ipv4Addr::new(15, 1, 1, 51);
 const OTHER: Ipv4Addr = Ipv4Addr::new(15, 1, 1, 52);
 
-struct Whole(Mutex<u64>);
-struct Torn(Mutex<u64>);
-
-impl Default for Whole {
-    fn default() -> Self {
-        Self(Mutex::new(0))
-    }
-}
-
-impl Default for Torn {
-    fn default() -> Self {
-        Self(Mutex::new(0))
-    }
-}
+type Whole = checker::Whole<u64>;
+type Torn = checker::Torn<u64>;
 
 impl Cell64 for Whole {
     fn load(&self) -> u64 {
-        *self.0.lock().unwrap()
+        self.get()
     }
 
     fn replace(&self, old: u64, new: u64) -> bool {
-        let mut word = self.0.lock().unwrap();
-        let holds = *word == old;
-        if holds {
-            *word = new;
-        }
-        holds
+        self.exchange(old, new).is_ok()
     }
 }
 
 impl Cell64 for Torn {
     fn load(&self) -> u64 {
-        *self.0.lock().unwrap()
+        self.get()
     }
 
     fn replace(&self, old: u64, new: u64) -> bool {
-        let holds = self.load() == old;
-        if holds {
-            *self.0.lock().unwrap() = new;
-        }
-        holds
+        self.exchange(old, new).is_ok()
     }
 }
 
@@ -79,15 +56,12 @@ fn begun<C: Cell64 + 'static>(rate: ClientRate<C>, steps: [(Ipv4Addr, Tick); 3])
     [first, second, own]
 }
 
-fn explore(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.check(model);
-}
+/// Preemptions of a model with three threads.
+const PREEMPTIONS: usize = 2;
 
 /// Two of one source and one of another, of which each may begin one.
 fn two_of_one_source<C: Cell64 + 'static>() {
-    explore(|| {
+    explore(PREEMPTIONS, || {
         let [first, second, other] =
             begun::<C>(ClientRate::with_places(1, 1), [(ONE, NOW), (ONE, NOW), (OTHER, NOW)]);
         assert!(first ^ second, "one of two");
@@ -97,7 +71,7 @@ fn two_of_one_source<C: Cell64 + 'static>() {
 
 /// A source that is known, with one session left in this window, and a worker that is a window ahead.
 fn a_new_window<C: Cell64 + 'static>() {
-    explore(|| {
+    explore(PREEMPTIONS, || {
         let rate = ClientRate::with_places(2, 1);
         assert!(rate.admits(ONE, NOW));
         let begun = begun::<C>(rate, [(ONE, NOW), (ONE, NOW), (ONE, NEXT_WINDOW)]);
@@ -106,14 +80,6 @@ fn a_new_window<C: Cell64 + 'static>() {
         assert!((2..=3).contains(&many), "{begun:?}");
         assert!(begun[2], "the new window is empty when it begins, or has room for two");
     });
-}
-
-fn must_fail(model: fn()) {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = catch_unwind(AssertUnwindSafe(model));
-    std::panic::set_hook(hook);
-    assert!(result.is_err(), "the checker does not see a torn compare-and-swap");
 }
 
 #[test]

@@ -10,9 +10,11 @@ use common::{
     time::Tick,
 };
 use loom::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
+
+use crate::checker;
 
 pub const IDENTITY: Identity = Identity::from_hash(0x1234_5678_9abc_def0);
 pub const KEY: u64 = 1;
@@ -22,54 +24,30 @@ pub const STRANGER: u16 = 9;
 pub const NOW: Tick = Tick(1000);
 pub const LATER: Tick = Tick(2000);
 
-pub trait ModelCell: Cell128 + 'static {
-    fn new(word: u128) -> Self;
-}
+pub type Whole = checker::Whole<u128>;
+pub type Torn = checker::Torn<u128>;
 
-pub struct Whole(Mutex<u128>);
-pub struct Torn(Mutex<u128>);
+pub trait ModelCell: Cell128 + From<u128> + 'static {}
 
-impl ModelCell for Whole {
-    fn new(word: u128) -> Self {
-        Self(Mutex::new(word))
-    }
-}
-
-impl ModelCell for Torn {
-    fn new(word: u128) -> Self {
-        Self(Mutex::new(word))
-    }
-}
+impl<C: Cell128 + From<u128> + 'static> ModelCell for C {}
 
 impl Cell128 for Whole {
     fn load(&self) -> u128 {
-        *self.0.lock().unwrap()
+        self.get()
     }
 
     fn compare_exchange(&self, current: u128, new: u128) -> Result<u128, u128> {
-        let mut word = self.0.lock().unwrap();
-        let found = *word;
-        if found == current {
-            *word = new;
-            Ok(found)
-        } else {
-            Err(found)
-        }
+        self.exchange(current, new)
     }
 }
 
 impl Cell128 for Torn {
     fn load(&self) -> u128 {
-        *self.0.lock().unwrap()
+        self.get()
     }
 
     fn compare_exchange(&self, current: u128, new: u128) -> Result<u128, u128> {
-        let found = self.load();
-        if found != current {
-            return Err(found);
-        }
-        *self.0.lock().unwrap() = new;
-        Ok(found)
+        self.exchange(current, new)
     }
 }
 
@@ -190,7 +168,7 @@ impl<E: ModelEntry, C: ModelCell> Harness<E, C> {
 
     pub fn with(words: impl FnOnce(&E::Owner) -> [Word<E>; 2]) -> Arc<Self> {
         let owner = E::owner();
-        let cells = words(&owner).into_iter().map(|word| C::new(word.bits())).collect();
+        let cells = words(&owner).into_iter().map(|word| C::from(word.bits())).collect();
         Arc::new(Self { table: Table::new(HeapStorage::new(cells)), owner })
     }
 
@@ -326,10 +304,4 @@ impl<E: ModelEntry, C: ModelCell> NewEntry<E> for Client<'_, E, C> {
     fn rival_polls(&self) -> u32 {
         0
     }
-}
-
-pub fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
 }

@@ -1,32 +1,23 @@
 //! Every interleaving of the table's steps, up to a bound of preemptions: the production source on cells of loom.
 //!
-//! `Whole` is a cell whose compare-and-swap is one step; with it the properties must hold. `Torn` is the kept mutation:
-//! the same cell with compare-and-swap split into a load and a store. With it the checker must find a violation,
-//! else these models would prove nothing.
+//! On `Whole` cells the properties must hold; on `Torn` ones the checker must find a violation.
 //!
 //! Each model runs with two kinds of entries: sessions, where a hash match is a match, and indices into a slab, where the
 //! records hold the keys and each must have exactly one owner.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../checker/mod.rs"]
+mod checker;
 mod harness;
 mod models;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{slb::Session, table::SlabIndex};
 
 use self::{
+    checker::must_fail,
     harness::{Torn, Whole},
     models::*,
 };
-
-fn must_fail(model: fn()) {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = catch_unwind(AssertUnwindSafe(model));
-    std::panic::set_hook(hook);
-    assert!(result.is_err(), "the checker does not see a torn compare-and-swap");
-}
 
 #[test]
 fn two_claims_make_one_entry() {

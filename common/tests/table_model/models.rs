@@ -7,7 +7,7 @@ use common::{
 };
 use loom::sync::Arc;
 
-use crate::harness::*;
+use crate::{checker::explore, harness::*};
 
 /// Two workers, the first request of one key.
 pub fn claim_and_claim<E: ModelEntry, C: ModelCell>() {
