@@ -15,7 +15,8 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Operated, StartError, descriptors, devices::Devices, host_applier::HostApplier, tasks::Tasks,
+    Clock, Operated, StartError, descriptors::Descriptors, devices::Devices, host_applier::HostApplier,
+    tasks::Tasks,
 };
 use crate::{
     health::DESCRIPTORS,
@@ -205,11 +206,12 @@ impl<L: Protocols> Steps<L> {
     fn poll(&mut self) {
         let host = self.host.state().borrow().clone();
         let mut found = self.devices.found(&host);
+        let descriptors = Descriptors::look();
         let checks = self.tasks.checks().chain([self.host_check()]).collect();
         let live = {
             let mut operated = lock(&self.core);
             let core = operated.core_mut();
-            found.extend(descriptors::look(core.shared_mut().settings.health.above(&DESCRIPTORS)));
+            found.extend(descriptors.found(core.shared_mut().settings.health.above(&DESCRIPTORS)));
             core.shared_mut().shadows = self.host.totals();
             (core.shared_mut().checks, core.shared_mut().found) = (checks, found);
             core.health().live

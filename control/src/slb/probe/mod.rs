@@ -90,7 +90,7 @@ impl Slb {
                         );
                     }
                 }
-                self.tell(cx);
+                // Others hear of it with the next poll: a thousand may change at once, and to tell means to look at all.
             }
             Message::Tried(target, text) => {
                 let Some(asked) = self.probes.get(*target) else { return };

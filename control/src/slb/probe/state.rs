@@ -15,7 +15,7 @@ use common::{
 
 use super::{
     Order,
-    target::{ProbeState, Target, TargetId, Terms},
+    target::{ProbeState, Target, TargetCounters, TargetId, Terms},
 };
 use crate::slb::{
     config::{ObjectName, SlbConfig},
@@ -122,17 +122,9 @@ impl Probes {
     /// What new tasks are to do, in place of those that died.
     pub fn resume(&mut self) -> Option<Order> {
         for (key, asked) in &mut self.asked {
-            self.last += 1;
             let Target { terms, counters, reals, .. } = &*asked.target;
-            asked.target = Arc::new(Target {
-                id: TargetId(self.last),
-                probe: key.0.clone(),
-                server: key.1,
-                terms: Arc::clone(terms),
-                state: asked.state,
-                counters: Arc::clone(counters),
-                reals: reals.clone(),
-            });
+            let (terms, counters, reals) = (Arc::clone(terms), Arc::clone(counters), reals.clone());
+            asked.target = target(&mut self.last, key, asked.state, counters, terms, reals);
         }
         self.index();
         (!self.asked.is_empty()).then(|| self.order())
@@ -166,24 +158,17 @@ impl Probes {
         self.asked.values()
     }
 
-    fn begin(&mut self, key: &Key, wanted: Wanted, former: Option<Asked>) -> Asked {
-        self.last += 1;
-        let state = former.as_ref().map_or_else(ProbeState::default, |former| former.state);
-        let counters =
-            former.as_ref().map_or_else(Arc::default, |former| Arc::clone(&former.target.counters));
-        let (ids, reals) = wanted.reals.into_iter().unzip();
-        let target = Arc::new(Target {
-            id: TargetId(self.last),
-            probe: key.0.clone(),
-            server: key.1,
-            terms: wanted.terms,
-            state,
-            counters,
-            reals,
-        });
-        let former = former.map(|former| (former.outages, former.down, former.cumulative));
-        let (outages, down, cumulative) = former.unwrap_or_default();
-        Asked { target, state, reals: ids, outages, down, cumulative }
+    fn begin(&mut self, key: &Key, Wanted { terms, reals }: Wanted, former: Option<Asked>) -> Asked {
+        let (ids, reals) = reals.into_iter().unzip();
+        let (state, counters) = match &former {
+            Some(former) => (former.state, Arc::clone(&former.target.counters)),
+            None => Default::default(),
+        };
+        let target = target(&mut self.last, key, state, counters, terms, reals);
+        match former {
+            Some(former) => Asked { target, reals: ids, ..former },
+            None => Asked { target, state, reals: ids, outages: 0, down: None, cumulative: Duration::ZERO },
+        }
     }
 
     fn index(&mut self) {
@@ -215,6 +200,20 @@ impl Probes {
     fn order(&self) -> Order {
         Order::Ask(self.asked.values().map(|asked| Arc::clone(&asked.target)).collect())
     }
+}
+
+/// A server with the next number.
+fn target(
+    last: &mut u32,
+    (probe, server): &Key,
+    state: ProbeState,
+    counters: Arc<TargetCounters>,
+    terms: Arc<Terms>,
+    reals: Vec<Arc<RealLive>>,
+) -> Arc<Target> {
+    *last += 1;
+    let (id, probe) = (TargetId(*last), probe.clone());
+    Arc::new(Target { id, probe, server: *server, terms, state, counters, reals })
 }
 
 /// Reals in service of farms in service, with each probe of theirs. Reals that are one server are asked once.
