@@ -20,7 +20,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::manage::connections::ACCEPT_PAUSE;
+use crate::manage::connections::{ACCEPT_PAUSE, ConnectionLimits, Connections};
 
 /// Longest time that a connection takes to end in order; then it is reset.
 pub const DRAIN: Duration = Duration::from_secs(2);
@@ -130,6 +130,8 @@ struct Link {
 pub struct Sockets {
     tell: Tell,
     listeners: BTreeMap<u16, TcpListener>,
+    /// Accepted ones, those included of which the state has not heard yet: it holds far fewer.
+    connections: Connections,
     links: HashMap<LinkId, Link>,
     accepted: u64,
     /// The system has refused a connection.
@@ -145,7 +147,14 @@ impl Drop for Link {
 impl Sockets {
     /// None yet; `tell` is called from their tasks.
     pub fn new(tell: Tell) -> Self {
-        Self { tell, listeners: BTreeMap::new(), links: HashMap::new(), accepted: 0, refused: false }
+        Self {
+            tell,
+            listeners: BTreeMap::new(),
+            connections: Connections::new(ConnectionLimits::default()),
+            links: HashMap::new(),
+            accepted: 0,
+            refused: false,
+        }
     }
 
     /// Does what is ordered. To be called within a tokio runtime.
@@ -218,6 +227,8 @@ impl Sockets {
     }
 
     fn accepted(&mut self, port: u16, stream: TcpStream, remote: SocketAddrV4) {
+        let source = (*remote.ip()).into();
+        let Some(permit) = self.connections.admit(source, "DFP agent") else { return };
         let prepared = prepare(&stream).and_then(|()| stream.local_addr());
         // One that is gone already has no address any more.
         let Ok(SocketAddr::V4(local)) = prepared else { return };
@@ -225,7 +236,10 @@ impl Sockets {
         let link = LinkId::Accepted(self.accepted);
         (self.tell)(SocketEvent::Accepted { link, port, remote, local: *local.ip() });
         let tell = Arc::clone(&self.tell);
-        self.spawn(link, |orders| link::serve(link, stream, orders, tell));
+        self.spawn(link, |orders| async move {
+            link::serve(link, stream, orders, tell).await;
+            drop(permit);
+        });
     }
 
     fn spawn<F: Future<Output = ()> + Send + 'static>(
@@ -269,4 +283,43 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keep_alive = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(probes);
     SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream as Peer;
+
+    use super::*;
+
+    /// A listener with everything that it tells.
+    async fn listener() -> (Sockets, SocketAddrV4, mpsc::UnboundedReceiver<SocketEvent>) {
+        let (told, events) = mpsc::unbounded_channel();
+        let mut sockets = Sockets::new(Arc::new(move |event| drop(told.send(event))));
+        // Whose port is free a moment later still, mostly.
+        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free.port());
+        sockets.perform(SocketOrder::Listen(address)).await;
+        (sockets, address, events)
+    }
+
+    #[tokio::test]
+    async fn while_the_state_is_slow_one_address_holds_no_more_connections_than_at_any_listener() {
+        let (mut sockets, address, mut events) = listener().await;
+        let limit = usize::from(ConnectionLimits::default().per_source);
+        assert_eq!(events.recv().await, Some(SocketEvent::Listening(address.port())));
+        let mut peers = Vec::new();
+        for _ in 0..limit + 3 {
+            peers.push(Peer::connect(address).unwrap());
+            sockets.serve().await;
+        }
+        assert_eq!(sockets.links.len(), limit);
+        let mut links = std::iter::from_fn(|| events.try_recv().ok()).filter_map(|event| event.link());
+        let first = links.next().unwrap();
+        assert_eq!(links.count(), limit - 1);
+        // Room is there again as soon as one has ended.
+        sockets.perform(SocketOrder::End(first, End::Reset)).await;
+        peers.push(Peer::connect(address).unwrap());
+        sockets.serve().await;
+        assert!(matches!(events.recv().await, Some(SocketEvent::Accepted { .. })));
+    }
 }
