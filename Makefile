@@ -13,7 +13,7 @@
 #   make fuzz     long fuzzing (FUZZ_SECONDS=600 a target; FUZZ_TARGETS='frame http', all by default): docs/fuzzing.md
 #   make mutants  small wrong changes of the code that no test notices (MUTANTS_ARGS='--count 100'); the score in docs/testing.md
 #   make soak     an hour of traffic while home agents die and come back (SOAK_SECONDS=3600); report in target/soak/
-#   make faults   what faults cost, one after the other, for docs/reliability.md (FAULTS_ARGS='--only wire --clock')
+#   make faults   what faults cost, one after the other, for docs/reliability.md (FAULTS_ARGS='--only wire')
 #   make install  the programs, the systemd units and an example configuration (PREFIX, DESTDIR)
 
 SHELL := /bin/bash
@@ -78,6 +78,7 @@ soak: build deps-test
 	SOAK_SECONDS=$(SOAK_SECONDS) tools/soak
 
 faults: build deps-test
+	tools/setup faults
 	/usr/bin/python3 tools/faults --markdown docs/reliability.md $(FAULTS_ARGS)
 
 bench: deps
