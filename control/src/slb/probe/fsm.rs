@@ -9,6 +9,7 @@ use std::{
 };
 
 use common::time::Nanos;
+use rustc_hash::FxHashMap;
 
 use super::target::{ProbeState, Question, Target, TargetId};
 use crate::slb::config::ObjectName;
@@ -73,11 +74,11 @@ struct Running {
 /// All servers that are asked.
 #[derive(Debug, Default)]
 pub struct Prober {
-    running: HashMap<TargetId, Running>,
+    running: FxHashMap<TargetId, Running>,
     /// What happens when. Events of what is gone, or was answered, stay until they are due.
     events: BinaryHeap<Reverse<(Nanos, TargetId, Event)>>,
-    /// Open tries by nonce.
-    open: HashMap<u32, TargetId>,
+    /// Open tries by nonce, which nobody else chooses.
+    open: FxHashMap<u32, TargetId>,
     /// A probe asks a server once.
     by_server: HashMap<(ObjectName, SocketAddrV4), TargetId>,
 }
@@ -85,7 +86,7 @@ pub struct Prober {
 impl Prober {
     /// Asks these, and no others. Those that were asked before go on.
     pub fn set(&mut self, targets: &[Arc<Target>], now: Nanos) {
-        let wanted: HashMap<_, _> = targets.iter().map(|target| (target.id, target)).collect();
+        let wanted: FxHashMap<_, _> = targets.iter().map(|target| (target.id, target)).collect();
         let open = &mut self.open;
         self.running.retain(|id, running| {
             let kept = wanted.contains_key(id);

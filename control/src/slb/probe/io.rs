@@ -36,7 +36,7 @@ use crate::{
 const CONNECTIONS: usize = 256;
 
 /// Tries are made in batches this far apart.
-const BATCH: Duration = Duration::from_millis(20);
+const BATCH: Duration = Duration::from_millis(40);
 
 /// Answers are read in batches: this long after the first one.
 const GATHER: Duration = Duration::from_millis(2);
