@@ -12,6 +12,7 @@ pub mod event;
 pub mod id;
 pub mod link;
 pub mod mac;
+pub mod mobile;
 pub mod net;
 pub mod port;
 pub mod ring;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     config::Hugepages,
+    mobile::Bindings,
     slb::{Balancer, SessionKey},
     table::CapacityError,
 };
@@ -13,12 +14,21 @@ use crate::{
 pub struct Tables {
     /// Sessions of mobile nodes.
     pub slb: Arc<Balancer>,
+    /// Tunnels to mobile nodes; none: there is no home agent.
+    pub mobile: Option<Arc<Bindings>>,
 }
 
 impl Tables {
     /// Of what was made for each subsystem.
     pub fn new(slb: Balancer) -> Self {
-        Self { slb: Arc::new(slb) }
+        Self { slb: Arc::new(slb), mobile: None }
+    }
+
+    /// The same with those of a home agent.
+    #[must_use]
+    pub fn with_mobile(mut self, mobile: Bindings) -> Self {
+        self.mobile = Some(Arc::new(mobile));
+        self
     }
 
     /// The smallest ones, with keys that everybody knows: for state machines that run without workers.
@@ -32,7 +42,7 @@ impl Tables {
     /// The same without the counts, for one burst.
     #[inline(always)]
     pub fn by_ref(&self) -> TablesRef<'_> {
-        TablesRef { slb: &self.slb }
+        TablesRef { slb: &self.slb, mobile: self.mobile.as_deref() }
     }
 }
 
@@ -41,4 +51,6 @@ impl Tables {
 pub struct TablesRef<'a> {
     /// Sessions of mobile nodes.
     pub slb: &'a Balancer,
+    /// Tunnels to mobile nodes; none: there is no home agent.
+    pub mobile: Option<&'a Bindings>,
 }

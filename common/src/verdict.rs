@@ -6,10 +6,10 @@ use std::{fmt, sync::OnceLock};
 
 use serde::Serialize;
 
-use crate::slb;
+use crate::{mobile, slb};
 
 /// The list, in the order of a packet's way; `show` lists verdicts by class and then in this order.
-const SETS: &[&[Declaration]] = &[system::INPUT, slb::VERDICTS, system::OUTPUT];
+const SETS: &[&[Declaration]] = &[system::INPUT, slb::VERDICTS, mobile::VERDICTS, system::OUTPUT];
 
 /// How a received packet ended: an index into what all sets declare.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -219,7 +219,8 @@ mod tests {
     fn display_goes_by_class_and_then_along_a_packets_way() {
         let all = Verdict::ALL;
         assert!(all.is_sorted_by_key(|verdict| verdict.class() as u8));
-        assert_eq!(all[..3], [Verdict::SLB_DISPATCHED, Verdict::SLB_DIRECTED, Verdict::ROUTED]);
+        let forwarded = [Verdict::SLB_DISPATCHED, Verdict::SLB_DIRECTED, Verdict::TUNNELLED, Verdict::ROUTED];
+        assert_eq!(all[..4], forwarded);
         let at = |wanted| all.iter().position(|verdict| *verdict == wanted);
         assert!(at(Verdict::OWN_FRAME) < at(Verdict::NO_REAL) && at(Verdict::NO_REAL) < at(Verdict::TX_FULL));
     }

@@ -14,6 +14,8 @@ pub type Owners = AddressMap<Owner>;
 pub enum Owner {
     /// The host itself: handed to the kernel. The interface that holds it.
     Host(InterfaceId),
+    /// The same, but packets in tunnels to it are taken out of them: it is the home agent's address.
+    TunnelEnd(InterfaceId),
     /// Virtual servers; answered by the dataplane, unknown to the kernel.
     Virtual(VirtualAddress),
 }
@@ -24,7 +26,7 @@ impl Owner {
     pub fn as_virtual(&self) -> Option<&VirtualAddress> {
         match self {
             Self::Virtual(address) => Some(address),
-            Self::Host(_) => None,
+            Self::Host(_) | Self::TunnelEnd(_) => None,
         }
     }
 }

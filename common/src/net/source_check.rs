@@ -60,7 +60,7 @@ impl Network {
         if source.is_unspecified() && destination.is_broadcast() {
             return true;
         }
-        if matches!(self.owners.get(&source), Some(Owner::Host(_))) {
+        if matches!(self.owners.get(&source), Some(Owner::Host(_) | Owner::TunnelEnd(_))) {
             return false;
         }
         let Some(route) = self.routes.longest_match(source) else { return false };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     id::{FarmId, RealId, VserverId},
+    mobile::MobilePart,
     net::Network,
     slb::{Farm, Real, SlbPart, Target, VirtualServer},
 };
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub net: Arc<Network>,
     /// The balancer's part.
     pub slb: Arc<SlbPart>,
+    /// The home agent's part.
+    pub mobile: Arc<MobilePart>,
     /// What follows from both: the targets of the fast path by [`RealId::index`]; none before [`Snapshot::prepare`].
     pub targets: Arc<[Option<Target>]>,
 }
@@ -55,10 +58,16 @@ impl Snapshot {
         Arc::make_mut(&mut self.slb)
     }
 
+    /// The home agent's part, to be changed; other snapshots keep theirs.
+    pub fn mobile_mut(&mut self) -> &mut MobilePart {
+        Arc::make_mut(&mut self.mobile)
+    }
+
     /// True if both are made of the same parts; compares no contents.
     pub fn shares_all(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.net, &other.net)
             && Arc::ptr_eq(&self.slb, &other.slb)
+            && Arc::ptr_eq(&self.mobile, &other.mobile)
             && Arc::ptr_eq(&self.targets, &other.targets)
     }
 

@@ -155,6 +155,13 @@ impl<R> Slab<R> {
         self.records.len().saturating_sub(self.free.len() + self.waiting())
     }
 
+    /// Bytes of the records and of the lists of those that are not used.
+    pub fn bytes(&self) -> u64 {
+        // A place of an `ArrayQueue` is a stamp and the value.
+        let listed = 2 * (size_of::<usize>() + size_of::<usize>()) + size_of::<u32>();
+        (self.records.len() * (size_of::<Record<R>>() + listed)) as u64
+    }
+
     /// Records in all.
     pub fn capacity(&self) -> usize {
         self.records.len()

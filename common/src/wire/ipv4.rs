@@ -16,8 +16,12 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 /// Bytes of the header without options.
 pub const LENGTH: usize = 20;
+/// Protocol number of GRE (RFC 2784).
+pub const GRE: u8 = 47;
 /// Initial time to live of what we send (RFC 1700).
 pub const TTL: u8 = 64;
+/// That of outer headers: a tunnel may be long.
+pub const TUNNEL_TTL: u8 = 255;
 
 /// First byte of a header without options: version 4, five words.
 pub const VERSION_AND_WORDS: u8 = 0x45;
@@ -50,6 +54,8 @@ pub mod offset {
 pub mod option {
     /// End of the list, one byte.
     pub const END: u8 = 0;
+    /// Bit of a type: the option belongs into every fragment.
+    pub const COPIED: u8 = 0x80;
     /// No operation, one byte.
     pub const NOP: u8 = 1;
     /// Loose source route.
@@ -122,6 +128,18 @@ impl Ipv4 {
     #[must_use]
     pub fn with_tos(mut self, tos: u8) -> Self {
         self.tos = tos;
+        self.checksum = U16::ZERO;
+        self.checksum = U16::new(checksum::of(&[self.as_bytes()]));
+        self
+    }
+
+    /// The same as the outer header of a tunnel: it may be cut on its way where the inner packet may.
+    #[must_use]
+    #[inline]
+    pub fn around(mut self, tos: u8, dont_fragment: bool) -> Self {
+        self.tos = tos;
+        self.ttl = TUNNEL_TTL;
+        self.fragment = U16::new(if dont_fragment { DONT_FRAGMENT } else { 0 });
         self.checksum = U16::ZERO;
         self.checksum = U16::new(checksum::of(&[self.as_bytes()]));
         self

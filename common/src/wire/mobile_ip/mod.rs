@@ -6,6 +6,7 @@ mod extension;
 mod message;
 mod plain;
 mod shape;
+pub mod tunnel_data;
 mod walk;
 
 pub use code::{Code, Flags};
