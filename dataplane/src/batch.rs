@@ -137,6 +137,8 @@ pub struct Batch<F> {
     replicas: ArrayVec<(F, PortId), BURST>,
     /// Copies for which there was no room.
     replicas_refused: u64,
+    /// The last that was given.
+    identification: u16,
     /// Of frames that leave without passing the stages.
     pub exits: [Exit; BURST],
     /// All frames leave so; no stage has any.
@@ -155,6 +157,7 @@ impl<F> Default for Batch<F> {
             pending: 0,
             replicas: ArrayVec::new(),
             replicas_refused: 0,
+            identification: 0,
             exits: [Exit { port: PortId(0), verdict: Verdict::SLB_DISPATCHED }; BURST],
             single_egress: None,
             requests: ArrayVec::new(),
@@ -239,6 +242,18 @@ impl<F: Frame> Batch<F> {
         if self.replicas.try_push((self.frames[index].share(), egress)).is_err() {
             self.replicas_refused += 1;
         }
+    }
+
+    /// Sends a frame that a stage has made out of another, as [`Batch::replicate`] does; none: there was no buffer for it.
+    pub fn send_replica(&mut self, frame: Option<F>, egress: PortId) {
+        let sent = frame.is_some_and(|frame| self.replicas.try_push((frame, egress)).is_ok());
+        self.replicas_refused += u64::from(!sent);
+    }
+
+    /// A number for the identification of a packet that may be cut on its way: another one each time, until they all have been.
+    pub fn identification(&mut self) -> u16 {
+        self.identification = self.identification.wrapping_add(1);
+        self.identification
     }
 
     /// How many copies can be made until the stage returns.

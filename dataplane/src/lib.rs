@@ -10,6 +10,7 @@ pub mod backend;
 pub mod batch;
 pub mod clock;
 pub mod counts;
+mod encapsulate;
 pub mod fuzz;
 pub mod harness;
 pub mod limit;

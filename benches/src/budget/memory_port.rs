@@ -73,6 +73,10 @@ impl Frame for MemoryFrame {
         fits
     }
 
+    fn copy(&self) -> Option<Self> {
+        Some(self.share())
+    }
+
     fn share(&self) -> Self {
         let Buffer { bytes, start, end } = *self.0;
         Self(Box::new(Buffer { bytes, start, end }))

@@ -329,7 +329,7 @@ pub fn snapshot(mode: Mode, ports: u16) -> Snapshot {
         live: Arc::new(VserverLive::new(2)),
     }));
     let targets = slb.targets(&net);
-    Snapshot { generation: 1, net: Arc::new(net), slb: Arc::new(slb), targets }
+    Snapshot { generation: 1, net: Arc::new(net), slb: Arc::new(slb), targets, ..Snapshot::default() }
 }
 
 /// Runs the case in a child process.

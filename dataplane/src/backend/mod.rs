@@ -39,6 +39,9 @@ pub trait Frame: Sized {
     fn trim_front(&mut self, n: usize) -> bool;
     /// Cuts the frame to `len` bytes; false if it is shorter.
     fn truncate(&mut self, len: usize) -> bool;
+    /// A frame of the same pool with the same bytes, in one segment, and nothing of what the device said of them; `None` when
+    /// the pool is dry or they do not fit.
+    fn copy(&self) -> Option<Self>;
     /// Another reference to the same bytes.
     #[must_use]
     fn share(&self) -> Self;

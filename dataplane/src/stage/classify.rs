@@ -7,7 +7,8 @@ use common::{
     snapshot::Snapshot,
     verdict::Verdict,
     wire::{
-        ipv4::{self, UDP, option},
+        ipv4::{self, GRE, IPIP, UDP, option},
+        mobile_ip::tunnel_data,
         udp,
     },
 };
@@ -20,6 +21,9 @@ use crate::{
 
 /// Bytes of a UDP header up to the destination port's end.
 const UDP_PORTS: usize = udp::offset::DESTINATION + 2;
+
+/// Bytes of a datagram up to the end of a tunnel's header in it.
+const TUNNEL_DATA: usize = udp::LENGTH + tunnel_data::LENGTH;
 
 /// Sends every sound IPv4 packet to its stage.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
@@ -35,21 +39,40 @@ fn classify<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &mut Packet) -
     match snapshot.net.owners.get(&destination) {
         Some(Owner::Virtual(address)) => return virtual_address(snapshot, address, frame, packet),
         Some(Owner::Host(_)) => return Ok(Next::To(Stage::PUNT)),
+        Some(Owner::TunnelEnd(_)) => return tunnel_end(frame, packet),
         None => {}
     }
     if destination.is_multicast() || destination.is_broadcast() || directed_broadcast(snapshot, packet) {
         return Ok(Next::To(Stage::PUNT));
     }
-    transit(frame, packet)
+    transit(snapshot, frame, packet)
 }
 
 /// A unicast packet in a group frame is never forwarded (RFC 1812, 5.3.4).
-fn transit<F: Frame>(frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
+fn transit<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
     if packet.group || martian(packet.source) || martian(packet.destination) {
         return Err(Verdict::MARTIAN);
     }
     options(frame, packet)?;
-    Ok(Next::To(Stage::FORWARD))
+    let at_home = snapshot.mobile.networks.longest_match(packet.destination).is_none();
+    Ok(Next::To(if at_home { Stage::FORWARD } else { Stage::TUNNEL_OUT }))
+}
+
+/// Packets in tunnels are taken out; the rest is the host's.
+fn tunnel_end<F: Frame>(frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
+    let tunnelled = match packet.protocol {
+        IPIP | GRE => true,
+        UDP if !packet.fragment && packet.payload() >= TUNNEL_DATA => {
+            let l4 = packet.l4();
+            contiguous(frame, l4 + TUNNEL_DATA)?;
+            let datagram = &frame.data()[l4..l4 + TUNNEL_DATA];
+            let port = [datagram[udp::offset::DESTINATION], datagram[udp::offset::DESTINATION + 1]];
+            u16::from_be_bytes(port) == udp::MOBILE_IP
+                && tunnel_data::next_header(&datagram[udp::LENGTH..]).is_some()
+        }
+        _ => false,
+    };
+    Ok(Next::To(if tunnelled { Stage::TUNNEL_IN } else { Stage::PUNT }))
 }
 
 fn virtual_address<F: Frame>(

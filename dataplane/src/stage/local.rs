@@ -97,7 +97,7 @@ fn watch(cx: &mut Context<'_>, interface: &Interface, (mac, address): (MacAddr, 
         Some(_) if interface.receives(mac) => return,
         Some(Owner::Virtual(held)) if held.mac == mac => return,
         Some(Owner::Virtual(held)) => Some(held.mac),
-        Some(Owner::Host(_)) => Some(interface.mac),
+        Some(Owner::Host(_) | Owner::TunnelEnd(_)) => Some(interface.mac),
         None => net.neighbours.get(&at).copied(),
     };
     if let Some(known) = known {

@@ -18,6 +18,8 @@ pub mod punt;
 pub mod reentry;
 pub mod stages;
 pub mod transmit;
+pub mod tunnel_in;
+pub mod tunnel_out;
 
 use arc_swap::ArcSwap;
 use common::{

@@ -10,6 +10,7 @@ mod hostile;
 mod idle;
 mod local;
 mod mobile_ip;
+mod mobile_nodes;
 mod parse;
 mod ports;
 mod rewrite;

@@ -14,7 +14,7 @@ use dataplane::{
         Frame,
         sim::{HEADROOM, Sizes},
     },
-    harness::{self, DIRECTED, DISPATCHED, Harness, MAC1, limit_clients, verify_sources},
+    harness::{self, AGENT, DIRECTED, DISPATCHED, Harness, MAC1, limit_clients, verify_sources},
     stage::stages::StageList,
 };
 use etherparse::{ArpOperation, IcmpEchoHeader, Icmpv4Type, IpNumber, TcpHeader};
@@ -23,6 +23,7 @@ use crate::{
     frames::{Build, from_agent, pad, totals},
     local::arp,
     mobile_ip::{rrq, to_agent},
+    mobile_nodes::{HOME_AGENT, NODE, away, tunnel},
     tunnels::{self, FORGOTTEN, nested},
 };
 
@@ -187,6 +188,22 @@ const CASES: &[Case] = &[
     (Verdict::OVERLOAD, overload),
     (Verdict::CLIENT_RATE, client_rate),
     (Verdict::NO_ADJACENCY, without_the_mac_of_its_real),
+    (Verdict::TUNNELLED, || {
+        feed(away(&[tunnel(AGENT)]), 1, &from_agent(NODE).source_ip([8; 4]).udp(1, 2, &[]), 1)
+    }),
+    (Verdict::TUNNEL_SOURCE_MISMATCH, || {
+        feed(
+            away(&[tunnel(AGENT)]),
+            1,
+            &from_agent(HOME_AGENT).ip(IpNumber(4), &transit().udp(1, 2, &[])[14..]),
+            1,
+        )
+    }),
+    (Verdict::TUNNEL_HEADER, || feed(away(&[]), 1, &from_agent(HOME_AGENT).ip(IpNumber(47), &[0; 30]), 1)),
+    (Verdict::TUNNEL_LOOP, || feed(away(&[tunnel(AGENT)]), 1, &from_agent(NODE).udp(1, 2, &[]), 1)),
+    (Verdict::TUNNEL_FRAGMENT, || {
+        feed(away(&[]), 1, &from_agent(HOME_AGENT).fragment(1, false).ip(IpNumber(4), &[0; 30]), 1)
+    }),
     (Verdict::TTL_EXPIRED, || feed(Harness::new(1), 1, &transit().ttl(1).udp(1, 2, &[]), 51)),
     (Verdict::NO_ROUTE, || one(&from_agent([192, 168, 66, 1].into()).udp(1, 2, &[]))),
     (Verdict::UNUSABLE_ROUTE, || {

@@ -233,6 +233,26 @@ impl Frame for DpdkFrame {
         true
     }
 
+    fn copy(&self) -> Option<Self> {
+        // SAFETY: a received or allocated packet's pool lives as long as its queues; a buffer comes with one reference,
+        // which the frame owns.
+        let raw = NonNull::new(unsafe { ffi::_rte_pktmbuf_alloc(self.head().pool) })?;
+        // SAFETY: as above.
+        let mut copy = unsafe { Self::from_raw(raw) };
+        let mut room = copy.append(self.total_len())?;
+        let mut next = Some(self.0);
+        while let Some(segment) = next {
+            // SAFETY: every segment of a packet of which we own a reference lives, and nobody writes it meanwhile.
+            let segment = unsafe { segment.as_ref() };
+            // SAFETY: the segment holds `data_len` initialised bytes from its start.
+            let bytes = unsafe { std::slice::from_raw_parts(start(segment), usize::from(segment.data_len)) };
+            let (part, rest) = room.split_at_mut_checked(bytes.len())?;
+            part.copy_from_slice(bytes);
+            (room, next) = (rest, NonNull::new(segment.next));
+        }
+        Some(copy)
+    }
+
     fn share(&self) -> Self {
         // SAFETY: adds the reference that the new frame owns.
         unsafe { ffi::shim_pktmbuf_share(self.0.as_ptr()) };

@@ -202,6 +202,10 @@ impl Frame for SimFrame {
         true
     }
 
+    fn copy(&self) -> Option<Self> {
+        self.pool.frame(self.bytes())
+    }
+
     fn share(&self) -> Self {
         Self {
             room: self.room.clone(),

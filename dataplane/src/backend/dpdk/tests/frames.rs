@@ -113,6 +113,25 @@ fn sharers_see_the_same_bytes_and_the_last_one_gives_them_back() {
 }
 
 #[test]
+fn a_copy_is_one_segment_of_its_own() {
+    let (started, mut queue) = ring();
+    let free = || started.control().pools()[0].free;
+    let whole = free();
+    let chained = chain(&mut queue);
+    let mut copy = chained.copy().unwrap();
+    assert_eq!((copy.segments(), copy.references()), (1, 1));
+    assert_eq!(copy.data(), (0..200).collect::<Vec<u8>>());
+    copy.check().unwrap();
+    copy.data_mut()[0] = 99;
+    assert_eq!((chained.data()[0], whole - free()), (0, 4));
+    let mut large = frame(&mut queue, &[7; 1900]);
+    assert!(large.chain(frame(&mut queue, &[7; 200])).is_none());
+    assert!(large.copy().is_none(), "more than a buffer has");
+    drop((chained, copy, large));
+    assert_eq!(free(), whole);
+}
+
+#[test]
 fn offloads_say_nothing_where_the_device_said_nothing() {
     let (_started, mut queue) = ring();
     let frame = frame(&mut queue, &[0; 60]);
