@@ -35,11 +35,14 @@ pub const GENERALISED: u8 = 36;
 pub const MN_AAA: u8 = 1;
 /// Mobile node to foreign agent challenge (RFC 4721).
 pub const CHALLENGE: u8 = 132;
-const CRITICAL_VENDOR: std::ops::RangeInclusive<u8> = 37..=38;
+/// Critical vendor extensions (RFC 3115).
+pub const CRITICAL_VENDOR: std::ops::RangeInclusive<u8> = 37..=38;
 const UDP_TUNNEL_REPLY: u8 = 44;
-const NORMAL_VENDOR: std::ops::RangeInclusive<u8> = 133..=134;
+/// Normal vendor extensions (RFC 3115).
+pub const NORMAL_VENDOR: std::ops::RangeInclusive<u8> = 133..=134;
 const REVOCATION: u8 = 137;
-const UDP_TUNNEL_REQUEST: u8 = 144;
+/// Request for a tunnel over UDP (RFC 3519).
+pub const UDP_TUNNEL_REQUEST: u8 = 144;
 /// Bytes of an SPI.
 pub(super) const SPI: usize = 4;
 
@@ -295,7 +298,7 @@ fn append_vendor(out: &mut Vec<u8>, vendor: &Vendor) -> Result<(), EncodeError> 
     }
 }
 
-fn short(out: &mut Vec<u8>, kind: u8, data: &[&[u8]]) -> Result<(), EncodeError> {
+pub(super) fn short(out: &mut Vec<u8>, kind: u8, data: &[&[u8]]) -> Result<(), EncodeError> {
     let length: usize = data.iter().map(|part| part.len()).sum();
     out.extend([kind, u8::try_from(length).map_err(|_| EncodeError::TooLong { kind, length })?]);
     for part in data {

@@ -135,25 +135,25 @@ pub enum Message {
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-struct RequestHead {
-    kind: u8,
-    flags: u8,
-    lifetime: U16,
-    home_address: [u8; 4],
-    home_agent: [u8; 4],
-    care_of: [u8; 4],
-    identification: U64,
+pub(super) struct RequestHead {
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) lifetime: U16,
+    pub(super) home_address: [u8; 4],
+    pub(super) home_agent: [u8; 4],
+    pub(super) care_of: [u8; 4],
+    pub(super) identification: U64,
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-struct ReplyHead {
-    kind: u8,
-    code: u8,
-    lifetime: U16,
-    home_address: [u8; 4],
-    home_agent: [u8; 4],
-    identification: U64,
+pub(super) struct ReplyHead {
+    pub(super) kind: u8,
+    pub(super) code: u8,
+    pub(super) lifetime: U16,
+    pub(super) home_address: [u8; 4],
+    pub(super) home_agent: [u8; 4],
+    pub(super) identification: U64,
 }
 
 const _: () = assert!(size_of::<RequestHead>() == RRQ_FIXED && size_of::<ReplyHead>() == RRP_FIXED);

@@ -3,6 +3,7 @@
 pub mod auth;
 mod code;
 mod extension;
+mod fixed;
 mod message;
 mod plain;
 mod shape;
@@ -10,8 +11,12 @@ pub mod tunnel_data;
 mod walk;
 
 pub use code::{Code, Flags};
-pub use extension::{AuthKind, CHALLENGE, Extension, GENERALISED, MN_AAA, Vendor};
+pub use extension::{
+    AuthKind, CHALLENGE, CRITICAL_VENDOR, Extension, GENERALISED, MN_AAA, NORMAL_VENDOR, UDP_TUNNEL_REQUEST,
+    Vendor,
+};
+pub use fixed::{ReplyFixed, RequestFixed, append_challenge, append_nai};
 pub use message::{DecodeError, EncodeError, Message, RRP, RRP_FIXED, Reply, Request};
 pub use plain::{Plain, plain};
-pub use shape::{Extensions, Located};
+pub use shape::{DYNAMIC_HA, Extensions, Located, NAI};
 pub use walk::{NodeKey, RRQ, RRQ_FIXED, Rrq, WalkError, walk};

@@ -5,9 +5,9 @@ use super::message::DecodeError;
 /// A single byte of padding.
 pub(super) const PAD: u8 = 0;
 /// Mobile node NAI (RFC 2794).
-pub(super) const NAI: u8 = 131;
+pub const NAI: u8 = 131;
 /// Requested or redirected home agent (RFC 4433).
-pub(super) const DYNAMIC_HA: u8 = 139;
+pub const DYNAMIC_HA: u8 = 139;
 
 /// How an extension's length is written.
 pub(super) enum Shape {
