@@ -12,6 +12,7 @@ pub mod core;
 pub mod daemon;
 pub mod dfp;
 pub mod health;
+pub mod home_agent;
 pub mod host;
 pub mod manage;
 pub mod protocol;
