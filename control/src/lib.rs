@@ -14,6 +14,7 @@ pub mod dfp;
 pub mod health;
 pub mod home_agent;
 pub mod host;
+pub mod launcher;
 pub mod manage;
 pub mod protocol;
 pub mod protocols;

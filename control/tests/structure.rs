@@ -14,7 +14,7 @@ const FORMER: &[&str] = &["machine"];
 /// The folders and root files of `control/src`, lowest first. Each imports lower ones only: so nothing points upward, there
 /// is no circle, and nobody imports who stands beside him. What is not here are subsystems, as `protocols.rs` lists them.
 const LAYERS: &[&[&str]] = &[
-    &["bus", "host", "manage", "publish", "secret"],
+    &["bus", "host", "launcher", "manage", "publish", "secret"],
     &["command", "health"],
     &["protocol"],
     &["core", SUBSYSTEM],
@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
 const SUBSYSTEM: &str = "subsystem";
 
 /// Folders that know no subsystem by name.
-const NEUTRAL: &[&str] = &["command", "core", "daemon", "host", "manage", "protocol"];
+const NEUTRAL: &[&str] = &["command", "core", "daemon", "host", "launcher", "manage", "protocol"];
 
 /// Every Rust file under a folder of `control/src`, with its text less comments and literals.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {

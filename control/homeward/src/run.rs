@@ -105,6 +105,7 @@ impl Program {
             file: self.path,
             library: dpdk::version(),
             clock: Arc::new(move || clock.now()),
+            launcher: None,
             log: self.log,
             set_level: self.set_level,
             alive: watchdog()?,

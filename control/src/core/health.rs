@@ -91,6 +91,19 @@ impl<L: Protocols> Core<L> {
         }
     }
 
+    /// What the launcher did, if there is one.
+    pub(super) fn report_launcher(&self, report: &mut Report) {
+        let Some(totals) = self.shared.launcher.totals() else { return };
+        let up = f64::from(u8::from(!self.shared.launcher.has_ended()));
+        report.gauge("homeward_launcher_up", "1 while scripts can be started", Vec::new(), up);
+        for (outcome, count) in
+            [("started", totals.started), ("busy", totals.busy), ("not_started", totals.not_started)]
+        {
+            let labels = vec![("outcome", outcome.to_owned())];
+            report.counter("homeward_launcher_scripts", "Scripts that were to be run", labels, count);
+        }
+    }
+
     /// The word of each subsystem on what must move.
     fn checks(&mut self) -> Vec<Check> {
         let (list, at) = self.parts();

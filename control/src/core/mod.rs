@@ -37,6 +37,7 @@ use crate::{
     command::{Answer, Commands, Mode, Shell},
     health::{Conditions, Supervisor},
     host::ShadowTotals,
+    launcher::Launcher,
     manage::log::LogBook,
     protocol::{
         Cx, Effect, Holds, Member, Outbox, Protocol, Protocols, Settings, Shared, Switches, Visitor, Witness,
@@ -105,6 +106,7 @@ impl<L: Protocols> Core<L> {
             library: String::new(),
             startup,
             shadows: ShadowTotals::default(),
+            launcher: Launcher::default(),
             witness: Witness::default(),
             checks: Vec::new(),
             found: Vec::new(),

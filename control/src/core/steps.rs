@@ -222,6 +222,7 @@ impl<L: Protocols> Core<L> {
         list.each(&mut ask);
         let mut report = ask.1;
         self.report_health(&mut report);
+        self.report_launcher(&mut report);
         report
     }
 

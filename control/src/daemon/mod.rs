@@ -34,6 +34,7 @@ use crate::{
     command::load,
     core::{Core, CoreLink, Recording},
     host::{GuardError, Host, HostError, Records},
+    launcher::{Launcher, LauncherProcess},
     manage::{
         http::Http,
         log::LogBook,
@@ -71,6 +72,8 @@ pub struct Parts<L: Protocols> {
     pub library: String,
     /// The workers' clock.
     pub clock: Clock,
+    /// Starts scripts for this process, which may not itself.
+    pub launcher: Option<LauncherProcess>,
     /// `show logging` and `debug`.
     pub log: LogBook,
     /// Changes the level of the log.
@@ -102,6 +105,9 @@ pub enum StartError {
         /// What the kernel says.
         source: std::io::Error,
     },
+    /// The launcher's socket cannot be used.
+    #[error("launcher: {0}")]
+    Launcher(std::io::Error),
     /// The configuration is refused as a whole.
     #[error("{0}")]
     Refused(String),
@@ -176,6 +182,9 @@ impl<L: Protocols> Daemon<L> {
         }
         core.shared_mut().ports = Some(Arc::clone(&parts.ports));
         core.shared_mut().library = parts.library;
+        let launcher = parts.launcher.map(Launcher::attach).transpose().map_err(StartError::Launcher)?;
+        let launcher = launcher.unwrap_or_default();
+        core.shared_mut().launcher = launcher.clone();
         let wake = Arc::new(Notify::new());
         let core =
             Arc::new(std::sync::Mutex::new(Operated::new(core, Arc::clone(&parts.clock), Arc::clone(&wake))));
@@ -197,6 +206,7 @@ impl<L: Protocols> Daemon<L> {
             alive: parts.alive,
             management,
             tasks: Tasks::new(stop.clone()),
+            launcher: launcher.clone(),
         };
         steps.poll_ports();
         lock(&core)
@@ -205,7 +215,7 @@ impl<L: Protocols> Daemon<L> {
             .map_err(|error| StartError::Refused(error.to_string()))?;
         steps.perform();
         steps.wait_for_kernel().await?;
-        steps.tasks.start(&core, &parts.clock, &wake);
+        steps.tasks.start(&core, &parts.clock, &launcher, &wake);
         steps.tasks.spawn("shells", socket.serve(Arc::clone(&core), parts.log, exec_timeout));
         if let Some(http) = http {
             steps.tasks.spawn("http", http.serve(Arc::clone(&core)));

@@ -19,8 +19,9 @@ use super::{
     tasks::Tasks,
 };
 use crate::{
-    health::DESCRIPTORS,
+    health::{DESCRIPTORS, Found, LAUNCHER_ENDED},
     host::{Host, HostState, PortState},
+    launcher::Launcher,
     manage::operator::{Check, SharedOperator, lock},
     protocol::{Effect, LoggingLevel, Management, PortSettings, Protocols},
 };
@@ -53,6 +54,7 @@ pub(super) struct Steps<L: Protocols> {
     pub alive: Box<dyn Fn() + Send>,
     pub management: Management,
     pub tasks: Tasks,
+    pub launcher: Launcher,
 }
 
 impl<L: Protocols> Steps<L> {
@@ -206,6 +208,10 @@ impl<L: Protocols> Steps<L> {
     fn poll(&mut self) {
         let host = self.host.state().borrow().clone();
         let mut found = self.devices.found(&host);
+        if self.launcher.has_ended() {
+            let reason = "it has ended: no script is started until Homeward is";
+            found.push(Found::new(&LAUNCHER_ENDED, "launcher", reason));
+        }
         let descriptors = Descriptors::look();
         let checks = self.tasks.checks().chain([self.host_check()]).collect();
         let live = {

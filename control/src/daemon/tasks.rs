@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{Clock, Operated};
 use crate::{
+    launcher::Launcher,
     manage::operator::{Check, SharedOperator, lock},
     protocol::{Instance, Io, Member, Messenger, Protocol, Protocols, Visitor},
 };
@@ -45,6 +46,7 @@ pub(super) struct Tasks {
 struct Start<'a, L: Protocols> {
     core: &'a SharedOperator<Operated<L>>,
     clock: &'a Clock,
+    launcher: &'a Launcher,
     wake: &'a Arc<Notify>,
     ending: &'a CancellationToken,
     started: Vec<JoinHandle<()>>,
@@ -58,6 +60,7 @@ impl<L: Protocols> Visitor<L> for Start<'_, L> {
         let watch = Watch::<L, P> {
             core: Arc::clone(self.core),
             clock: Arc::clone(self.clock),
+            launcher: self.launcher.clone(),
             wake: Arc::clone(self.wake),
             ending: self.ending.clone(),
             of: PhantomData,
@@ -70,6 +73,7 @@ impl<L: Protocols> Visitor<L> for Start<'_, L> {
 struct Watch<L: Protocols, P> {
     core: SharedOperator<Operated<L>>,
     clock: Clock,
+    launcher: Launcher,
     wake: Arc<Notify>,
     /// They are to end.
     ending: CancellationToken,
@@ -84,8 +88,12 @@ impl<L: Member<P>, P: Protocol> Watch<L, P> {
         loop {
             let begun = Instant::now();
             let alive = Arc::new(AtomicBool::new(true));
-            let io =
-                Io { orders, messenger: self.messenger(Arc::clone(&alive)), clock: Arc::clone(&self.clock) };
+            let io = Io {
+                orders,
+                messenger: self.messenger(Arc::clone(&alive)),
+                clock: Arc::clone(&self.clock),
+                launcher: self.launcher.clone(),
+            };
             let ended = AbortOnDropHandle::new(tokio::spawn(P::start(io))).await;
             if self.ending.is_cancelled() {
                 return;
@@ -156,9 +164,10 @@ impl Tasks {
         &mut self,
         core: &SharedOperator<Operated<L>>,
         clock: &Clock,
+        launcher: &Launcher,
         wake: &Arc<Notify>,
     ) {
-        let mut start = Start { core, clock, wake, ending: &self.ending, started: Vec::new() };
+        let mut start = Start { core, clock, launcher, wake, ending: &self.ending, started: Vec::new() };
         lock(core).core_mut().visit(&mut start);
         self.protocols = start.started;
     }

@@ -170,7 +170,7 @@ impl Protocol for Dfp {
     }
 
     async fn start(io: Io<Self>) {
-        let Io { mut orders, messenger, clock } = io;
+        let Io { mut orders, messenger, clock, .. } = io;
         let told = messenger.clone();
         let mut sockets = Sockets::new(Arc::new(move |event| told.tell(Message::Socket(event))));
         let mut sampler = Sampler::default();

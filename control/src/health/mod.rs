@@ -11,7 +11,7 @@ mod tracker;
 
 pub use self::{
     condition::{Condition, Found, HealthSettings, Lines, condition},
-    own::{DESCRIPTORS, DEVICE_ADDRESS, TASKS_DIED, WORKER_BEHIND, own},
+    own::{DESCRIPTORS, DEVICE_ADDRESS, LAUNCHER_ENDED, TASKS_DIED, WORKER_BEHIND, own},
     supervisor::{Supervisor, WORKER_TIMEOUT, WorkerChange},
     tracker::{Change, Conditions, Turn},
 };

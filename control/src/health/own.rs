@@ -20,7 +20,11 @@ pub static DEVICE_ADDRESS: Condition = condition!(
 /// Few file descriptors are left: what needs a new one may fail.
 pub static DESCRIPTORS: Condition = condition!("descriptors", "The process runs out of file descriptors", after: 0, above: 80, unready: false);
 
+/// Whoever starts scripts for the process has ended; its end is a line of its own in the log.
+pub static LAUNCHER_ENDED: Condition =
+    condition!("launcher-ended", "No script is started", after: 0, above: none, unready: false).quiet();
+
 /// All of them.
-pub fn own() -> [&'static Condition; 4] {
-    [&TASKS_DIED, &WORKER_BEHIND, &DEVICE_ADDRESS, &DESCRIPTORS]
+pub fn own() -> [&'static Condition; 5] {
+    [&TASKS_DIED, &WORKER_BEHIND, &DEVICE_ADDRESS, &DESCRIPTORS, &LAUNCHER_ENDED]
 }

@@ -14,6 +14,7 @@ use crate::{
     bus::Bus,
     health::{Found, Supervisor},
     host::ShadowTotals,
+    launcher::Launcher,
     manage::{
         log::{LogBook, stamp},
         operator::Check,
@@ -49,6 +50,8 @@ pub struct Shared {
     pub startup: Option<PathBuf>,
     /// Frames between the dataplane and the kernel.
     pub shadows: ShadowTotals,
+    /// What starts scripts.
+    pub launcher: Launcher,
     /// Through which live state is read that decides something.
     pub witness: Witness,
     /// Tasks and whatever else must move, beside what subsystems report.

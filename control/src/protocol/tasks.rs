@@ -6,6 +6,7 @@ use common::time::Nanos;
 use tokio::sync::mpsc;
 
 use super::Protocol;
+use crate::launcher::Launcher;
 
 /// Tells a subsystem's state something: it is handled before the call returns. Cheap to clone.
 pub struct Messenger<P: Protocol>(Arc<dyn Fn(P::Message) + Send + Sync>);
@@ -42,6 +43,8 @@ pub struct Io<P: Protocol> {
     pub messenger: Messenger<P>,
     /// The clock of [`Cx::now`](super::Cx::now).
     pub clock: Arc<dyn Fn() -> Nanos + Send + Sync>,
+    /// Has scripts run.
+    pub launcher: Launcher,
 }
 
 impl<P: Protocol> fmt::Debug for Io<P> {

@@ -27,6 +27,7 @@ use crate::{
         BindId, BindTable, ConnectionState, Counter, Header, Host, Key, Keyring, Load, Message, PasswordView,
         PeerView, Protocol as Ip, Role, Row, RowKey, agents, listen_on, manager, server_states,
     },
+    launcher::Launcher,
     manage::log::LogBook,
     protocol::{Instance, Io, Member, Messenger, Protocol, Visitor},
     protocols::{All, Configuration},
@@ -80,7 +81,12 @@ impl Visitor<All> for Start<'_> {
             core.set_time(clock(), SystemTime::now());
             core.message::<P>(message);
         });
-        let io = Io { orders: instance.attach(), messenger, clock: Arc::clone(self.clock) };
+        let io = Io {
+            orders: instance.attach(),
+            messenger,
+            clock: Arc::clone(self.clock),
+            launcher: Launcher::default(),
+        };
         self.tasks.push(tokio::spawn(P::start(io)));
     }
 }

@@ -155,6 +155,7 @@ pub async fn start_on<L: Protocols>(
         file: directory.join("startup"),
         library: "none".into(),
         clock,
+        launcher: None,
         log: LogBook::new(100),
         set_level: Box::new(|_| {}),
         alive: Box::new(|| {}),

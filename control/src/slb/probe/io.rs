@@ -46,7 +46,7 @@ const QUIET: Duration = Duration::from_mins(1);
 
 /// Asks servers as ordered, until there are no more orders.
 pub async fn run(io: Io<Slb>) {
-    let Io { mut orders, messenger, clock } = io;
+    let Io { mut orders, messenger, clock, .. } = io;
     let mut asker = Asker::new(messenger, clock);
     loop {
         // Not only when nothing else is to be done: a flood of datagrams must not hide who does not answer.

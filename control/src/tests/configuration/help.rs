@@ -35,6 +35,7 @@ fn an_empty_line_lists_the_mode() {
             "device-address",
             "drops",
             "duplicate-address",
+            "launcher-ended",
             "overload",
             "port-down",
             "real-arp-failed",
