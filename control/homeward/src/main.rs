@@ -4,6 +4,7 @@
 
 mod check;
 mod dfp_agent;
+mod launcher;
 mod logging;
 mod privileges;
 mod replay;
@@ -17,6 +18,9 @@ use clap::{Parser, Subcommand};
 
 /// Where the management socket is unless the configuration says otherwise.
 const SOCKET: &str = "/run/homeward/homeward.sock";
+
+/// Where scripts are that probes run.
+const SCRIPTS: &str = "/etc/homeward/scripts";
 
 /// A Home Agent Director: balances Mobile IP registration requests over home agents.
 #[derive(Parser)]
@@ -40,7 +44,15 @@ enum Command {
         /// Do not filter system calls (see docs/security.md): for a debugger that calls functions, or a driver that needs more
         #[arg(long)]
         no_seccomp: bool,
+        /// The folder of the scripts that probes may run
+        #[arg(long, value_name = "DIR", default_value = SCRIPTS)]
+        scripts: PathBuf,
+        /// Whom they run as
+        #[arg(long, value_name = "USER", default_value = "nobody")]
+        scripts_user: String,
     },
+    Launcher(launcher::Arguments),
+    Launched(launcher::launched::Arguments),
     DfpAgent(dfp_agent::Arguments),
     /// Read a configuration, say what is wrong with it, and exit
     Check {
@@ -66,7 +78,11 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Shell { socket, commands } => shell::run(&socket, &commands),
-        Command::Run { config, record, no_seccomp } => run::run(&config, record.as_deref(), !no_seccomp),
+        Command::Run { config, record, no_seccomp, scripts, scripts_user } => {
+            run::run(&config, record.as_deref(), !no_seccomp, (&scripts, &scripts_user))
+        }
+        Command::Launcher(arguments) => launcher::run(&arguments),
+        Command::Launched(arguments) => launcher::launched::run(&arguments),
         Command::Replay { file } => replay::run(&file),
         Command::DfpAgent(arguments) => dfp_agent::run(&arguments),
         Command::Check { file } => check::run(&file),

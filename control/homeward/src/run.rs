@@ -21,6 +21,7 @@ use common::{
 use control::{
     core::Recording,
     daemon::{self, Daemon, Parts},
+    launcher::LauncherProcess,
     manage::log::LogBook,
     protocol::LoggingLevel,
     protocols::{All, Configuration},
@@ -33,13 +34,19 @@ use tokio::{
 };
 use tracing::level_filters::LevelFilter;
 
-use crate::{check, logging, privileges, seccomp};
+use crate::{check, launcher, logging, privileges, seccomp};
 
 /// Threads of the control core.
 const CONTROL_THREADS: usize = 2;
 
-/// Runs until SIGTERM or SIGINT; 0 after a drain. `confined`: system calls are filtered.
-pub fn run(path: &Path, record: Option<&Path>, confined: bool) -> anyhow::Result<ExitCode> {
+/// Runs until SIGTERM or SIGINT; 0 after a drain. `confined`: system calls are filtered; `scripts`: where they are, and whom
+/// they run as.
+pub fn run(
+    path: &Path,
+    record: Option<&Path>,
+    confined: bool,
+    scripts: (&Path, &str),
+) -> anyhow::Result<ExitCode> {
     let log = LogBook::new(4096);
     let level = logging::start(&log)?;
     let Some(configuration) = check::load(path)? else { return Ok(ExitCode::FAILURE) };
@@ -57,7 +64,11 @@ pub fn run(path: &Path, record: Option<&Path>, confined: bool) -> anyhow::Result
     let recording = record
         .map(|folder| Recording::create(folder).with_context(|| format!("--record {}", folder.display())));
     let recording = recording.transpose()?;
-    Program { path, configuration, recording, confined, log, set_level: Box::new(set_level) }.run()
+    privileges::forbid_new();
+    // Before there are other threads, and while programs may be started.
+    let launcher = launcher::start(scripts.0, scripts.1).context("launcher")?;
+    let set_level = Box::new(set_level);
+    Program { path, configuration, recording, confined, launcher, log, set_level }.run()
 }
 
 struct Program {
@@ -65,13 +76,13 @@ struct Program {
     configuration: Configuration,
     recording: Option<Recording>,
     confined: bool,
+    launcher: LauncherProcess,
     log: LogBook,
     set_level: Box<dyn Fn(LoggingLevel) + Send>,
 }
 
 impl Program {
     fn run(self) -> anyhow::Result<ExitCode> {
-        privileges::forbid_new();
         let settings = self.configuration.system.dataplane_config();
         // A short-lived runtime: EAL must start before the threads of the lasting one.
         let directory = self.configuration.system.management.socket.parent().unwrap_or(Path::new("/"));
@@ -105,7 +116,7 @@ impl Program {
             file: self.path,
             library: dpdk::version(),
             clock: Arc::new(move || clock.now()),
-            launcher: None,
+            launcher: Some(self.launcher),
             log: self.log,
             set_level: self.set_level,
             alive: watchdog()?,
