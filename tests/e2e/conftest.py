@@ -10,6 +10,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[2] / "tools"), str(
 import netlab
 from director import check_invariants
 from hugepages import reserved
+from scripts import Scripts
 
 
 def pytest_configure(config):
@@ -83,3 +84,11 @@ def lab(labs):
 def directed(labs):
     """Directed mode, two home agents behind a router."""
     return labs("directed")
+
+
+@pytest.fixture
+def scripts():
+    """A folder of scripts."""
+    made = Scripts()
+    yield made
+    made.remove()

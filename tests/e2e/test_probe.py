@@ -1,5 +1,7 @@
 """Probes: a home agent that dies quietly is noticed before nodes fail, whatever it is asked, and taken back."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -7,7 +9,8 @@ import pytest
 
 import mobileip
 from netlab import wait_until
-from director import detail, one_by_one, register, start, state, table, user
+from director import configuration, detail, one_by_one, register, start, state, table, user, wait_operational
+from scripts import LAUNCHER, below, lives
 
 A, B = "10.1.1.51", "10.1.1.52"
 PROBE = "probe@homeward"
@@ -111,6 +114,87 @@ def test_bytes_of_your_own(lab):
     director.configure("ip slb probe P custom udp", "no response 1")
     for address in (A, B):
         wait_state(director, address, "OPERATIONAL")
+
+
+def start_scripted(lab, scripts, *lines):
+    """A director whose farm is asked by a script."""
+    text = configuration(lab, farm_lines=["probe P"], before=probe("script", *lines))
+    director = lab.director(text, arguments=scripts.arguments)
+    wait_operational(director)
+    return director
+
+
+def launcher_of(director):
+    """The launcher's number."""
+    [found] = below(director.process.pid)[LAUNCHER]
+    return found
+
+
+def test_a_script_fails_a_home_agent_and_brings_it_back(lab, scripts):
+    scripts.write("check.sh", f'''echo "$1 $HOMEWARD_PROBE $HOMEWARD_SERVER $HOMEWARD_PORT $HOMEWARD_TIMEOUT"
+[ ! -e {scripts.folder}/down.$HOMEWARD_SERVER ]''')
+    director = start_scripted(lab, scripts, "script check.sh --deep")
+    wait_until(lambda: all(row["answers"] > 0 for row in servers(director)), 5, "answers from all")
+    assert one_by_one(lab, [user(1), user(2)]) == [A, B]
+    down = scripts.folder / f"down.{A}"
+    director.show("debug ip slb probe")
+    down.touch()
+    wait_state(director, A, "PROBE_FAILED")
+    assert set(register(lab, [user(number) for number in range(10, 20)])) == {B}
+    down.unlink()
+    wait_state(director, A, "OPERATIONAL")
+    now, outages, *_ = probed(director)[f"{A}:434"]
+    assert (now, outages) == ("OPERATIONAL", "1") and probed(director)[f"{B}:434"][1] == "0"
+    shown = director.show("show logging")
+    assert f"SLB_PROBE: P: {A}:434: exit status 1: --deep P {A} 434 1" in shown
+    assert f"SLB_PROBE: P: {B}:434: exit status 0: --deep P {B} 434 1" in shown
+    assert "\n script check.sh --deep\n" in director.show("show running-config")
+    assert director.show_json("show ip slb probe")["probes"][0]["script"] == "check.sh --deep"
+    metrics = director.http("/metrics")[1]
+    assert f'homeward_probe_outages_total{{probe="P",server="{A}:434"}} 1' in metrics
+    assert "homeward_launcher_up{} 1.0" in metrics and 'homeward_launcher_scripts_total{outcome="busy"} 0' in metrics
+
+
+def test_a_script_that_hangs_fails_a_home_agent_and_one_that_may_not_run_says_nothing(lab, scripts):
+    scripts.write("hang.sh", "sleep 611")
+    scripts.write("open.sh", "exit 1", mode=0o777)
+    director = start_scripted(lab, scripts, "script open.sh")
+    wait_until(lambda: all(row["not_sent"] > 2 for row in servers(director)), 10, "tries that were not made")
+    assert {state(director, A), state(director, B)} == {"OPERATIONAL"}
+    assert "which says nothing of the server: not started: " in lab.logs() and "may be written by others" in lab.logs()
+    director.configure("ip slb probe P script", "script hang.sh")
+    for address in (A, B):
+        wait_state(director, address, "PROBE_FAILED")
+    director.configure("ip slb serverfarm HAFARM", "no probe P")
+    wait_until(lambda: "sleep" not in below(director.process.pid), 5, "no script that hangs")
+
+
+def test_without_its_launcher_a_director_goes_on_and_says_what_it_lacks(lab, scripts):
+    scripts.write("check.sh", "exit 0")
+    director = start_scripted(lab, scripts, "script check.sh")
+    wait_until(lambda: all(row["answers"] > 0 for row in servers(director)), 5, "answers from all")
+    assert "launcher-ended" not in director.show("show health")
+    os.kill(launcher_of(director), signal.SIGKILL)
+    wait_until(lambda: "launcher-ended" in director.show("show health"), 5, "launcher-ended in show health")
+    assert "The launcher has ended (signal: 9 (SIGKILL)): no script is started until Homeward is" in lab.logs()
+    seen = [row["not_sent"] for row in servers(director)]
+    wait_until(lambda: all(row["not_sent"] > before + 2 for row, before in zip(servers(director), seen)), 10, "tries not made")
+    assert {row["state"] for row in servers(director)} == {"OPERATIONAL"}
+    metrics = [line for line in director.http("/metrics")[1].splitlines() if "launcher" in line]
+    assert director.http("/health/ready")[0] == 200 and "homeward_launcher_up{} 0.0" in metrics, metrics
+    assert set(register(lab, [user(number) for number in range(1, 9)])) == {A, B}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_no_script_outlives_the_director(lab, scripts, how):
+    scripts.write("hang.sh", "setsid sleep 612 &\nsleep 613")
+    director = start_scripted(lab, scripts, "interval 60", "timeout 60", "script hang.sh")
+    wait_until(lambda: len(below(director.process.pid).get("sleep", [])) == 4, 10, "two scripts that hang")
+    started = [pid for pids in below(director.process.pid).values() for pid in pids]
+    assert len(started) >= 7
+    director.process.send_signal(how)
+    director.process.wait(10)
+    wait_until(lambda: not any(lives(pid) for pid in started), 5, "nothing left")
 
 
 def not_probes(lab):

@@ -315,6 +315,7 @@ fn commands_without_effect_are_refused() {
 #[test]
 fn probes_are_made_used_and_shown() {
     let mut harness = Harness::new(DISPATCHED_STATIC);
+    let long = format!("ip slb probe S script\nscript a {} {}", "x".repeat(127), "y".repeat(128));
     for (lines, text) in [
         ("ip slb serverfarm HAFARM\nprobe P", "% SLB: probe P does not exist\n"),
         ("ip slb probe P ping\nport 7", "% SLB: a probe of type ping has none\n"),
@@ -332,6 +333,19 @@ fn probes_are_made_used_and_shown() {
         ("ip slb serverfarm HAFARM\nprobe R\nprobe P\nno probe P\nprobe R", ""),
         ("no ip slb probe R", "% SLB: probe R is in use\n"),
         ("no ip slb probe P ping", ""),
+        ("ip slb probe R custom udp\nscript a.sh", "% SLB: a probe of type custom udp has none\n"),
+        ("ip slb probe S script\nrequest mobile-ip", "% SLB: a probe of type script has none\n"),
+        ("ip slb serverfarm HAFARM\nprobe S", "% SLB: probe S has no script\n"),
+        (
+            "ip slb probe S script\nscript ../a.sh",
+            "% SLB: the name of a script has at most 63 letters, digits, dots, hyphens and underscores, and begins \
+             with a letter or a digit\n",
+        ),
+        (&long, "% SLB: the arguments of a script have at most 255 characters\n"),
+        ("ip slb probe S script\nscript once\nno script\nscript ha-check.sh  --deep $HOME;  2 \nretry 3", ""),
+        ("ip slb serverfarm HAFARM\nprobe S", ""),
+        ("ip slb probe S script\nno script", "% SLB: probe S has no script\n"),
+        ("ip slb probe S ping", "% SLB: probe S is of type script\n"),
     ] {
         assert_eq!(harness.configure(lines), text, "{lines}");
     }
@@ -339,11 +353,18 @@ fn probes_are_made_used_and_shown() {
     let probe = "ip slb probe R custom udp\n interval 1\n faildetect 2\n retry 3\n request mobile-ip nai probe@example.net\n!\n";
     assert!(running.contains(probe) && !running.contains("probe P"), "{running}");
     assert_eq!(running.matches(" probe R\n").count(), 1, "{running}");
+    let probe = "ip slb probe S script\n retry 3\n script ha-check.sh --deep $HOME; 2\n!\n";
+    assert!(running.contains(probe), "{running}");
+    let shown = harness.run("show ip slb probe name S detail");
+    assert!(shown.starts_with("S, type = script, server farms = HAFARM\n"), "{shown}");
+    assert!(shown.contains("\n  script = ha-check.sh --deep $HOME; 2\n"), "{shown}");
+    let json = harness.run("show ip slb probe name S | json");
+    assert!(json.contains(r#""script": "ha-check.sh --deep $HOME; 2""#), "{json}");
     let shown = harness.run("show ip slb probe");
     let row = "10.1.1.51:434         OPERATIONAL  0        00:00:00 00:00:00\n";
     assert!(shown.contains(row), "{shown}");
     assert!(harness.run("show ip slb probe name R detail").contains("server farms = HAFARM\n"), "{shown}");
-    assert!(harness.run("show ip slb serverfarms detail").contains("  probes = R\n"));
+    assert!(harness.run("show ip slb serverfarms detail").contains("  probes = R, S\n"));
     assert_eq!(harness.run("show ip slb probe name X"), "% SLB: probe X does not exist\n");
 }
 

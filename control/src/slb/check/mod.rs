@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 
 use crate::{
     command::ConfigError,
+    launcher::ScriptNameError,
     slb::config::{
         ObjectName, PredictorConfig, ProbeConfig, ServiceKind, SlbConfig, Transport, VirtualConfig,
         VserverConfig,
@@ -130,6 +131,15 @@ pub enum Refusal {
     /// A probe in use that has no port: neither the probe nor the real has one, and the virtual server takes any.
     #[error("probe {0} has no port")]
     NoPort(ObjectName),
+    /// `script` with a name that leads elsewhere.
+    #[error(transparent)]
+    ScriptName(#[from] ScriptNameError),
+    /// `script` with too many or too long arguments.
+    #[error("the arguments of a script have at most {} characters", ProbeConfig::ARGUMENTS)]
+    ArgumentsTooLong,
+    /// A script probe in use without a script.
+    #[error("probe {0} has no script")]
+    NoScript(ObjectName),
     /// More probes than there are sockets for.
     #[error("more than {MAX_PROBES} probes are not supported")]
     TooManyProbes,

@@ -25,6 +25,9 @@ fn check_use(slb: &SlbConfig, farm: &FarmConfig, probe: &ProbeConfig) -> Result<
     if matches!(&probe.kind, ProbeKind::CustomUdp(exchange) if exchange.request.is_none()) {
         return Err(Refusal::NoRequest(probe.name.clone()));
     }
+    if probe.kind == ProbeKind::Script(None) {
+        return Err(Refusal::NoScript(probe.name.clone()));
+    }
     if farm.reals.iter().any(|real| slb.probed(probe, farm, real).is_none()) {
         return Err(Refusal::NoPort(probe.name.clone()));
     }

@@ -164,6 +164,11 @@ fn probes_are_checked_when_they_are_used() {
     assert_eq!(check(&slb, &interfaces), Err(Refusal::NoPort(name("P"))));
     slb.probes[0].port = Some(22);
     assert!(check(&slb, &interfaces).is_ok());
+    let script = crate::slb::config::Script { file: "a.sh".parse().unwrap(), arguments: Vec::new() };
+    slb.probes[0] = ProbeConfig::new(name("P"), ProbeKind::Script(Some(script)));
+    assert_eq!(check(&slb, &interfaces), Ok(Vec::new()), "a script may do without a port");
+    slb.probes[0].kind = ProbeKind::Script(None);
+    assert_eq!(check(&slb, &interfaces), Err(Refusal::NoScript(name("P"))));
     slb.probes.clear();
     assert_eq!(check(&slb, &interfaces), Err(Refusal::NoProbe(name("P"))));
     let many = (0..=MAX_PROBES).map(|i| ProbeConfig::new(name(&format!("P{i}")), ProbeKind::Ping));

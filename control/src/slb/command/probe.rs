@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     command::Position,
-    slb::config::{Bytes, Exchange, ProbeConfig, ProbeKind, UdpRequest},
+    slb::config::{Bytes, Exchange, ProbeConfig, ProbeKind, Script, UdpRequest},
 };
 
 pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip slb probe <name:name> ~ {ping|tcp|custom udp|http [<rest:line>]|dns [<rest:line>]|wsp [<rest:line>]}",
+        pattern: "ip slb probe <name:name> ~ {ping|tcp|custom udp|script|http [<rest:line>]|dns [<rest:line>]|wsp [<rest:line>]}",
         help: &[
             ("slb", "Server load balancing"),
             ("probe", "What is asked of servers, to see that they are alive"),
@@ -21,6 +21,7 @@ pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
             ("tcp", "A connection"),
             ("custom", "A datagram of your own"),
             ("udp", "Over UDP: a registration request, or any bytes"),
+            ("script", "A program of your own asks"),
             ("http", "Not supported here"),
             ("dns", "Not supported here"),
             ("wsp", "Not supported here"),
@@ -112,6 +113,17 @@ pub(super) const SPECS: &[ConfigSpec<SlbConfig>] = &[
         forms: Forms::SetNo,
         run: response,
     },
+    ConfigSpec {
+        modes: &[&PROBE],
+        pattern: "script ~ <file:word> [<arguments:line>]",
+        help: &[
+            ("script", "The program that asks; exit status 0 is an answer"),
+            ("<file>", "Its name in the folder of scripts"),
+            ("<arguments>", "Its arguments, with blanks between; none has a blank in it"),
+        ],
+        forms: Forms::All,
+        run: script,
+    },
 ];
 
 fn probe(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
@@ -123,10 +135,11 @@ fn probe(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) 
         slb.probes.retain(|probe| probe.name != name);
         return Ok(Vec::new());
     }
-    let kind = match args.which(&["ping", "tcp", "custom", "http", "dns", "wsp"]) {
+    let kind = match args.which(&["ping", "tcp", "custom", "script", "http", "dns", "wsp"]) {
         Some("ping") => ProbeKind::Ping,
         Some("tcp") => ProbeKind::Tcp,
         Some("custom") => ProbeKind::CustomUdp(Exchange::default()),
+        Some("script") => ProbeKind::Script(None),
         Some("http") => return Err(Refusal::NotSupported("probe http").into()),
         Some("dns") => return Err(Refusal::NotSupported("probe dns").into()),
         _ => return Err(Refusal::NotSupported("probe wsp").into()),
@@ -251,6 +264,26 @@ fn response(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: For
     let bytes = payload(offset, args)?;
     exchange(slb, position)?.responses.insert(clause, Bytes { offset, bytes });
     Ok(Vec::new())
+}
+
+fn script(slb: &mut SlbConfig, position: &mut Position, args: &Args, form: Form) -> EditResult {
+    let wanted = if form.clears() { None } else { Some(script_of(args)?) };
+    let probe = edited(slb, position)?;
+    let ProbeKind::Script(script) = &mut probe.kind else {
+        return Err(Refusal::NotOfThisProbe(probe.kind.words()).into());
+    };
+    *script = wanted;
+    Ok(Vec::new())
+}
+
+fn script_of(args: &Args) -> Result<Script, ConfigError> {
+    let file = need(args.text("file"))?.parse().map_err(Refusal::ScriptName)?;
+    let arguments = args.text("arguments").unwrap_or_default().split_whitespace().map(str::to_owned);
+    let script = Script { file, arguments: arguments.collect() };
+    if script.arguments.join(" ").len() > ProbeConfig::ARGUMENTS {
+        return Err(Refusal::ArgumentsTooLong.into());
+    }
+    Ok(script)
 }
 
 /// The bytes of a line, which must end within a payload.

@@ -14,7 +14,7 @@ use std::net::SocketAddrV4;
 
 pub use farm::{FarmConfig, PredictorConfig};
 pub use name::{ObjectName, ParseNameError};
-pub use probe::{Bytes, Exchange, ProbeConfig, ProbeKind, UdpRequest};
+pub use probe::{Bytes, Exchange, ProbeConfig, ProbeKind, Script, UdpRequest};
 pub use real::{FailDetect, RealConfig, Reassign};
 pub use vserver::{
     FarmChoice, Replicate, ServiceKind, Sticky, SynGuard, Transport, VirtualConfig, VserverConfig,
@@ -65,7 +65,7 @@ impl SlbConfig {
         &mut self.vservers[at]
     }
 
-    /// Whom a probe asks for a real of a farm; port 0 where it has none. `None`: no port is known.
+    /// Whom a probe asks for a real of a farm; port 0 where it has none, or a script may do without. `None`: no port is known.
     pub fn probed(&self, probe: &ProbeConfig, farm: &FarmConfig, real: &RealConfig) -> Option<SocketAddrV4> {
         let address = probe.address.unwrap_or(real.address);
         if probe.kind == ProbeKind::Ping {
@@ -75,7 +75,9 @@ impl SlbConfig {
         let service = || {
             users.filter_map(|vserver| vserver.address).map(|address| address.port).find(|port| *port != 0)
         };
-        Some(SocketAddrV4::new(address, probe.port.or(real.port).or_else(service)?))
+        let port = probe.port.or(real.port).or_else(service);
+        let port = if let ProbeKind::Script(_) = probe.kind { port.unwrap_or(0) } else { port? };
+        Some(SocketAddrV4::new(address, port))
     }
 
     /// True while a virtual server names the farm, as primary or backup.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 
 use super::ObjectName;
+use crate::launcher::ScriptName;
 
 /// One probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,17 @@ pub enum ProbeKind {
     Tcp,
     /// A datagram is sent.
     CustomUdp(Exchange),
+    /// A program of the operator's asks; a probe without it cannot be used.
+    Script(Option<Script>),
+}
+
+/// `script FILE [ARGUMENT...]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// A file of the folder of scripts.
+    pub file: ScriptName,
+    /// Words without blanks; together at most [`ProbeConfig::ARGUMENTS`] characters with a blank between two.
+    pub arguments: Vec<String>,
 }
 
 /// A datagram and what answers it.
@@ -73,6 +85,7 @@ impl ProbeKind {
             Self::Ping => "ping",
             Self::Tcp => "tcp",
             Self::CustomUdp(_) => "custom udp",
+            Self::Script(_) => "script",
         }
     }
 
@@ -93,6 +106,8 @@ impl ProbeConfig {
     pub const NAI: &'static str = "probe@homeward";
     /// Most bytes of a payload.
     pub const PAYLOAD: usize = 1500;
+    /// Most characters of a script's arguments.
+    pub const ARGUMENTS: usize = 255;
 
     /// A probe with nothing but its name and type.
     pub fn new(name: ObjectName, kind: ProbeKind) -> Self {
@@ -133,7 +148,11 @@ impl ProbeConfig {
         if let Some(port) = self.port {
             writeln!(out, " port {port}")?;
         }
-        let ProbeKind::CustomUdp(exchange) = &self.kind else { return Ok(()) };
+        let exchange = match &self.kind {
+            ProbeKind::Ping | ProbeKind::Tcp | ProbeKind::Script(None) => return Ok(()),
+            ProbeKind::Script(Some(script)) => return writeln!(out, " script {script}"),
+            ProbeKind::CustomUdp(exchange) => exchange,
+        };
         match &exchange.request {
             Some(UdpRequest::MobileIp { nai: Some(nai) }) => writeln!(out, " request mobile-ip nai {nai}")?,
             Some(UdpRequest::MobileIp { nai: None }) => writeln!(out, " request mobile-ip")?,
@@ -148,6 +167,13 @@ impl ProbeConfig {
             writeln!(out, " response {clause} data {offset} {}", Hex(bytes))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
     }
 }
 

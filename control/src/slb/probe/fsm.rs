@@ -17,9 +17,6 @@ use crate::slb::config::ObjectName;
 /// First tries are spread over this time, or over the interval if that is shorter.
 const SPREAD: Duration = Duration::from_secs(1);
 
-/// A try that could not be made is made again after this time.
-const AGAIN: Duration = Duration::from_millis(100);
-
 /// The end of a try.
 #[derive(Clone, Debug)]
 pub struct Over {
@@ -180,7 +177,7 @@ impl Prober {
             Outcome::NotSent => {
                 counters.tries.fetch_sub(1, Relaxed);
                 counters.not_sent.fetch_add(1, Relaxed);
-                running.next = now.after(AGAIN);
+                running.next = now.after(running.target.terms.question.again());
                 self.events.push(Reverse((running.next, id, Event::Ask)));
                 Over { target: Arc::clone(&running.target), change: None }
             }
@@ -344,6 +341,21 @@ mod tests {
             Some(ProbeState::Failed),
             "the count went on where it was"
         );
+    }
+
+    #[test]
+    fn a_script_that_was_not_started_is_not_tried_again_at_once() {
+        let script = crate::slb::config::Script { file: "a.sh".parse().unwrap(), arguments: Vec::new() };
+        let script = target(1, Question::Script(script), ProbeState::Operational, &Arc::default());
+        let mut prober = Prober::default();
+        prober.set(&[script], at(0));
+        let (mut tries, mut over) = (Vec::new(), Vec::new());
+        prober.poll(at(0), || 1, &mut tries, &mut over);
+        prober.resolve(1, Outcome::NotSent, at(50));
+        prober.poll(at(1049), || 2, &mut tries, &mut over);
+        assert_eq!(tries.len(), 1);
+        prober.poll(at(1050), || 2, &mut tries, &mut over);
+        assert_eq!(tries.len(), 2);
     }
 
     #[test]

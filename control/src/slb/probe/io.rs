@@ -1,6 +1,7 @@
 //! Tries and their answers, on sockets of the kernel: they leave by its routes, from the address that it chooses, through the
 //! shadow of the port.
 
+mod scripts;
 mod sockets;
 
 use std::{
@@ -20,7 +21,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::sockets::{Datagram, Outgoing, Received, Sockets};
+use self::{
+    scripts::{Ended, Scripts},
+    sockets::{Datagram, Outgoing, Received, Sockets},
+};
 use super::{
     Message, Order,
     fsm::{Outcome, Over, Prober, Try},
@@ -46,8 +50,8 @@ const QUIET: Duration = Duration::from_mins(1);
 
 /// Asks servers as ordered, until there are no more orders.
 pub async fn run(io: Io<Slb>) {
-    let Io { mut orders, messenger, clock, .. } = io;
-    let mut asker = Asker::new(messenger, clock);
+    let Io { mut orders, messenger, clock, launcher } = io;
+    let mut asker = Asker::new(messenger, clock, Scripts::new(launcher));
     loop {
         // Not only when nothing else is to be done: a flood of datagrams must not hide who does not answer.
         let mut wait = asker.wait();
@@ -63,6 +67,7 @@ pub async fn run(io: Io<Slb>) {
             },
             () = async { asker.sockets.readable().await; sleep(GATHER).await } => asker.take(),
             Some(Ok((nonce, result))) = asker.connections.join_next() => asker.connected(nonce, result),
+            Some(ended) = asker.scripts.next() => asker.ended(ended),
             () = sleep(wait) => {}
         }
     }
@@ -73,6 +78,7 @@ struct Asker {
     sockets: Sockets,
     /// Connections that are being opened, each with the nonce of its try.
     connections: JoinSet<(u32, io::Result<()>)>,
+    scripts: Scripts,
     /// Of our echoes.
     identifier: u16,
     /// Makes nonces of a counter.
@@ -88,12 +94,13 @@ struct Asker {
 }
 
 impl Asker {
-    fn new(messenger: Messenger<Slb>, clock: Arc<dyn Fn() -> Nanos + Send + Sync>) -> Self {
+    fn new(messenger: Messenger<Slb>, clock: Arc<dyn Fn() -> Nanos + Send + Sync>, scripts: Scripts) -> Self {
         let key = RandomState::new();
         Self {
             prober: Prober::default(),
             sockets: Sockets::default(),
             connections: JoinSet::new(),
+            scripts,
             identifier: key.hash_one(0) as u16,
             key,
             count: 0,
@@ -143,9 +150,7 @@ impl Asker {
         let mut outgoing = BTreeMap::<_, Vec<_>>::new();
         for Try { target, nonce } in tries {
             let Some(socket) = socket_of(&target) else {
-                if let Err(error) = self.connect(nonce, target.server, target.terms.timeout) {
-                    self.failed(nonce, &error);
-                }
+                self.ask_alone(nonce, &target);
                 continue;
             };
             match self.payload(&target, nonce, now) {
@@ -163,9 +168,20 @@ impl Asker {
         }
     }
 
+    /// Asks in another way than by a datagram.
+    fn ask_alone(&mut self, nonce: u32, target: &Target) {
+        if let Question::Script(script) = &target.terms.question {
+            self.scripts.start(nonce, target, script);
+        } else if let Err(error) = self.connect(nonce, target.server, target.terms.timeout) {
+            self.failed(nonce, &error);
+        }
+    }
+
     fn payload(&mut self, target: &Target, nonce: u32, now: Nanos) -> io::Result<Vec<u8>> {
         match &target.terms.question {
-            Question::Connection | Question::Echo => Ok(packet::echo(self.identifier, nonce)),
+            Question::Connection | Question::Script(_) | Question::Echo => {
+                Ok(packet::echo(self.identifier, nonce))
+            }
             Question::Datagram { payload, .. } => Ok(payload.clone()),
             Question::Registration { nai } => {
                 let care_of = self.sockets.source(target.server, now)?;
@@ -248,9 +264,21 @@ impl Asker {
             | ErrorKind::TimedOut => Outcome::Refused,
             _ => Outcome::NotSent,
         };
+        self.unanswered(nonce, outcome, &error.to_string());
+    }
+
+    fn ended(&mut self, Ended { nonce, outcome, text }: Ended) {
+        if outcome != Outcome::Answered {
+            self.unanswered(nonce, outcome, &text);
+        } else if let Some(over) = self.prober.resolve(nonce, outcome, (self.clock)()) {
+            self.tell(&over, || text);
+        }
+    }
+
+    fn unanswered(&mut self, nonce: u32, outcome: Outcome, text: &str) {
         let now = (self.clock)();
         let Some(over) = self.prober.resolve(nonce, outcome, now) else { return };
-        self.tell(&over, || error.to_string());
+        self.tell(&over, || text.to_owned());
         if outcome == Outcome::Refused {
             return;
         }
@@ -259,7 +287,7 @@ impl Asker {
             self.troubles.insert(probe.clone(), now);
             tracing::warn!(
                 mnemonic = "SLB-4-PROBE",
-                "Probe {probe} cannot ask {server}, which says nothing of the server: {error}"
+                "Probe {probe} cannot ask {server}, which says nothing of the server: {text}"
             );
         }
     }
@@ -274,10 +302,10 @@ impl Asker {
     }
 }
 
-/// The socket from which a server is asked; a connection has its own.
+/// The socket from which a server is asked; a connection has its own, and a script.
 fn socket_of(target: &Target) -> Option<Datagram> {
     match target.terms.question {
-        Question::Connection => None,
+        Question::Connection | Question::Script(_) => None,
         Question::Echo => Some(Datagram::Echo),
         Question::Registration { .. } | Question::Datagram { .. } => {
             Some(Datagram::Udp(target.probe.clone()))

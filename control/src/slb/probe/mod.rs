@@ -20,7 +20,9 @@ pub use self::{
     target::{ProbeState, Target, TargetId},
 };
 use super::{
-    Slb, debug,
+    Slb,
+    config::ProbeKind,
+    debug,
     show::{ProbeView, ProbedView, Span},
 };
 use crate::protocol::{Cx, Report};
@@ -120,6 +122,10 @@ impl Slb {
         let probes = cx.config.probes.iter().map(|probe| ProbeView {
             probe: probe.name.to_string(),
             kind: probe.kind.words(),
+            script: match &probe.kind {
+                ProbeKind::Script(Some(script)) => Some(script.to_string()),
+                _ => None,
+            },
             interval: probe.interval,
             timeout: probe.timeout(),
             faildetect: probe.faildetect,

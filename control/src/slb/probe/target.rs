@@ -13,7 +13,13 @@ use std::{
 use common::slb::RealLive;
 use serde::{Deserialize, Serialize};
 
-use crate::slb::config::{Bytes, ObjectName, ProbeConfig, ProbeKind, UdpRequest};
+use crate::slb::config::{Bytes, ObjectName, ProbeConfig, ProbeKind, Script, UdpRequest};
+
+/// A try that could not be made is made again after this time.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The same of a script: each is a process.
+const SCRIPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// Names a [`Target`]: another one after each change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,6 +68,8 @@ pub enum Question {
         /// All of these are in the payload of the answer.
         responses: Vec<Bytes>,
     },
+    /// A script is run; exit status 0 is an answer.
+    Script(Script),
 }
 
 impl Question {
@@ -70,6 +78,7 @@ impl Question {
         let exchange = match &probe.kind {
             ProbeKind::Ping => return Some(Self::Echo),
             ProbeKind::Tcp => return Some(Self::Connection),
+            ProbeKind::Script(script) => return script.clone().map(Self::Script),
             ProbeKind::CustomUdp(exchange) => exchange,
         };
         Some(match exchange.request.as_ref()? {
@@ -87,6 +96,11 @@ impl Question {
                 Self::Datagram { payload, responses: exchange.responses.values().cloned().collect() }
             }
         })
+    }
+
+    /// After what time a try is made again that this host could not make.
+    pub fn again(&self) -> Duration {
+        if let Self::Script(_) = self { SCRIPT_AGAIN } else { AGAIN }
     }
 }
 

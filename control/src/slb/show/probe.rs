@@ -32,9 +32,12 @@ impl Serialize for Span {
 pub struct ProbeView {
     /// Its name.
     pub probe: String,
-    /// `ping`, `tcp` or `custom udp`.
+    /// `ping`, `tcp`, `custom udp` or `script`.
     #[serde(rename = "type")]
     pub kind: &'static str,
+    /// The script and its arguments, where it is one that asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
     /// Seconds between two tries.
     pub interval: u16,
     /// Seconds that an answer may take.
@@ -117,6 +120,9 @@ impl ProbeView {
             out,
             "  interval = {interval}, timeout = {timeout}, faildetect = {faildetect}, retry = {retry}"
         )?;
+        if let Some(script) = &self.script {
+            writeln!(out, "  script = {script}")?;
+        }
         for asked in &self.servers {
             let ProbedView { state, outages, current, cumulative, tries, answers, not_sent, .. } = asked;
             writeln!(

@@ -251,6 +251,7 @@ fn probes_have_their_golden_text() {
     let probe = ProbeView {
         probe: "HAPROBE".into(),
         kind: "ping",
+        script: None,
         interval: 10,
         timeout: 5,
         faildetect: 10,
