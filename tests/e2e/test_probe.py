@@ -195,6 +195,7 @@ def test_no_script_outlives_the_director(lab, scripts, how):
     director.process.send_signal(how)
     director.process.wait(10)
     wait_until(lambda: not any(lives(pid) for pid in started), 5, "nothing left")
+    assert "The launcher has ended" not in lab.logs(), "not before the director"
 
 
 def not_probes(lab):

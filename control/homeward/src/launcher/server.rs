@@ -1,12 +1,13 @@
 //! The launcher itself.
 
 use std::{
+    env::set_current_dir,
     fs, io,
     os::{
         fd::{AsFd as _, RawFd},
         unix::net,
     },
-    path::PathBuf,
+    path::{PathBuf, absolute},
     process::ExitCode,
 };
 
@@ -53,7 +54,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // No terminal, and none of its signals.
     setsid().or_else(|_| getsid(None))?;
     prctl::set_child_subreaper(true).context("subreaper")?;
-    let place = Place { folder: arguments.scripts.clone(), user: user(&arguments.scripts_user) };
+    let place = Place { folder: absolute(&arguments.scripts)?, user: user(&arguments.scripts_user) };
+    // No file system is held that somebody wants to unmount.
+    set_current_dir("/")?;
     if let Err(why) = &place.user {
         eprintln!("homeward: launcher: {why}: no script is started");
     }

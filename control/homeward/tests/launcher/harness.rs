@@ -38,8 +38,8 @@ impl Stand {
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_homeward"))
-            .args(["launcher", "--scripts-user", &name, "--scripts"])
-            .arg(folder.path())
+            .args(["launcher", "--scripts-user", &name, "--scripts", "."])
+            .current_dir(folder.path())
             .env("LD_LIBRARY_PATH", "/nowhere")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
