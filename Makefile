@@ -115,6 +115,7 @@ install: build
 	install -D -m 0755 target/release/pktgen $(DESTDIR)$(PREFIX)/bin/pktgen
 	install -D -m 0644 conf/homeward.service $(DESTDIR)/lib/systemd/system/homeward.service
 	install -D -m 0644 conf/homeward-dfp-agent.service $(DESTDIR)/lib/systemd/system/homeward-dfp-agent.service
+	install -d -m 0755 $(DESTDIR)/etc/homeward/scripts
 	test -e $(DESTDIR)/etc/homeward/homeward.conf || \
 		install -D -m 0640 conf/demo-dispatched.conf $(DESTDIR)/etc/homeward/homeward.conf
 
