@@ -108,6 +108,19 @@ impl Bindings {
         })
     }
 
+    /// The same, with a key that nobody knows.
+    ///
+    /// # Errors
+    /// As [`Bindings::new`].
+    ///
+    /// # Panics
+    /// If the kernel gives no random bytes.
+    pub fn with_random_key(capacity: u32, hugepages: Hugepages) -> Result<Self, CapacityError> {
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).expect("Linux gives random bytes since 3.17");
+        Self::new(capacity, hugepages, key)
+    }
+
     /// Gives a node exactly these tunnels; none: it is at home. Workers see each from their next packet on. One caller at a
     /// time for one home address.
     ///

@@ -23,7 +23,7 @@ use control::{
     daemon::{self, Daemon, Parts},
     launcher::LauncherProcess,
     manage::log::LogBook,
-    protocol::LoggingLevel,
+    protocol::{Configured as _, LoggingLevel},
     protocols::{All, Configuration},
 };
 use dataplane::{backend::dpdk, clock::TscClock, worker::Worker};
@@ -96,8 +96,9 @@ impl Program {
                 balancer.backing().name()
             );
         }
+        let tables = self.configuration.tables(Tables::new(balancer))?;
         let mut dataplane = dpdk::start(&settings)?;
-        let (workers, control) = link(settings.workers, settings.ports.len(), Tables::new(balancer));
+        let (workers, control) = link(settings.workers, settings.ports.len(), tables);
         if let Err(error) = dpdk::in_interrupt_thread(privileges::drop_all) {
             tracing::warn!("privileges of EAL's interrupt thread are not dropped: {error}");
         }

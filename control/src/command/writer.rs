@@ -20,6 +20,12 @@ pub mod rank {
     pub const ROUTES: u16 = 6000;
     /// `arp ...`
     pub const ARP: u16 = 7000;
+    /// `router mobile`
+    pub const MOBILE: u16 = 7100;
+    /// `ip local pool ...`
+    pub const LOCAL_POOLS: u16 = 7200;
+    /// `ip mobile ...`
+    pub const HOME_AGENT: u16 = 7300;
     /// What is asked of servers, to see that they are alive.
     pub const PROBES: u16 = 7500;
     /// Groups of servers.

@@ -1,3 +1,238 @@
-//! The home agent of Mobile IPv4 (RFC 5944).
+//! The home agent of Mobile IPv4 (RFC 5944): who registers, and where packets to mobile nodes go.
+//!
+//! `registration` decides, and knows nothing of sockets; `registrar` has it and puts what it decides into the tables of the
+//! workers; `io` is its socket. The state here only configures: no registration passes it.
 
+mod commands;
+pub mod config;
+mod debug;
+mod exec;
+mod io;
+mod metrics;
+mod policy;
+mod registrar;
 pub mod registration;
+mod show;
+
+use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use common::{
+    config::Hugepages,
+    mobile::{Bindings, MobilePart},
+    net::{Network, Owner, PrefixMap},
+    snapshot::Snapshot,
+    table::CapacityError,
+    tables::Tables,
+    time::Nanos,
+};
+
+pub use self::io::{Message, Order};
+use self::{
+    config::MobileConfig,
+    registrar::{Registrar, lock},
+};
+use crate::{
+    bus::{self, Fact},
+    command::ConfigWriter,
+    protocol::{Checked, Claims, Commands, Cx, Input, Io, Protocol, Report, Shared},
+};
+
+/// Time between two looks at what the registrar has done.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The subsystem's state.
+#[derive(Debug)]
+pub struct HomeAgent {
+    registrar: Arc<std::sync::Mutex<Registrar>>,
+    /// Addresses of this machine, and broadcast addresses of its networks.
+    own: BTreeSet<Ipv4Addr>,
+    broadcasts: BTreeSet<Ipv4Addr>,
+    part: Arc<MobilePart>,
+    /// As the others were last told.
+    told: Option<bus::HomeAgent>,
+    /// While there is a home agent, and while tunnels that have ended are not forgotten yet.
+    due: Option<Nanos>,
+    stopping: bool,
+}
+
+impl Protocol for HomeAgent {
+    const NAME: &'static str = "home_agent";
+    type Config = MobileConfig;
+    type Message = Message;
+    type Order = Order;
+
+    fn new(shared: &Shared) -> Self {
+        Self {
+            registrar: Arc::new(std::sync::Mutex::new(Registrar::new(shared.tables.mobile.clone()))),
+            own: BTreeSet::new(),
+            broadcasts: BTreeSet::new(),
+            part: Arc::default(),
+            told: None,
+            due: None,
+            stopping: false,
+        }
+    }
+
+    fn commands() -> Commands<Self> {
+        Commands {
+            configuration: commands::SPECS
+                .iter()
+                .map(|line| line.within(|config: &mut MobileConfig| config))
+                .collect(),
+            exec: exec::specs(),
+            switches: vec![&debug::MOBILE],
+        }
+    }
+
+    fn print(config: &MobileConfig, out: &mut ConfigWriter) {
+        config.print(out);
+    }
+
+    fn check(config: &MobileConfig, claims: &Claims) -> Checked {
+        config.check(claims)
+    }
+
+    fn restart_needed(now: &MobileConfig, next: &MobileConfig) -> Vec<&'static str> {
+        if next.capacity() > now.capacity() { vec!["more bindings (`max-binding`)"] } else { Vec::new() }
+    }
+
+    fn tables(config: &MobileConfig, tables: Tables) -> Result<Tables, CapacityError> {
+        let Some(capacity) = config.capacity() else { return Ok(tables) };
+        Ok(tables.with_mobile(Bindings::with_random_key(capacity, Hugepages::Auto)?))
+    }
+
+    fn handle(&mut self, input: Input<'_, Self>, cx: &mut Cx<'_, Self>) {
+        match input {
+            Input::Configured(old) => {
+                let active = cx.config.is_active();
+                if active || old.is_active() {
+                    self.configure(cx);
+                    cx.publish();
+                }
+                if old.is_active() != active {
+                    cx.order(Order::Listen(active));
+                }
+            }
+            Input::Network(network) => {
+                let changed = self.look(network);
+                if cx.config.is_active() {
+                    if changed {
+                        self.configure(cx);
+                    }
+                    // A network made anew has the claims of its owner only.
+                    cx.publish();
+                }
+            }
+            Input::Message(Message::Debug(line)) => cx.debug(&debug::MOBILE, || line),
+            Input::Debug => lock(&self.registrar).debug = cx.is_debugging(&debug::MOBILE),
+            Input::TasksDied if !cx.config.is_active() => {}
+            Input::TasksDied => {
+                cx.order(Order::Serve(Arc::clone(&self.registrar)));
+                cx.order(Order::Listen(cx.config.is_active()));
+            }
+            Input::Timer => self.tick(cx),
+            Input::Stop => {
+                self.stopping = true;
+                if cx.config.is_active() {
+                    cx.order(Order::Listen(false));
+                    cx.publish();
+                }
+            }
+            Input::Repeated { .. }
+            | Input::Ports(_)
+            | Input::Host(_)
+            | Input::Published { .. }
+            | Input::Events(_)
+            | Input::Fact(_) => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        self.due
+    }
+
+    fn publish(&mut self, next: &mut Snapshot, cx: &mut Cx<'_, Self>) {
+        let active = cx.config.is_active() && !self.stopping;
+        let mut net = (*next.net).clone();
+        for owner in net.owners_mut().values_mut() {
+            match *owner {
+                Owner::Host(interface) if active => *owner = Owner::TunnelEnd(interface),
+                Owner::TunnelEnd(interface) if !active => *owner = Owner::Host(interface),
+                _ => {}
+            }
+        }
+        // What comes to the same stays shared, so that nothing is published for it.
+        net.share_with(&next.net);
+        if !net.shares_all(&next.net) {
+            next.net = Arc::new(net);
+        }
+        next.mobile = Arc::clone(&self.part);
+    }
+
+    fn report(&mut self, out: &mut Report, _: &mut Cx<'_, Self>) {
+        metrics::report(&lock(&self.registrar), out);
+    }
+
+    fn start(io: Io<Self>) -> impl Future<Output = ()> + Send {
+        io::run(io)
+    }
+}
+
+impl HomeAgent {
+    /// Takes over what belongs to this machine; false: nothing is another.
+    fn look(&mut self, network: &Network) -> bool {
+        let is_own = |owner: &Owner| matches!(owner, Owner::Host(_) | Owner::TunnelEnd(_));
+        let own = network.owners.iter().filter(|(_, owner)| is_own(owner)).map(|(address, _)| *address);
+        let subnets = network.interfaces.iter().flat_map(|interface| &interface.addresses);
+        let seen = (own.collect(), subnets.map(ipnet::Ipv4Net::broadcast).collect());
+        let before =
+            (std::mem::replace(&mut self.own, seen.0), std::mem::replace(&mut self.broadcasts, seen.1));
+        before != (self.own.clone(), self.broadcasts.clone())
+    }
+
+    fn configure(&mut self, cx: &mut Cx<'_, Self>) {
+        let policy = Arc::new(policy::policy(cx.config, &self.own));
+        let mut registrar = lock(&self.registrar);
+        registrar.configure(policy, self.broadcasts.clone());
+        drop(registrar);
+        let mut networks = PrefixMap::default();
+        if cx.config.is_active() {
+            for network in &cx.config.virtual_networks {
+                networks.insert(network.prefix, ());
+            }
+        }
+        self.part = Arc::new(MobilePart { networks });
+        cx.order(Order::Serve(Arc::clone(&self.registrar)));
+        self.due.get_or_insert(cx.now());
+        self.tell(cx);
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_, Self>) {
+        self.due = cx.config.is_active().then(|| cx.now().after(INTERVAL));
+        self.tell(cx);
+        let Some(bindings) = &cx.shared.tables.mobile else { return };
+        let used =
+            cx.shared.stats.iter().map(|stats| stats.generation.load(std::sync::atomic::Ordering::Relaxed));
+        bindings.reclaim(cx.shared.snapshot().generation, used.min().unwrap_or(u64::MAX));
+        if bindings.waiting() > 0 {
+            self.due = Some(cx.now().after(INTERVAL));
+            // Records are free once workers have passed to a later snapshot: there must be one.
+            self.part = Arc::new((*self.part).clone());
+            cx.publish();
+        }
+    }
+
+    /// Tells the load, for weights.
+    fn tell(&mut self, cx: &mut Cx<'_, Self>) {
+        let load = cx.config.agent.as_ref().filter(|_| cx.config.is_active()).map(|agent| bus::HomeAgent {
+            bindings: cx.observe("bindings", || lock(&self.registrar).agent().bindings() as u64),
+            max_bindings: agent.max_binding.into(),
+            calls: None,
+            max_weight: agent.dfp_max_weight,
+        });
+        if self.told != load {
+            self.told = load;
+            cx.tell(Fact::HomeAgent(load));
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What a list of subsystems is. [`protocols!`](crate::protocols!) makes one of a line a subsystem; whatever the core does
 //! with all of them is a [`Visitor`], with static calls.
 
-use common::snapshot::Snapshot;
+use common::{snapshot::Snapshot, table::CapacityError, tables::Tables};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::{Cx, Input, Outbox, Protocol, Report, Settings, Shared, Switch};
@@ -42,6 +42,12 @@ pub trait Configured: command::Configuration {
 
     /// What of `next` a running process cannot take on, in words.
     fn restart_needed(&self, next: &Self) -> Vec<&'static str>;
+
+    /// `tables` with those that subsystems add.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    fn tables(&self, tables: Tables) -> Result<Tables, CapacityError>;
 }
 
 /// A list that has `P` in it.
@@ -270,6 +276,14 @@ macro_rules! protocols {
                 let mut what = Vec::new();
                 $(what.extend(<$P as $crate::protocol::Protocol>::restart_needed(&self.$field, &next.$field));)+
                 what
+            }
+
+            fn tables(
+                &self,
+                tables: ::common::tables::Tables,
+            ) -> Result<::common::tables::Tables, ::common::table::CapacityError> {
+                $(let tables = <$P as $crate::protocol::Protocol>::tables(&self.$field, tables)?;)+
+                Ok(tables)
             }
         }
 

@@ -19,7 +19,7 @@ mod witness;
 
 use std::{fmt, future::Future};
 
-use common::{snapshot::Snapshot, time::Nanos};
+use common::{snapshot::Snapshot, table::CapacityError, tables::Tables, time::Nanos};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use self::switch::debug_lines;
@@ -106,6 +106,14 @@ pub trait Protocol: Sized + Send + fmt::Debug + 'static {
     /// What of `next` a running process cannot take on, in words.
     fn restart_needed(_now: &Self::Config, _next: &Self::Config) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// Adds its tables, made for the life of the process, to those of the others.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    fn tables(_config: &Self::Config, tables: Tables) -> Result<Tables, CapacityError> {
+        Ok(tables)
     }
 
     /// One step of the state machine. Never waits, opens a socket or reads a clock.

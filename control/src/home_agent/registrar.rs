@@ -1,0 +1,223 @@
+//! Registrations with what they change: the tables of the workers, the log.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddrV4},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use common::{
+    mobile::{self, Bindings, Carrier, MAX_CARE_OF},
+    time::Nanos,
+};
+
+use super::registration::{
+    Agent, Clear, Effect, Effects, Encapsulation, NextHeader, Now, Outcome, Policy, Received, Tunnel,
+};
+
+/// Seconds from the beginning of NTP's time to that of Unix (RFC 5905).
+const NTP_EPOCH: u64 = 2_208_988_800;
+
+/// Nodes whose bindings are ended in one go, so that nobody waits long.
+const MOST: usize = 1024;
+
+/// Time between two log lines of violations.
+const LOG: Duration = Duration::from_secs(1);
+
+/// The home agent without its socket.
+#[derive(Debug)]
+pub struct Registrar {
+    agent: Agent,
+    policy: Arc<Policy>,
+    broadcasts: BTreeSet<Ipv4Addr>,
+    tables: Option<Arc<Bindings>>,
+    changes: Changes,
+    /// Tell of every request.
+    pub debug: bool,
+    /// Tunnels for which the workers' table had no room.
+    full: u64,
+}
+
+/// What is left to be done when a request has been processed.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Home addresses whose tunnels are others.
+    homes: Vec<Ipv4Addr>,
+    debugging: bool,
+    lines: Vec<String>,
+    violation: Option<String>,
+    /// When one was logged last, and how many were not since.
+    logged: Option<Nanos>,
+    unlogged: u64,
+}
+
+impl Effects for Changes {
+    fn apply(&mut self, effect: Effect<'_>) {
+        match effect {
+            Effect::Installed(tunnel)
+            | Effect::Changed { after: tunnel, .. }
+            | Effect::Removed(tunnel, _) => {
+                self.homes.push(tunnel.home);
+            }
+            Effect::Violation(violation) => {
+                self.unlogged += 1;
+                self.violation = Some(format!(
+                    "from {}: {}, SPI {:X}",
+                    violation.source,
+                    violation.reason.text(),
+                    violation.spi
+                ));
+            }
+            Effect::Debug(line) => self.lines.push(format!("MobileIP: {line}")),
+            // Home networks are virtual: nobody is answered for by ARP.
+            Effect::AddressOn { .. } | Effect::AddressOff { .. } => {}
+        }
+    }
+
+    fn debugging(&self) -> bool {
+        self.debugging
+    }
+}
+
+/// Nobody leaves a registrar half changed.
+pub fn lock(registrar: &Mutex<Registrar>) -> MutexGuard<'_, Registrar> {
+    registrar.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Both clocks.
+pub fn now(monotonic: Nanos, wall: SystemTime) -> Now {
+    let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    Now { monotonic, ntp: (wall.as_secs() + NTP_EPOCH) << 32 | fraction }
+}
+
+impl Registrar {
+    /// Out of service, with the tables of the workers, if there are any.
+    pub fn new(tables: Option<Arc<Bindings>>) -> Self {
+        Self {
+            agent: Agent::new(0),
+            policy: Arc::new(Policy { service: false, ..Policy::default() }),
+            broadcasts: BTreeSet::new(),
+            tables,
+            changes: Changes::default(),
+            debug: false,
+            full: 0,
+        }
+    }
+
+    /// Processes by this policy from now on; `broadcasts` are the broadcast addresses of our networks.
+    pub fn configure(&mut self, policy: Arc<Policy>, broadcasts: BTreeSet<Ipv4Addr>) {
+        (self.policy, self.broadcasts) = (policy, broadcasts);
+    }
+
+    /// What is registered, and what became of requests.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// Tunnels for which the workers' table had no room.
+    pub fn full(&self) -> u64 {
+        self.full
+    }
+
+    /// Processes a datagram; what is answered is in `reply`.
+    pub fn process(
+        &mut self,
+        [source, destination]: [SocketAddrV4; 2],
+        payload: &[u8],
+        now: Now,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        let received = Received {
+            source,
+            destination,
+            destination_is_broadcast: destination.ip().is_broadcast()
+                || self.broadcasts.contains(destination.ip()),
+            // The kernel has looked.
+            checksum_ok: true,
+            payload,
+        };
+        self.changes.debugging = self.debug;
+        let outcome = self.agent.process(&self.policy, &received, now, reply, &mut self.changes);
+        self.settle(now);
+        outcome
+    }
+
+    /// Ends what is due; false: there is more.
+    pub fn expire(&mut self, now: Now) -> bool {
+        let done = self.agent.expire(now, MOST, &mut self.changes);
+        self.settle(now);
+        done
+    }
+
+    /// Ends bindings at an operator's wish; how many nodes had some.
+    pub fn clear(&mut self, which: Clear<'_>, now: Now) -> usize {
+        let mut cleared = 0;
+        loop {
+            let some = self.agent.clear(which, MOST, now, &mut self.changes);
+            self.settle(now);
+            cleared += some;
+            if some < MOST {
+                return cleared;
+            }
+        }
+    }
+
+    /// Counts anew.
+    pub fn clear_counters(&mut self) {
+        self.agent.clear_counters();
+    }
+
+    /// Debug lines since the last call.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.changes.lines)
+    }
+
+    /// Brings the workers' table up to what has changed.
+    fn settle(&mut self, now: Now) {
+        self.log(now.monotonic);
+        let mut homes = std::mem::take(&mut self.changes.homes);
+        for home in homes.drain(..) {
+            let bindings = self.agent.bindings_from(home, now).take_while(|binding| binding.home == home);
+            let tunnels: Vec<_> =
+                bindings.take(MAX_CARE_OF).map(|binding| of_worker(&binding.tunnel)).collect();
+            let Some(tables) = &self.tables else { continue };
+            if tables.set(home, &tunnels, now.monotonic).is_err() {
+                self.full += 1;
+                tracing::error!(
+                    mnemonic = "IPMOBILE-3-NOTUNNEL",
+                    "No room for the tunnel of {home}: it is bound, but not reached"
+                );
+            }
+        }
+        self.changes.homes = homes;
+    }
+
+    fn log(&mut self, now: Nanos) {
+        let changes = &mut self.changes;
+        let Some(violation) = &changes.violation else { return };
+        if changes.logged.is_some_and(|last| now.since(last) < LOG) {
+            return;
+        }
+        let others = match changes.unlogged {
+            0 | 1 => String::new(),
+            more => format!(" ({} more since the last line)", more - 1),
+        };
+        tracing::warn!(mnemonic = "IPMOBILE-4-SECURE", "Security violation {violation}{others}");
+        (changes.violation, changes.logged, changes.unlogged) = (None, Some(now), 0);
+    }
+}
+
+/// A tunnel as workers know it.
+fn of_worker(tunnel: &Tunnel) -> mobile::Tunnel {
+    let (carrier, gre) = match tunnel.encapsulation {
+        Encapsulation::Ipip => (Carrier::Ip, false),
+        Encapsulation::Gre => (Carrier::Ip, true),
+        Encapsulation::Udp { port, next_header, .. } => {
+            let local = common::wire::udp::MOBILE_IP;
+            (Carrier::Udp { local, remote: port }, next_header == NextHeader::Gre)
+        }
+    };
+    mobile::Tunnel { local: tunnel.local, remote: tunnel.remote, carrier, gre, reverse: tunnel.reverse }
+}

@@ -1,0 +1,122 @@
+"""Homeward as a home agent: nodes register, and a correspondent's kernel talks to them through tunnels."""
+
+import contextlib
+
+import mobileip
+import pytest
+from director import management, resolve_neighbor, system_config, verdicts
+from mobile_node import MobileNode
+from netlab import wait_until
+from scapy.layers.inet import ICMP, IP
+
+CONFIGURATION = f"""router mobile
+!
+ip local pool MIP 10.9.0.1 10.9.0.250
+!
+ip mobile home-agent lifetime 1800
+ip mobile home-agent nat traversal
+ip mobile virtual-network 10.9.0.0 255.255.0.0
+ip mobile host nai @example.com address pool local MIP virtual-network 10.9.0.0 255.255.0.0
+ip mobile secure host nai @example.com spi 100 key ascii {mobileip.KEY.decode()}
+!
+"""
+
+
+@pytest.fixture
+def agent(labs):
+    """A home agent with a pdsn outside and a correspondent inside, whose way to the nodes it is."""
+    lab = labs(homes=1)
+    director = lab.director(system_config(lab) + CONFIGURATION + management())
+    resolve_neighbor(lab, director)
+    # Like any router it drops a packet that has to wait for ARP.
+    wait_until(lambda: "1 received" in ping(director, "10.1.1.1", count=1), 5, "the correspondent's neighbour")
+    return director
+
+
+@contextlib.contextmanager
+def node(director, name, how="ipip", **options):
+    """A node that leaves at the end."""
+    mobile = MobileNode(director.lab, f"{name}@example.com", how, **options)
+    try:
+        yield mobile
+    finally:
+        mobile.close()
+
+
+def ping(director, address, *options, count=3):
+    """What the correspondent's ping says."""
+    host = director.lab.hosts["ha1"]
+    return host.command("ping", "-n", "-c", str(count), "-i", "0.1", "-W", "1", *options, address).stdout
+
+
+def bindings(director):
+    """`show ip mobile binding | json`."""
+    return director.show_json("show ip mobile binding")["bindings"]
+
+
+@pytest.mark.parametrize(("how", "words", "overhead"), [("ipip", "IP/IP", 20), ("gre", "GRE/IP", 24), ("udp", "MIPUDP/IP", 32)])
+def test_a_node_registers_is_reached_and_goes_home(agent, how, words, overhead):
+    with node(agent, "user1", how) as mobile:
+        assert mobile.register() == (0, 600, "10.9.0.1")
+        [binding] = bindings(agent)
+        assert binding["node"] == "user1@example.com" and binding["home"] == mobile.home and binding["lifetime_granted"] == 600
+        assert binding["tunnel_destination"] == "15.1.1.51" and binding["encapsulation"].startswith(words)
+        assert "3 received" in ping(agent, mobile.home)
+        assert {source for _, source in mobile.inner} == {"15.1.1.1"}, "the outer source is the home agent that the reply named"
+        whole = ping(agent, mobile.home, "-M", "do", "-s", str(1500 - overhead - 28))
+        assert "3 received" in whole, "the largest that fits"
+        assert f"mtu = {1500 - overhead}" in ping(agent, mobile.home, "-M", "do", "-s", str(1500 - overhead - 27), count=1)
+        # Renewed, more than the home agent grants, then given back.
+        assert mobile.register(lifetime=65535) == (0, 1800, mobile.home)
+        assert "Total 1" in agent.show("show ip mobile binding summary")
+        assert mobile.register(lifetime=0)[0] == 0
+        assert "Total 0" in agent.show("show ip mobile binding summary")
+        assert "0 received" in ping(agent, mobile.home, count=1)
+    counters = dict(agent.show_json("show ip mobile traffic")["traffic"]["counters"])
+    assert counters["Register requests"] == 2 and counters["Deregister requests"] == 1 and counters["Accepted"] == 3
+
+
+def test_two_nodes_have_addresses_of_their_own_and_reach_each_other(agent):
+    with node(agent, "user1") as first, node(agent, "user2", "gre") as second:
+        assert first.register()[2] == "10.9.0.1" and second.register()[2] == "10.9.0.2"
+        first.send_inner(IP(src=first.home, dst=second.home) / ICMP(type=8, id=7, seq=1) / b"from one to the other")
+        answered = lambda: any(packet.src == second.home and ICMP in packet and packet[ICMP].type == 0 for packet, _ in first.inner)
+        wait_until(answered, 3, "an answer through both tunnels")
+        # An address that is not the node's own is not believed.
+        assert verdicts(agent)["tunnel_source_mismatch"] == 0
+        first.send_inner(IP(src="10.9.0.77", dst="10.1.1.51") / ICMP(type=8))
+        wait_until(lambda: verdicts(agent)["tunnel_source_mismatch"] == 1, 3, "a refused packet")
+
+
+def test_who_is_not_who_he_says_is_denied_logged_or_not_answered(agent):
+    with node(agent, "user1") as mobile:
+        request = mobile.request()
+        assert mobile.send(request)[0] == 0
+        assert mobile.send(request) == (0, 600, "10.9.0.1"), "the same again: the same reply"
+        assert mobile.register(identification=1 << 32)[0] == 133, "a time stamp of long ago"
+        assert mobile.register(key=b"another key")[0] == 131
+        assert mobile.register(key=None, deadline=0.5) is None, "nothing signs it"
+        assert mobile.send(request[:24], deadline=0.5) is None, "no extension at all"
+        assert mobile.send(request[:23], deadline=0.5) is None
+    with node(agent, "stranger") as stranger:
+        stranger.nai = "stranger@elsewhere.net"
+        assert stranger.register(deadline=0.5) is None
+    violations = agent.show_json("show ip mobile violation")["violations"]
+    assert {row["peer"]: row["violations"] for row in violations}["user1@example.com"] >= 2
+    assert "%IPMOBILE-4-SECURE: Security violation from 15.1.1.51: " in agent.show("show logging")
+    assert [row["node"] for row in bindings(agent)] == ["user1@example.com"]
+
+
+def test_lifetimes_end_operators_clear_and_keys_are_not_shown(agent):
+    with node(agent, "user1") as first, node(agent, "user2") as second:
+        assert first.register(lifetime=2)[:2] == (0, 2) and second.register()[0] == 0
+        wait_until(lambda: [row["node"] for row in bindings(agent)] == ["user2@example.com"], 5, "the first one's end")
+        assert "0 received" in ping(agent, "10.9.0.1", count=1)
+        assert agent.shell("clear ip mobile binding nai user2@example.com").returncode == 0
+        assert bindings(agent) == []
+        assert first.register()[2] == "10.9.0.1", "who comes back gets his address"
+        assert second.register()[2] == "10.9.0.2"
+        agent.configure("no ip mobile home-agent")
+        assert second.register(deadline=0.5) is None, "out of service"
+    assert mobileip.KEY.decode() not in agent.show("show running-config | json")
+    assert agent.http("/show/running-config")[1].count(mobileip.KEY.decode()) == 0
