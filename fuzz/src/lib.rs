@@ -8,4 +8,5 @@ pub mod core;
 pub mod frames;
 pub mod mend;
 pub mod mutate;
+pub mod registrations;
 pub mod steps;
