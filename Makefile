@@ -4,7 +4,7 @@
 #   make test     every test: unit, model, property, end to end, short fuzz
 #   make budget   instructions a packet of the worker, by callgrind, beside the kept budget
 #   make bench    throughput beside dpdk-testpmd, as a table, as JSON and as a chart (BENCH_ARGS='--only TEXT --rounds N')
-#   make bench-parts  parser, hash, session table, pick, rewrite, publication and timers, each alone (BENCH_ARGS=FILTER)
+#   make bench-parts  parser, hash, session table, pick, rewrite, publication, timers and registrations, each alone (BENCH_ARGS=FILTER)
 #   make bench-paths  rate, loss and latency between two ends of pktgen, beside testpmd and the kernel (PATHS_ARGS=--quick)
 #   make bench-dfp    a thousand DFP agents beside a worker at full speed: what they cost (DFP_ARGS=--rounds 1)
 #   make bench-probes 4096 real servers, each probed once a second: what they cost (PROBES_ARGS='--seconds 10')
@@ -87,7 +87,7 @@ bench: deps
 	target/release/throughput $(BENCH_ARGS)
 
 bench-parts: deps
-	$(CARGO) bench --locked -p benches --bench parser --bench hash --bench session_table --bench wrr --bench rewrite --bench publication --bench timer -- $(BENCH_ARGS)
+	$(CARGO) bench --locked -p benches --bench parser --bench hash --bench session_table --bench wrr --bench rewrite --bench publication --bench timer --bench registration -- $(BENCH_ARGS)
 
 bench-paths: build
 	@tools/setup paths
