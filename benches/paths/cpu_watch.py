@@ -114,8 +114,8 @@ class CpuWatch:
         return seen
 
     def run(self):
-        """Once a second: a process that has ended has no last reading any more."""
-        while not self.over.wait(1):
+        """Often enough for a short run: a process that has ended has no last reading any more."""
+        while not self.over.wait(0.25):
             self.last.update(self.read())
             self.load.append(os.getloadavg()[0])
             if self.answer is None and time.monotonic() - self.began >= AMID:

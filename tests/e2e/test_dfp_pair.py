@@ -220,7 +220,8 @@ def test_the_standalone_agents_weight_is_followed_and_static_while_it_is_away(la
         wire(up=False)
     agent.die()
     follows(2, 15)
-    assert state(director, address) == "OPERATIONAL"
+    # Behind a wire that is cut its neighbour may be missed meanwhile, too.
+    assert state(director, address) in (["OPERATIONAL", "ARP_FAILED"] if wordless else ["OPERATIONAL"])
     file.write_text("9\n")
     if wordless:
         wire(up=True)

@@ -20,6 +20,7 @@ use common::{
     config::Hugepages,
     mobile::{Bindings, MobilePart},
     net::{Network, Owner, PrefixMap},
+    slb::PageBacking,
     snapshot::Snapshot,
     table::CapacityError,
     tables::Tables,
@@ -98,7 +99,12 @@ impl Protocol for HomeAgent {
 
     fn tables(config: &MobileConfig, tables: Tables) -> Result<Tables, CapacityError> {
         let Some(capacity) = config.capacity() else { return Ok(tables) };
-        Ok(tables.with_mobile(Bindings::with_random_key(capacity, Hugepages::Auto)?))
+        // Where the session table has found some.
+        let hugepages = match tables.slb.backing() {
+            PageBacking::Huge => Hugepages::Auto,
+            _ => Hugepages::Off,
+        };
+        Ok(tables.with_mobile(Bindings::with_random_key(capacity, hugepages)?))
     }
 
     fn handle(&mut self, input: Input<'_, Self>, cx: &mut Cx<'_, Self>) {

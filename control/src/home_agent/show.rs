@@ -184,7 +184,9 @@ impl TrafficView {
         for (words, count) in &self.counters {
             let _ = writeln!(text, "    {words} {count}");
         }
-        let _ = writeln!(text, "Ignored, by reason:");
+        if self.discards.iter().any(|(_, count)| *count > 0) {
+            let _ = writeln!(text, "Ignored, by reason:");
+        }
         for (word, count) in self.discards.iter().filter(|(_, count)| *count > 0) {
             let _ = writeln!(text, "    {word} {count}");
         }
