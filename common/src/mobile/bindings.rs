@@ -2,8 +2,9 @@
 //!
 //! A table of indices into a slab, as [`table`](crate::table) has them. The identity of a home address is a keyed bijection of
 //! its 32 bits and the tunnel's number among those of the node: equal identities are equal keys, so nothing is compared, and
-//! nobody who cannot guess the key can fill two lines on purpose. A record never changes but for its path MTU: a node that
-//! moves gets another one, and a worker that has found the former keeps it to the end of its burst.
+//! nobody who cannot guess the key can fill two lines on purpose. A record never changes but for its path MTU and for
+//! whether the node has another tunnel: a node that moves gets another one, and a worker that has found the former keeps it to the end
+//! of its burst.
 
 use std::{
     net::Ipv4Addr,
@@ -32,9 +33,13 @@ const PATH_MTU_KEPT: Duration = Duration::from_mins(10);
 /// Smallest path MTU that is believed (RFC 791, 3.2).
 const LEAST_MTU: u16 = 68;
 
+/// The node has another tunnel, with the next number: else nobody looks for it, in two lines more, for every packet.
+const MORE: u64 = 1 << 63;
+
 /// What a worker knows of one tunnel of one node.
 #[derive(Debug, Default)]
 pub struct BindingRecord {
+    /// As [`Tunnel`] packs it, and in the second word [`MORE`].
     tunnel: [AtomicU64; 2],
     /// MTU in the lowest 16 bits, and until when it is believed, in seconds; 0: nothing was told.
     path_mtu: AtomicU64,
@@ -60,6 +65,17 @@ impl BindingRecord {
         if self.path_mtu(now).is_none_or(|known| mtu < known) {
             let until = seconds(now) + PATH_MTU_KEPT.as_secs();
             self.path_mtu.store(until << 16 | u64::from(mtu), Relaxed);
+        }
+    }
+
+    #[inline]
+    fn has_more(&self) -> bool {
+        self.tunnel[1].load(Relaxed) & MORE != 0
+    }
+
+    fn set_more(&self, more: bool) {
+        if self.has_more() != more {
+            self.tunnel[1].fetch_xor(MORE, Relaxed);
         }
     }
 
@@ -132,7 +148,10 @@ impl Bindings {
         for number in 0..MAX_CARE_OF {
             let identity = self.identity(home, number);
             match tunnels.get(number) {
-                Some(tunnel) => result = result.and(self.put(identity, tunnel, now)),
+                Some(tunnel) => {
+                    let more = number + 1 < tunnels.len();
+                    result = result.and(self.put(identity, tunnel, more, now));
+                }
                 None => self.remove(identity),
             }
         }
@@ -143,7 +162,13 @@ impl Bindings {
     #[inline]
     pub fn tunnels(&self, home: Ipv4Addr) -> impl Iterator<Item = &BindingRecord> {
         // A node's tunnels have no gaps between their numbers but while they are being changed.
-        (0..MAX_CARE_OF).map_while(move |number| self.tunnel(home, number))
+        let mut next = Some(0);
+        std::iter::from_fn(move || {
+            let number = next.take()?;
+            let record = self.tunnel(home, number)?;
+            next = record.has_more().then_some(number + 1);
+            Some(record)
+        })
     }
 
     /// One tunnel of a node that is away, by its number.
@@ -187,16 +212,18 @@ impl Bindings {
         self.geometry.bytes() + self.slab.bytes()
     }
 
-    fn put(&self, identity: Identity, tunnel: &Tunnel, now: Nanos) -> Result<(), Full> {
+    fn put(&self, identity: Identity, tunnel: &Tunnel, more: bool, now: Nanos) -> Result<(), Full> {
         let old = self.table.find(identity);
         if let Some(record) = old.and_then(|(_, word)| self.slab.get(word.entry()?))
             && record.tunnel() == *tunnel
         {
+            record.set_more(more);
             return Ok(());
         }
         let index = self.slab.allocate().ok_or(Full)?;
         if let Some(record) = self.slab.get(index) {
             record.fill(tunnel);
+            record.set_more(more);
         }
         let word = Word::permanent(identity, index);
         match old {
