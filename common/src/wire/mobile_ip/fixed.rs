@@ -2,15 +2,56 @@
 
 use std::net::Ipv4Addr;
 
-use zerocopy::{FromBytes as _, IntoBytes as _};
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
+    network_endian::{U16, U64},
+};
 
 use super::{
     code::{Code, Flags},
     extension::{CHALLENGE, short},
-    message::{DecodeError, EncodeError, RRP, ReplyHead, RequestHead},
+    message::{DecodeError, EncodeError, RRP, RRP_FIXED},
     shape::NAI,
     walk::{RRQ, RRQ_FIXED},
 };
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct RequestHead {
+    kind: u8,
+    flags: u8,
+    lifetime: U16,
+    home_address: [u8; 4],
+    home_agent: [u8; 4],
+    care_of: [u8; 4],
+    identification: U64,
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct ReplyHead {
+    kind: u8,
+    code: u8,
+    lifetime: U16,
+    home_address: [u8; 4],
+    home_agent: [u8; 4],
+    identification: U64,
+}
+
+const _: () = assert!(size_of::<RequestHead>() == RRQ_FIXED && size_of::<ReplyHead>() == RRP_FIXED);
+
+fn read<H: FromBytes + KnownLayout + Immutable + Unaligned>(
+    kind: u8,
+    message: &[u8],
+) -> Result<&H, DecodeError> {
+    match message.first() {
+        Some(&got) if got != kind => return Err(DecodeError::Kind { kind: got }),
+        _ => {}
+    }
+    let short = DecodeError::Short { need: size_of::<H>(), got: message.len() };
+    let (head, _) = H::ref_from_prefix(message).map_err(|_| short)?;
+    Ok(head)
+}
 
 /// The first 24 bytes of a registration request (RFC 5944, section 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +76,7 @@ impl RequestFixed {
     /// # Errors
     /// [`DecodeError::Kind`] and [`DecodeError::Short`].
     pub fn read(message: &[u8]) -> Result<Self, DecodeError> {
-        let short = DecodeError::Short { need: RRQ_FIXED, got: message.len() };
-        match message.first() {
-            Some(&kind) if kind != RRQ => return Err(DecodeError::Kind { kind }),
-            _ => {}
-        }
-        let (head, _) = RequestHead::ref_from_prefix(message).map_err(|_| short)?;
+        let head = read::<RequestHead>(RRQ, message)?;
         Ok(Self {
             flags: Flags(head.flags),
             lifetime: head.lifetime.get(),
@@ -49,6 +85,20 @@ impl RequestFixed {
             care_of: head.care_of.into(),
             identification: head.identification.get(),
         })
+    }
+
+    /// Appends it.
+    pub fn append(&self, out: &mut Vec<u8>) {
+        let head = RequestHead {
+            kind: RRQ,
+            flags: self.flags.0,
+            lifetime: self.lifetime.into(),
+            home_address: self.home_address.octets(),
+            home_agent: self.home_agent.octets(),
+            care_of: self.care_of.octets(),
+            identification: self.identification.into(),
+        };
+        out.extend_from_slice(head.as_bytes());
     }
 }
 
@@ -68,6 +118,21 @@ pub struct ReplyFixed {
 }
 
 impl ReplyFixed {
+    /// Reads it from the front of a UDP payload.
+    ///
+    /// # Errors
+    /// [`DecodeError::Kind`] and [`DecodeError::Short`].
+    pub fn read(message: &[u8]) -> Result<Self, DecodeError> {
+        let head = read::<ReplyHead>(RRP, message)?;
+        Ok(Self {
+            code: Code(head.code),
+            lifetime: head.lifetime.get(),
+            home_address: head.home_address.into(),
+            home_agent: head.home_agent.into(),
+            identification: head.identification.get(),
+        })
+    }
+
     /// Appends it.
     pub fn append(&self, out: &mut Vec<u8>) {
         let head = ReplyHead {

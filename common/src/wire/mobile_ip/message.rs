@@ -9,14 +9,10 @@
 
 use std::net::Ipv4Addr;
 
-use zerocopy::{
-    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
-    network_endian::{U16, U64},
-};
-
 use super::{
     code::{Code, Flags},
     extension::Extension,
+    fixed::{ReplyFixed, RequestFixed},
     shape::Extensions,
     walk::{RRQ, RRQ_FIXED},
 };
@@ -133,54 +129,13 @@ pub enum Message {
     Reply(Reply),
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(super) struct RequestHead {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) lifetime: U16,
-    pub(super) home_address: [u8; 4],
-    pub(super) home_agent: [u8; 4],
-    pub(super) care_of: [u8; 4],
-    pub(super) identification: U64,
+fn extensions(message: &[u8], from: usize) -> Result<Vec<Extension>, DecodeError> {
+    Extensions::new(message, from).map(|located| Extension::decode(&located?)).collect()
 }
 
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(super) struct ReplyHead {
-    pub(super) kind: u8,
-    pub(super) code: u8,
-    pub(super) lifetime: U16,
-    pub(super) home_address: [u8; 4],
-    pub(super) home_agent: [u8; 4],
-    pub(super) identification: U64,
-}
-
-const _: () = assert!(size_of::<RequestHead>() == RRQ_FIXED && size_of::<ReplyHead>() == RRP_FIXED);
-
-fn expect(kind: u8, message: &[u8], need: usize) -> Result<(), DecodeError> {
-    match message.first() {
-        Some(&got) if got != kind => Err(DecodeError::Kind { kind: got }),
-        _ if message.len() < need => Err(DecodeError::Short { need, got: message.len() }),
-        _ => Ok(()),
-    }
-}
-
-fn read<H: FromBytes + KnownLayout + Immutable + Unaligned>(
-    kind: u8,
-    message: &[u8],
-) -> Result<(&H, Vec<Extension>), DecodeError> {
-    let need = size_of::<H>();
-    expect(kind, message, need)?;
-    let short = DecodeError::Short { need, got: message.len() };
-    let (head, _) = H::ref_from_prefix(message).map_err(|_| short)?;
-    let extensions = Extensions::new(message, need).map(|located| Extension::decode(&located?));
-    Ok((head, extensions.collect::<Result<_, _>>()?))
-}
-
-fn append(head: &[u8], extensions: &[Extension]) -> Result<Vec<u8>, EncodeError> {
+fn encode(fixed: impl FnOnce(&mut Vec<u8>), extensions: &[Extension]) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::with_capacity(128);
-    out.extend_from_slice(head);
+    fixed(&mut out);
     for extension in extensions {
         extension.encode(&mut out)?;
     }
@@ -197,30 +152,17 @@ fn nai(extensions: &[Extension]) -> Option<&[u8]> {
 impl Request {
     /// Reads a UDP payload.
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let (head, extensions) = read::<RequestHead>(RRQ, message)?;
-        Ok(Self {
-            flags: Flags(head.flags),
-            lifetime: head.lifetime.get(),
-            home_address: head.home_address.into(),
-            home_agent: head.home_agent.into(),
-            care_of: head.care_of.into(),
-            identification: head.identification.get(),
-            extensions,
-        })
+        let RequestFixed { flags, lifetime, home_address, home_agent, care_of, identification } =
+            RequestFixed::read(message)?;
+        let extensions = extensions(message, RRQ_FIXED)?;
+        Ok(Self { flags, lifetime, home_address, home_agent, care_of, identification, extensions })
     }
 
     /// Writes a UDP payload, authenticators as they are; [`super::auth::Association::sign`] appends one.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let head = RequestHead {
-            kind: RRQ,
-            flags: self.flags.0,
-            lifetime: self.lifetime.into(),
-            home_address: self.home_address.octets(),
-            home_agent: self.home_agent.octets(),
-            care_of: self.care_of.octets(),
-            identification: self.identification.into(),
-        };
-        append(head.as_bytes(), &self.extensions)
+        let Self { flags, lifetime, home_address, home_agent, care_of, identification, .. } = *self;
+        let fixed = RequestFixed { flags, lifetime, home_address, home_agent, care_of, identification };
+        encode(|out| fixed.append(out), &self.extensions)
     }
 
     /// The first NAI that is not empty.
@@ -232,28 +174,17 @@ impl Request {
 impl Reply {
     /// Reads a UDP payload.
     pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
-        let (head, extensions) = read::<ReplyHead>(RRP, message)?;
-        Ok(Self {
-            code: Code(head.code),
-            lifetime: head.lifetime.get(),
-            home_address: head.home_address.into(),
-            home_agent: head.home_agent.into(),
-            identification: head.identification.get(),
-            extensions,
-        })
+        let ReplyFixed { code, lifetime, home_address, home_agent, identification } =
+            ReplyFixed::read(message)?;
+        let extensions = extensions(message, RRP_FIXED)?;
+        Ok(Self { code, lifetime, home_address, home_agent, identification, extensions })
     }
 
     /// Writes a UDP payload, authenticators as they are.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let head = ReplyHead {
-            kind: RRP,
-            code: self.code.0,
-            lifetime: self.lifetime.into(),
-            home_address: self.home_address.octets(),
-            home_agent: self.home_agent.octets(),
-            identification: self.identification.into(),
-        };
-        append(head.as_bytes(), &self.extensions)
+        let Self { code, lifetime, home_address, home_agent, identification, .. } = *self;
+        let fixed = ReplyFixed { code, lifetime, home_address, home_agent, identification };
+        encode(|out| fixed.append(out), &self.extensions)
     }
 
     /// The first NAI that is not empty.
