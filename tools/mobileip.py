@@ -9,6 +9,8 @@ import socket
 import struct
 
 PORT = 434
+# Seconds from 1900, where NTP begins, to 1970.
+NTP_EPOCH = 2_208_988_800
 RRQ, RRP = 1, 3
 MN_HA_AUTH, NAI = 32, 131
 SPI, KEY = 0x100, b"1234567812345678"

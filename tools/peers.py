@@ -163,7 +163,7 @@ class Pdsn(Peer):
         super().__init__(iface, address)
         self.udp = self.bind(address, mobileip.PORT, self.on_reply)
         self.replies = []
-        self.identification = (int(time.time()) + 2_208_988_800) << 32
+        self.identification = (int(time.time()) + mobileip.NTP_EPOCH) << 32
         self.streaming = None
 
     def on_reply(self, sock):

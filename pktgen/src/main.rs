@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use common::wire::mobile_ip::NTP_EPOCH;
 use pktgen::{
     bundled,
     check::{self, FieldError},
@@ -27,9 +28,6 @@ use pktgen::{
     scenario::{Pages, Port, Scenario},
 };
 use serde::Serialize;
-
-/// Seconds from 1900, where NTP begins, to 1970.
-const NTP: u64 = 2_208_988_800;
 
 /// Generates and receives Mobile IP registration traffic on any DPDK port.
 #[derive(Debug, Parser)]
@@ -225,7 +223,7 @@ fn generate(arguments: &GenerateArgs) -> anyhow::Result<ExitCode> {
     traffic.duration = common.duration.or(traffic.duration);
     check::values(&scenario).map_err(in_file(&common.scenario))?;
     check::sending(&scenario).map_err(in_file(&common.scenario))?;
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP_EPOCH;
     let finished = run(&scenario, &port, command::channel(), !common.quiet, |mac, control| {
         let mut scenario = scenario.clone();
         let line = line_rate::rate(&scenario, line_rate::speed(&port, control));
@@ -287,7 +285,7 @@ fn measure(arguments: &MeasureArgs) -> anyhow::Result<ExitCode> {
     check::measuring(&scenario).map_err(in_file(&common.scenario))?;
     // Before hours of traffic, not behind them.
     let html = arguments.html.as_deref().map(create).transpose()?;
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP;
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + NTP_EPOCH;
     let (sender, commands) = command::channel();
     // A thread is started behind the port: so it stays off the worker's CPU.
     let mut socket = None;

@@ -3,6 +3,7 @@ raw sockets; scapy reads and makes them."""
 
 import hashlib
 import hmac
+import queue
 import socket
 import struct
 import threading
@@ -12,7 +13,6 @@ import mobileip
 from netlab import inside
 from scapy.layers.inet import ICMP, IP
 
-NTP_EPOCH = 2_208_988_800
 UDP_TUNNEL_REQUEST, UDP_TUNNEL_REPLY = 144, 44
 D, G, T = 0x20, 0x08, 0x02
 # In front of the inner packet, behind the IP header or in the datagram.
@@ -21,10 +21,8 @@ TUNNEL_DATA = b"\x04\x04\0\0"
 
 
 def identification():
-    """Now, as NTP writes it; each is greater than the one before."""
-    time.sleep(0.001)
-    now = time.time()
-    return int(now + NTP_EPOCH) << 32 | int(now % 1 * 2**32)
+    """Now, as NTP writes it."""
+    return int((time.time() + mobileip.NTP_EPOCH) * 2**32)
 
 
 class MobileNode:
@@ -43,7 +41,8 @@ class MobileNode:
         self.control, self.tunnel = inside(lab.pdsn.host.namespace, sockets)
         self.control.settimeout(0.2)
         self.tunnel.settimeout(0.2)
-        self.replies = []
+        self.replies = queue.SimpleQueue()
+        self.latest = 0
         self.threads = [threading.Thread(target=self.listen, args=(one,), daemon=True) for one in {self.control, self.tunnel}]
         for thread in self.threads:
             thread.start()
@@ -59,7 +58,9 @@ class MobileNode:
             before = mobileip.extension(UDP_TUNNEL_REQUEST, bytes(6))
         options = {"agent": self.agent, "home": self.home or "0.0.0.0", "care_of": care_of, "flags": flags, "before": before,
                    "key": self.key, "lifetime": lifetime, **options}
-        return mobileip.request(self.nai, options.pop("identification", identification()), **options)
+        # Each is greater than the one before, however soon it follows.
+        self.latest = max(identification(), self.latest + 1)
+        return mobileip.request(self.nai, options.pop("identification", self.latest), **options)
 
     def register(self, lifetime=600, deadline=3, **options):
         """Sends a request: its reply (code, lifetime, home address), or None if there is none."""
@@ -67,14 +68,13 @@ class MobileNode:
 
     def send(self, message, deadline=3):
         """Sends a message to the home agent: the reply to it, whose authenticator must be right."""
-        self.replies.clear()
+        while not self.replies.empty():
+            self.replies.get()
         self.control.sendto(message, (self.agent, mobileip.PORT))
-        until = time.monotonic() + deadline
-        while time.monotonic() < until and not self.replies:
-            time.sleep(0.01)
-        if not self.replies:
+        try:
+            reply, source = self.replies.get(timeout=deadline)
+        except queue.Empty:
             return None
-        reply, source = self.replies.pop(0)
         assert source == (self.agent, mobileip.PORT), "from where it was asked"
         kind, code, lifetime = struct.unpack_from("!BBH", reply)
         assert kind == mobileip.RRP
@@ -95,7 +95,7 @@ class MobileNode:
             except OSError:
                 return
             if one is self.control and data[0] == mobileip.RRP:
-                self.replies.append((data, source))
+                self.replies.put((data, source))
                 continue
             if one is self.control and data[:4] != TUNNEL_DATA:
                 continue

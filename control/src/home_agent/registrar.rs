@@ -4,20 +4,18 @@ use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddrV4},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use common::{
     mobile::{self, Bindings, Carrier, MAX_CARE_OF},
     time::Nanos,
+    wire::{mobile_ip::timestamp, udp::MOBILE_IP},
 };
 
 use super::registration::{
     Agent, Clear, Effect, Effects, Encapsulation, NextHeader, Now, Outcome, Policy, Received, Tunnel,
 };
-
-/// Seconds from the beginning of NTP's time to that of Unix (RFC 5905).
-const NTP_EPOCH: u64 = 2_208_988_800;
 
 /// Nodes whose bindings are ended in one go, so that nobody waits long.
 const MOST: usize = 1024;
@@ -87,9 +85,7 @@ pub fn lock(registrar: &Mutex<Registrar>) -> MutexGuard<'_, Registrar> {
 
 /// Both clocks.
 pub fn now(monotonic: Nanos, wall: SystemTime) -> Now {
-    let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
-    Now { monotonic, ntp: (wall.as_secs() + NTP_EPOCH) << 32 | fraction }
+    Now { monotonic, ntp: timestamp(wall) }
 }
 
 impl Registrar {
@@ -215,8 +211,7 @@ fn of_worker(tunnel: &Tunnel) -> mobile::Tunnel {
         Encapsulation::Ipip => (Carrier::Ip, false),
         Encapsulation::Gre => (Carrier::Ip, true),
         Encapsulation::Udp { port, next_header, .. } => {
-            let local = common::wire::udp::MOBILE_IP;
-            (Carrier::Udp { local, remote: port }, next_header == NextHeader::Gre)
+            (Carrier::Udp { local: MOBILE_IP, remote: port }, next_header == NextHeader::Gre)
         }
     };
     mobile::Tunnel { local: tunnel.local, remote: tunnel.remote, carrier, gre, reverse: tunnel.reverse }

@@ -7,6 +7,7 @@ mod fixed;
 mod message;
 mod plain;
 mod shape;
+mod timestamp;
 pub mod tunnel_data;
 mod walk;
 
@@ -19,4 +20,5 @@ pub use fixed::{ReplyFixed, RequestFixed, append_challenge, append_nai};
 pub use message::{DecodeError, EncodeError, Message, RRP, RRP_FIXED, Reply, Request};
 pub use plain::{Plain, plain};
 pub use shape::{DYNAMIC_HA, Extensions, Located, NAI};
+pub use timestamp::{NTP_EPOCH, timestamp};
 pub use walk::{NodeKey, RRQ, RRQ_FIXED, Rrq, WalkError, walk};

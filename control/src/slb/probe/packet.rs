@@ -1,14 +1,11 @@
 //! The bytes of tries and their answers. What is received is from outside: every reader here is total.
 
-use std::{
-    net::Ipv4Addr,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{net::Ipv4Addr, time::SystemTime};
 
 use common::wire::{
     icmp::{self, Icmp},
     ipv4,
-    mobile_ip::{EncodeError, Extension, Flags, RRP, RRP_FIXED, Request},
+    mobile_ip::{EncodeError, Extension, Flags, RRP, RRP_FIXED, Request, timestamp},
 };
 use zerocopy::IntoBytes;
 
@@ -16,9 +13,6 @@ use crate::slb::config::Bytes;
 
 /// Payload of an echo request, in bytes: the nonce, then zeros, as many as `ping` sends.
 const ECHO_PAYLOAD: usize = 56;
-
-/// Seconds between 1900 and 1970: identifications count as NTP does (RFC 5944, section 5.7.1).
-const NTP_EPOCH: u64 = 2_208_988_800;
 
 /// An echo request with our identifier.
 pub(super) fn echo(identifier: u16, nonce: u32) -> Vec<u8> {
@@ -47,14 +41,13 @@ pub(super) fn registration(
     care_of: Ipv4Addr,
     wall: SystemTime,
 ) -> Result<Vec<u8>, EncodeError> {
-    let seconds = wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()) + NTP_EPOCH;
     Request {
         flags: Flags::default(),
         lifetime: 1,
         home_address: Ipv4Addr::UNSPECIFIED,
         home_agent,
         care_of,
-        identification: u64::from(seconds as u32) << 32 | u64::from(nonce),
+        identification: timestamp(wall) & !u64::from(u32::MAX) | u64::from(nonce),
         extensions: vec![Extension::Nai(nai.to_vec())],
     }
     .encode()
@@ -77,7 +70,7 @@ pub(super) fn meets(payload: &[u8], responses: &[Bytes]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use common::wire::mobile_ip::{Code, Reply, walk};
 
