@@ -7,7 +7,7 @@ use common::{
         checksum, gre,
         ipv4::{self, FRAGMENT_OFFSET, IPIP, Ipv4, MORE_FRAGMENTS, UDP, option},
         mobile_ip::tunnel_data,
-        udp::Udp,
+        udp::{self, Udp},
     },
 };
 use zerocopy::IntoBytes;
@@ -30,10 +30,8 @@ pub fn encapsulate<F: Frame>(
     identification: u16,
 ) -> Result<(), Verdict> {
     let (l3, extra) = (usize::from(packet.l3), tunnel.overhead());
-    let payload = (usize::from(packet.length) + extra).checked_sub(ipv4::LENGTH);
-    let payload = payload.and_then(|payload| u16::try_from(payload).ok());
-    let payload = payload.filter(|payload| payload.checked_add(ipv4::LENGTH as u16).is_some());
-    let payload = payload.ok_or(Verdict::TOO_BIG)?;
+    let length = u16::try_from(usize::from(packet.length) + extra).map_err(|_| Verdict::TOO_BIG)?;
+    let payload = length - ipv4::LENGTH as u16;
     frame.truncate(packet.end());
     let tos = frame.data()[l3 + 1];
     frame.prepend(extra).ok_or(Verdict::NO_BUFFER)?;
@@ -51,7 +49,7 @@ pub fn encapsulate<F: Frame>(
     write(outer.around(tos, packet.dont_fragment).as_bytes());
     if let Carrier::Udp { local, remote } = tunnel.carrier {
         // Without checksum: a NAT need not sum the packet, and the inner one has its own.
-        write(Udp::new(local, remote, payload - common::wire::udp::LENGTH as u16).as_bytes());
+        write(Udp::new(local, remote, payload - udp::LENGTH as u16).as_bytes());
         write(&tunnel_data::header(inner));
     }
     if tunnel.gre {
@@ -59,7 +57,7 @@ pub fn encapsulate<F: Frame>(
     }
     *packet = Packet {
         header: ipv4::LENGTH as u16,
-        length: payload + ipv4::LENGTH as u16,
+        length,
         fragment: false,
         later_fragment: false,
         ttl: ipv4::TUNNEL_TTL,

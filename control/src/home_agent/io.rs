@@ -15,7 +15,7 @@ use nix::{
     libc::{in_addr, in_pktinfo},
     sys::socket::{
         ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
-        sockopt::{Ipv4PacketInfo, RcvBufForce, ReuseAddr},
+        sockopt::{Ipv4PacketInfo, RcvBufForce},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -168,7 +168,6 @@ impl Server {
 fn open() -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, MOBILE_IP))?;
     setsockopt(&socket, Ipv4PacketInfo, &true)?;
-    setsockopt(&socket, ReuseAddr, &true)?;
     // Without the privilege the kernel's own size must do.
     let _ = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER);
     socket.set_nonblocking(true)?;

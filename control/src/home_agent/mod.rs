@@ -116,7 +116,7 @@ impl Protocol for HomeAgent {
                     cx.publish();
                 }
                 if old.is_active() != active {
-                    cx.order(Order::Listen(active));
+                    self.listen(active, cx);
                 }
             }
             Input::Network(network) => {
@@ -132,10 +132,7 @@ impl Protocol for HomeAgent {
             Input::Message(Message::Debug(line)) => cx.debug(&debug::MOBILE, || line),
             Input::Debug => lock(&self.registrar).debug = cx.is_debugging(&debug::MOBILE),
             Input::TasksDied if !cx.config.is_active() => {}
-            Input::TasksDied => {
-                cx.order(Order::Serve(Arc::clone(&self.registrar)));
-                cx.order(Order::Listen(cx.config.is_active()));
-            }
+            Input::TasksDied => self.listen(true, cx),
             Input::Timer => self.tick(cx),
             Input::Stop => {
                 self.stopping = true;
@@ -191,9 +188,17 @@ impl HomeAgent {
         let own = network.owners.iter().filter(|(_, owner)| is_own(owner)).map(|(address, _)| *address);
         let subnets = network.interfaces.iter().flat_map(|interface| &interface.addresses);
         let seen = (own.collect(), subnets.map(ipnet::Ipv4Net::broadcast).collect());
-        let before =
-            (std::mem::replace(&mut self.own, seen.0), std::mem::replace(&mut self.broadcasts, seen.1));
-        before != (self.own.clone(), self.broadcasts.clone())
+        let changed = (&self.own, &self.broadcasts) != (&seen.0, &seen.1);
+        (self.own, self.broadcasts) = seen;
+        changed
+    }
+
+    /// Has the tasks take requests, or none any more; bindings go on to end in time.
+    fn listen(&self, on: bool, cx: &mut Cx<'_, Self>) {
+        if on {
+            cx.order(Order::Serve(Arc::clone(&self.registrar)));
+        }
+        cx.order(Order::Listen(on));
     }
 
     fn configure(&mut self, cx: &mut Cx<'_, Self>) {
@@ -208,7 +213,6 @@ impl HomeAgent {
             }
         }
         self.part = Arc::new(MobilePart { networks });
-        cx.order(Order::Serve(Arc::clone(&self.registrar)));
         self.due.get_or_insert(cx.now());
         self.tell(cx);
     }

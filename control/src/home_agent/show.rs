@@ -49,7 +49,7 @@ impl From<BindingView<'_>> for BindingRow {
             source_port: view.source_port,
             lifetime_granted: view.granted,
             lifetime_remaining: view.remaining,
-            flags: flags(view.flags, tunnel.encapsulation),
+            flags: flags(view.flags),
             identification: format!("{:08X}.{:08X}", view.identification >> 32, view.identification as u32),
             tunnel_source: tunnel.local,
             tunnel_destination: tunnel.remote,
@@ -65,7 +65,7 @@ impl From<BindingView<'_>> for BindingRow {
 }
 
 /// S B D M G V T, upper case where set; V, which was Van Jacobson's compression, never is.
-fn flags(flags: Flags, _: Encapsulation) -> String {
+fn flags(flags: Flags) -> String {
     let letters = [
         ('s', Flags::SIMULTANEOUS),
         ('b', Flags::BROADCAST),

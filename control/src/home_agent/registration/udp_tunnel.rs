@@ -2,17 +2,16 @@
 
 use std::net::Ipv4Addr;
 
-use common::wire::mobile_ip::{Code, Flags};
+use common::wire::{
+    ipv4::{GRE, IPIP},
+    mobile_ip::{Code, Flags},
+};
 
 use super::{
     policy::{NatTraversal, Policy, ReverseTunnel},
     request::{From, Received, Request, UdpTunnelRequest},
 };
 
-/// Protocol number of IP-in-IP.
-const IPIP: u8 = 4;
-/// Protocol number of GRE.
-const GRE: u8 = 47;
 /// Code of the UDP Tunnel Reply: the home agent will tunnel.
 const WILL_TUNNEL: u8 = 0;
 /// Code of the UDP Tunnel Reply: there is no need to.
