@@ -19,6 +19,7 @@ pub mod ring;
 pub mod slb;
 pub mod snapshot;
 pub mod stats;
+pub mod stream;
 pub mod table;
 pub mod tables;
 pub mod time;

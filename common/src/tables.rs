@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     config::Hugepages,
-    mobile::Bindings,
+    mobile::{Bindings, MobileTables},
     slb::{Balancer, SessionKey},
     table::CapacityError,
 };
@@ -14,8 +14,8 @@ use crate::{
 pub struct Tables {
     /// Sessions of mobile nodes.
     pub slb: Arc<Balancer>,
-    /// Tunnels to mobile nodes; none: there is no home agent.
-    pub mobile: Option<Arc<Bindings>>,
+    /// Of mobile nodes; none: there is no home agent.
+    pub mobile: Option<Arc<MobileTables>>,
 }
 
 impl Tables {
@@ -26,7 +26,7 @@ impl Tables {
 
     /// The same with those of a home agent.
     #[must_use]
-    pub fn with_mobile(mut self, mobile: Bindings) -> Self {
+    pub fn with_mobile(mut self, mobile: MobileTables) -> Self {
         self.mobile = Some(Arc::new(mobile));
         self
     }
@@ -42,7 +42,7 @@ impl Tables {
     /// The same without the counts, for one burst.
     #[inline(always)]
     pub fn by_ref(&self) -> TablesRef<'_> {
-        TablesRef { slb: &self.slb, mobile: self.mobile.as_deref() }
+        TablesRef { slb: &self.slb, mobile: self.mobile.as_ref().map(|tables| &tables.bindings) }
     }
 }
 

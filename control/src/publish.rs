@@ -35,6 +35,11 @@ impl Publisher {
         self.retired.len()
     }
 
+    /// Where workers find what they see.
+    pub fn cell(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.cell)
+    }
+
     /// What workers see.
     pub fn current(&self) -> Arc<Snapshot> {
         self.cell.load_full()

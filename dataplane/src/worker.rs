@@ -23,6 +23,7 @@ use common::{
     ring::{FrameReceiver, FrameSender, MAX_FRAME},
     snapshot::Snapshot,
     stats::{PortCell, WorkerStats},
+    stream::StreamEnd,
     tables::Tables,
     time::Nanos,
 };
@@ -67,6 +68,7 @@ pub struct Worker<Q: PortQueue, C: Clock = TscClock, S: StageList = Stages> {
     counts: Counts,
     punt: FrameSender,
     inject: FrameReceiver,
+    registrations: Option<StreamEnd>,
     injected: Vec<u8>,
     replies: ReplyLimiter,
     events: EventSender,
@@ -120,6 +122,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             batch: Batch::default(),
             snapshot: Cache::new(Arc::clone(&end.snapshot)),
             published: end.snapshot,
+            registrations: end.tables.mobile.as_ref().map(|mobile| mobile.registrations.open()),
             tables: end.tables,
             stats: end.stats,
             punt: end.punt,
@@ -221,6 +224,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             now: self.clock.nanos(cycles),
             port,
             punt: &mut self.punt,
+            registrations: self.registrations.as_mut().map(|stream| &mut stream.sender),
             replies: &mut self.replies,
             events: &mut self.events,
         };
@@ -245,7 +249,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
     fn inject(&mut self) -> usize {
         let mut taken = 0;
         while taken < INJECT
-            && let Some(interface) = self.inject.receive(&mut self.injected)
+            && let Some(interface) = self.next_injected()
         {
             taken += 1;
             self.accept(interface);
@@ -258,6 +262,12 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             self.counts.publish_replicas(&self.stats);
         }
         taken
+    }
+
+    /// Takes the oldest frame of the host, else of the home agent.
+    fn next_injected(&mut self) -> Option<InterfaceId> {
+        let Self { inject, registrations, injected, .. } = self;
+        inject.receive(injected).or_else(|| registrations.as_mut()?.receiver.receive(injected))
     }
 
     /// Takes the frame that control just sent into the batch.
@@ -294,6 +304,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             now,
             port: HOST,
             punt: &mut self.punt,
+            registrations: self.registrations.as_mut().map(|stream| &mut stream.sender),
             replies: &mut self.replies,
             events: &mut self.events,
         };

@@ -1,15 +1,17 @@
 //! The home agent's data path: which mobile nodes are away from home, and through which tunnels packets reach them.
 //!
-//! [`Bindings`] is shared by whoever registers nodes and by all workers; [`MobilePart`] says where home is.
+//! [`MobileTables`] are shared by whoever registers nodes and by all workers; [`MobilePart`] says where home is.
 
 mod bindings;
 mod part;
+mod tables;
 mod tunnel;
 mod verdicts;
 
 pub use self::{
     bindings::{BindingRecord, Bindings, MAX_CARE_OF},
     part::MobilePart,
+    tables::MobileTables,
     tunnel::{Carrier, Tunnel},
     verdicts::OWNER,
 };

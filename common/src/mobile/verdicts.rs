@@ -1,4 +1,4 @@
-//! How packets in tunnels of mobile nodes end.
+//! How packets of mobile nodes end.
 
 use crate::verdict::verdicts;
 
@@ -9,6 +9,10 @@ verdicts! {
     VERDICTS of OWNER;
     /// Sent to a care-of address, in a tunnel.
     TUNNELLED => "tunnelled", Forwarded;
+    /// Handed to the home agent.
+    REGISTRATION => "registration", Punted;
+    /// The ring to the home agent was full.
+    REGISTRATION_FULL => "registration_full", Dropped;
     /// A tunnelled packet that no binding explains: not from the node's care-of address, not its home address, another
     /// encapsulation than agreed, or no reverse tunnel granted (RFC 3024, 4.3.2).
     TUNNEL_SOURCE_MISMATCH => "tunnel_source_mismatch", Dropped;

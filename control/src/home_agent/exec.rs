@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::{
     HomeAgent,
-    registrar::{lock, now},
+    registrar::{Registrar, now},
     registration::{Clear, Identity},
     show::{BindingList, GlobalsView, TrafficView, ViolationView},
 };
@@ -71,7 +71,7 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
             "clear ip mobile traffic",
             &[("mobile", "Mobile IP"), ("traffic", "Count anew")],
             |agent, _, _, _| {
-                lock(&agent.registrar).clear_counters();
+                agent.shard.ask(Registrar::clear_counters);
                 Ok(Output::default())
             },
         ),
@@ -81,16 +81,17 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
 fn show_binding(agent: &mut HomeAgent, cx: &mut Cx<'_, HomeAgent>, args: &Args, _: Form) -> ExecResult {
     let time = now(cx.now(), cx.wall());
-    let registrar = &agent.registrar;
-    let mut list = BindingList { total: lock(registrar).agent().bindings(), ..BindingList::default() };
+    let shard = &agent.shard;
+    let total = shard.ask(|registrar| registrar.agent().bindings());
+    let mut list = BindingList { total, ..BindingList::default() };
     if args.has("summary") {
         return Ok(Output::of(list, BindingList::summary));
     }
-    let one = args.ip("home").map(Identity::Address);
-    let one = one.or_else(|| args.text("nai").map(|nai| Identity::Nai(nai.as_bytes())));
-    if let Some(identity) = one {
-        let registrar = lock(registrar);
-        list.add(registrar.agent().bindings_of(identity, time));
+    if let Some(who) = who(args) {
+        list = shard.ask(move |registrar| {
+            list.add(registrar.agent().bindings_of(who.identity(), time));
+            list
+        });
         list.total = list.bindings.len();
         return Ok(Output::of(list, BindingList::text));
     }
@@ -98,9 +99,11 @@ fn show_binding(agent: &mut HomeAgent, cx: &mut Cx<'_, HomeAgent>, args: &Args, 
     while let Some(next) = from
         && list.bindings.len() < LISTED
     {
-        let registrar = lock(registrar);
         let before = list.bindings.len();
-        list.add_nodes(registrar.agent().bindings_from(next, time), PAGE);
+        list = shard.ask(move |registrar| {
+            list.add_nodes(registrar.agent().bindings_from(next, time), PAGE);
+            list
+        });
         from = list.bindings[before..]
             .last()
             .and_then(|last| u32::from(last.home).checked_add(1))
@@ -109,29 +112,56 @@ fn show_binding(agent: &mut HomeAgent, cx: &mut Cx<'_, HomeAgent>, args: &Args, 
     Ok(Output::of(list, BindingList::text))
 }
 
+/// The node that a command is about.
+enum Who {
+    Home(Ipv4Addr),
+    Nai(String),
+}
+
+impl Who {
+    fn identity(&self) -> Identity<'_> {
+        match self {
+            Self::Home(home) => Identity::Address(*home),
+            Self::Nai(nai) => Identity::Nai(nai.as_bytes()),
+        }
+    }
+
+    fn clear(&self) -> Clear<'_> {
+        match self {
+            Self::Home(home) => Clear::Address(*home),
+            Self::Nai(nai) => Clear::Nai(nai.as_bytes()),
+        }
+    }
+}
+
+fn who(args: &Args) -> Option<Who> {
+    let nai = || args.text("nai").map(|nai| Who::Nai(nai.to_owned()));
+    args.ip("home").map(Who::Home).or_else(nai)
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
 fn show_traffic(agent: &mut HomeAgent, _: &mut Cx<'_, HomeAgent>, _: &Args, _: Form) -> ExecResult {
-    let registrar = lock(&agent.registrar);
-    let traffic = TrafficView::new(registrar.agent().counters(), registrar.full());
+    let traffic = agent.shard.ask(|registrar| {
+        TrafficView::new(registrar.agent().counters(), registrar.full(), registrar.unsent())
+    });
     Ok(Output::named("traffic", traffic, TrafficView::text))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
 fn show_violation(agent: &mut HomeAgent, _: &mut Cx<'_, HomeAgent>, _: &Args, _: Form) -> ExecResult {
-    let registrar = lock(&agent.registrar);
-    let violations: Vec<_> = registrar.agent().violations().iter().map(ViolationView::new).collect();
+    let violations: Vec<_> =
+        agent.shard.ask(|registrar| registrar.agent().violations().iter().map(ViolationView::new).collect());
     Ok(Output::named("violations", violations, |violations| ViolationView::table(violations)))
 }
 
 fn clear_binding(agent: &mut HomeAgent, cx: &mut Cx<'_, HomeAgent>, args: &Args, _: Form) -> ExecResult {
     let time = now(cx.now(), cx.wall());
-    let which = if args.has("all") {
-        Clear::All
-    } else if let Some(home) = args.ip("home") {
-        Clear::Address(home)
+    if args.has("all") {
+        // A part at a time: registrations go on in between.
+        while agent.shard.ask(move |registrar| registrar.clear(Clear::All, time)) {}
     } else {
-        Clear::Nai(need(args.text("nai"))?.as_bytes())
-    };
-    lock(&agent.registrar).clear(which, time);
+        let who = need(who(args))?;
+        agent.shard.ask(move |registrar| registrar.clear(who.clear(), time));
+    }
     Ok(Output::default())
 }

@@ -1,24 +1,29 @@
 //! The home agent of Mobile IPv4 (RFC 5944): who registers, and where packets to mobile nodes go.
 //!
 //! `registration` decides, and knows nothing of sockets; `registrar` has it and puts what it decides into the tables of the
-//! workers; `io` is its socket. The state here only configures: no registration passes it.
+//! workers; `server` is the thread that has the registrar and answers, `shard` how others ask it something. The state here only
+//! configures: no registration passes it.
 
 mod commands;
 pub mod config;
 mod debug;
 mod exec;
+mod frame;
 mod io;
 mod metrics;
 mod policy;
 mod registrar;
 pub mod registration;
+mod server;
+mod shard;
 mod show;
+mod socket;
 
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
     config::Hugepages,
-    mobile::{Bindings, MobilePart},
+    mobile::{Bindings, MobilePart, MobileTables},
     net::{Network, Owner, PrefixMap},
     slb::PageBacking,
     snapshot::Snapshot,
@@ -28,10 +33,7 @@ use common::{
 };
 
 pub use self::io::{Message, Order};
-use self::{
-    config::MobileConfig,
-    registrar::{Registrar, lock},
-};
+use self::{config::MobileConfig, registrar::Registrar, shard::Shard};
 use crate::{
     bus::{self, Fact},
     command::ConfigWriter,
@@ -44,7 +46,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The subsystem's state.
 #[derive(Debug)]
 pub struct HomeAgent {
-    registrar: Arc<std::sync::Mutex<Registrar>>,
+    shard: Arc<Shard>,
     /// Addresses of this machine, and broadcast addresses of its networks.
     own: BTreeSet<Ipv4Addr>,
     broadcasts: BTreeSet<Ipv4Addr>,
@@ -64,7 +66,7 @@ impl Protocol for HomeAgent {
 
     fn new(shared: &Shared) -> Self {
         Self {
-            registrar: Arc::new(std::sync::Mutex::new(Registrar::new(shared.tables.mobile.clone()))),
+            shard: Arc::new(Shard::new(Registrar::new(shared.tables.mobile.clone()))),
             own: BTreeSet::new(),
             broadcasts: BTreeSet::new(),
             part: Arc::default(),
@@ -104,7 +106,8 @@ impl Protocol for HomeAgent {
             PageBacking::Huge => Hugepages::Auto,
             _ => Hugepages::Off,
         };
-        Ok(tables.with_mobile(Bindings::with_random_key(capacity, hugepages)?))
+        let bindings = Bindings::with_random_key(capacity, hugepages)?;
+        Ok(tables.with_mobile(MobileTables::new(bindings)))
     }
 
     fn handle(&mut self, input: Input<'_, Self>, cx: &mut Cx<'_, Self>) {
@@ -130,7 +133,10 @@ impl Protocol for HomeAgent {
                 }
             }
             Input::Message(Message::Debug(line)) => cx.debug(&debug::MOBILE, || line),
-            Input::Debug => lock(&self.registrar).debug = cx.is_debugging(&debug::MOBILE),
+            Input::Debug => {
+                let on = cx.is_debugging(&debug::MOBILE);
+                self.shard.ask(move |registrar| registrar.debug = on);
+            }
             Input::TasksDied if !cx.config.is_active() => {}
             Input::TasksDied => self.listen(true, cx),
             Input::Timer => self.tick(cx),
@@ -173,7 +179,7 @@ impl Protocol for HomeAgent {
     }
 
     fn report(&mut self, out: &mut Report, _: &mut Cx<'_, Self>) {
-        metrics::report(&lock(&self.registrar), out);
+        metrics::report(&self.shard, out);
     }
 
     fn start(io: Io<Self>) -> impl Future<Output = ()> + Send {
@@ -196,16 +202,19 @@ impl HomeAgent {
     /// Has the tasks take requests, or none any more; bindings go on to end in time.
     fn listen(&self, on: bool, cx: &mut Cx<'_, Self>) {
         if on {
-            cx.order(Order::Serve(Arc::clone(&self.registrar)));
+            cx.order(Order::Serve {
+                shard: Arc::clone(&self.shard),
+                tables: cx.shared.tables.mobile.clone(),
+                published: cx.shared.publisher.cell(),
+            });
         }
         cx.order(Order::Listen(on));
     }
 
     fn configure(&mut self, cx: &mut Cx<'_, Self>) {
         let policy = Arc::new(policy::policy(cx.config, &self.own));
-        let mut registrar = lock(&self.registrar);
-        registrar.configure(policy, self.broadcasts.clone());
-        drop(registrar);
+        let broadcasts = self.broadcasts.clone();
+        self.shard.ask(move |registrar| registrar.configure(policy, broadcasts));
         let mut networks = PrefixMap::default();
         if cx.config.is_active() {
             for network in &cx.config.virtual_networks {
@@ -220,7 +229,8 @@ impl HomeAgent {
     fn tick(&mut self, cx: &mut Cx<'_, Self>) {
         self.due = cx.config.is_active().then(|| cx.now().after(INTERVAL));
         self.tell(cx);
-        let Some(bindings) = &cx.shared.tables.mobile else { return };
+        let Some(tables) = &cx.shared.tables.mobile else { return };
+        let bindings = &tables.bindings;
         let used =
             cx.shared.stats.iter().map(|stats| stats.generation.load(std::sync::atomic::Ordering::Relaxed));
         bindings.reclaim(cx.shared.snapshot().generation, used.min().unwrap_or(u64::MAX));
@@ -235,7 +245,8 @@ impl HomeAgent {
     /// Tells the load, for weights.
     fn tell(&mut self, cx: &mut Cx<'_, Self>) {
         let load = cx.config.agent.as_ref().filter(|_| cx.config.is_active()).map(|agent| bus::HomeAgent {
-            bindings: cx.observe("bindings", || lock(&self.registrar).agent().bindings() as u64),
+            bindings: cx
+                .observe("bindings", || self.shard.ask(|registrar| registrar.agent().bindings()) as u64),
             max_bindings: agent.max_binding.into(),
             calls: None,
             max_weight: agent.dfp_max_weight,

@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddrV4},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use common::{
-    mobile::{self, Bindings, Carrier, MAX_CARE_OF},
+    mobile::{self, Carrier, MAX_CARE_OF, MobileTables},
     time::Nanos,
     wire::{mobile_ip::timestamp, udp::MOBILE_IP},
 };
@@ -23,18 +23,31 @@ const MOST: usize = 1024;
 /// Time between two log lines of violations.
 const LOG: Duration = Duration::from_secs(1);
 
-/// The home agent without its socket.
+/// A message, and how it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Source and destination.
+    pub ends: [SocketAddrV4; 2],
+    /// The UDP checksum is right, or there is none.
+    pub checksum_ok: bool,
+    /// The message.
+    pub payload: &'a [u8],
+}
+
+/// The home agent without its thread.
 #[derive(Debug)]
 pub struct Registrar {
     agent: Agent,
     policy: Arc<Policy>,
     broadcasts: BTreeSet<Ipv4Addr>,
-    tables: Option<Arc<Bindings>>,
+    tables: Option<Arc<MobileTables>>,
     changes: Changes,
     /// Tell of every request.
     pub debug: bool,
     /// Tunnels for which the workers' table had no room.
     full: u64,
+    /// Replies that could not be sent.
+    unsent: u64,
 }
 
 /// What is left to be done when a request has been processed.
@@ -78,11 +91,6 @@ impl Effects for Changes {
     }
 }
 
-/// Nobody leaves a registrar half changed.
-pub fn lock(registrar: &Mutex<Registrar>) -> MutexGuard<'_, Registrar> {
-    registrar.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Both clocks.
 pub fn now(monotonic: Nanos, wall: SystemTime) -> Now {
     Now { monotonic, ntp: timestamp(wall) }
@@ -90,7 +98,7 @@ pub fn now(monotonic: Nanos, wall: SystemTime) -> Now {
 
 impl Registrar {
     /// Out of service, with the tables of the workers, if there are any.
-    pub fn new(tables: Option<Arc<Bindings>>) -> Self {
+    pub fn new(tables: Option<Arc<MobileTables>>) -> Self {
         Self {
             agent: Agent::new(0),
             policy: Arc::new(Policy { service: false, ..Policy::default() }),
@@ -99,6 +107,7 @@ impl Registrar {
             changes: Changes::default(),
             debug: false,
             full: 0,
+            unsent: 0,
         }
     }
 
@@ -117,22 +126,26 @@ impl Registrar {
         self.full
     }
 
+    /// Replies that could not be sent: no room in a ring or a socket.
+    pub fn unsent(&self) -> u64 {
+        self.unsent
+    }
+
+    /// Counts a reply that could not be sent.
+    pub fn count_unsent(&mut self) {
+        self.unsent += 1;
+    }
+
     /// Processes a datagram; what is answered is in `reply`.
-    pub fn process(
-        &mut self,
-        [source, destination]: [SocketAddrV4; 2],
-        payload: &[u8],
-        now: Now,
-        reply: &mut Vec<u8>,
-    ) -> Outcome {
+    pub fn process(&mut self, datagram: &Datagram<'_>, now: Now, reply: &mut Vec<u8>) -> Outcome {
+        let [source, destination] = datagram.ends;
         let received = Received {
             source,
             destination,
             destination_is_broadcast: destination.ip().is_broadcast()
                 || self.broadcasts.contains(destination.ip()),
-            // The kernel has looked.
-            checksum_ok: true,
-            payload,
+            checksum_ok: datagram.checksum_ok,
+            payload: datagram.payload,
         };
         self.changes.debugging = self.debug;
         let outcome = self.agent.process(&self.policy, &received, now, reply, &mut self.changes);
@@ -147,17 +160,11 @@ impl Registrar {
         done
     }
 
-    /// Ends bindings at an operator's wish; how many nodes had some.
-    pub fn clear(&mut self, which: Clear<'_>, now: Now) -> usize {
-        let mut cleared = 0;
-        loop {
-            let some = self.agent.clear(which, MOST, now, &mut self.changes);
-            self.settle(now);
-            cleared += some;
-            if some < MOST {
-                return cleared;
-            }
-        }
+    /// Ends bindings at an operator's wish; true: there may be more.
+    pub fn clear(&mut self, which: Clear<'_>, now: Now) -> bool {
+        let cleared = self.agent.clear(which, MOST, now, &mut self.changes);
+        self.settle(now);
+        cleared == MOST
     }
 
     /// Counts anew.
@@ -179,7 +186,7 @@ impl Registrar {
             let tunnels: Vec<_> =
                 bindings.take(MAX_CARE_OF).map(|binding| of_worker(&binding.tunnel)).collect();
             let Some(tables) = &self.tables else { continue };
-            if tables.set(home, &tunnels, now.monotonic).is_err() {
+            if tables.bindings.set(home, &tunnels, now.monotonic).is_err() {
                 self.full += 1;
                 tracing::error!(
                     mnemonic = "IPMOBILE-3-NOTUNNEL",

@@ -165,10 +165,12 @@ pub(super) struct TrafficView {
     discards: Vec<(&'static str, u64)>,
     /// Bindings for which workers had no room.
     no_tunnel: u64,
+    /// Replies that could not be sent.
+    unsent: u64,
 }
 
 impl TrafficView {
-    pub(super) fn new(counters: &Counters, no_tunnel: u64) -> Self {
+    pub(super) fn new(counters: &Counters, no_tunnel: u64, unsent: u64) -> Self {
         Self {
             counters: Counter::ALL.iter().map(|counter| (counter.words(), counters.get(*counter))).collect(),
             discards: Discard::ALL
@@ -176,6 +178,7 @@ impl TrafficView {
                 .map(|reason| (reason.word(), counters.discarded(*reason)))
                 .collect(),
             no_tunnel,
+            unsent,
         }
     }
 
@@ -192,6 +195,9 @@ impl TrafficView {
         }
         if self.no_tunnel > 0 {
             let _ = writeln!(text, "Bindings without a tunnel, for want of room {}", self.no_tunnel);
+        }
+        if self.unsent > 0 {
+            let _ = writeln!(text, "Replies that could not be sent {}", self.unsent);
         }
         text
     }

@@ -17,7 +17,7 @@ use common::{
     id::{FarmId, InterfaceId, PortId, RealId, VserverId},
     link::{ControlEnd, link},
     mac::MacAddr,
-    mobile::Bindings,
+    mobile::{Bindings, MobileTables},
     net::{Interface, Neighbours, Network, NextHop, Owner, Owners, PortView, Route, Routes, VirtualAddress},
     slb::{Balancer, Farm, Predictor, Real, RealLive, RealSettings, SessionKey, VirtualServer},
     snapshot::Snapshot,
@@ -292,7 +292,7 @@ fn tables(sessions: u32, workers: u8) -> Tables {
     let key = SessionKey::new(*b"0123456789abcdef");
     let slb = Balancer::new(sessions, Hugepages::Off, workers, key).expect("4096 sessions are 4 MB");
     let mobile = Bindings::new(1024, Hugepages::Off, [7; 16]).expect("1024 bindings are 128 KB");
-    Tables::new(slb).with_mobile(mobile)
+    Tables::new(slb).with_mobile(MobileTables::new(mobile))
 }
 
 /// Gives the snapshot a farm of home agents `10.1.1.HOST` with their weights (in directed mode: `10.15.0.HOST`).

@@ -39,7 +39,7 @@ fn classify<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &mut Packet) -
     match snapshot.net.owners.get(&destination) {
         Some(Owner::Virtual(address)) => return virtual_address(snapshot, address, frame, packet),
         Some(Owner::Host(_)) => return Ok(Next::To(Stage::PUNT)),
-        Some(Owner::TunnelEnd(_)) => return tunnel_end(frame, packet),
+        Some(Owner::TunnelEnd(_)) => return tunnel_end(snapshot, frame, packet),
         None => {}
     }
     if destination.is_multicast() || destination.is_broadcast() || directed_broadcast(snapshot, packet) {
@@ -58,21 +58,32 @@ fn transit<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &Packet) -> Res
     Ok(Next::To(if at_home { Stage::FORWARD } else { Stage::TUNNEL_OUT }))
 }
 
-/// Packets in tunnels are taken out; the rest is the host's.
-fn tunnel_end<F: Frame>(frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
-    let tunnelled = match packet.protocol {
-        IPIP | GRE => true,
+/// Packets in tunnels are taken out, registration requests are handed over; the rest is the host's. A request from where no
+/// answer may go, or that was in a tunnel itself, is the kernel's to judge.
+fn tunnel_end<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
+    let stage = match packet.protocol {
+        IPIP | GRE => Stage::TUNNEL_IN,
         UDP if !packet.fragment && packet.payload() >= TUNNEL_DATA => {
             let l4 = packet.l4();
             contiguous(frame, l4 + TUNNEL_DATA)?;
             let datagram = &frame.data()[l4..l4 + TUNNEL_DATA];
             let port = [datagram[udp::offset::DESTINATION], datagram[udp::offset::DESTINATION + 1]];
-            u16::from_be_bytes(port) == udp::MOBILE_IP
-                && tunnel_data::next_header(&datagram[udp::LENGTH..]).is_some()
+            let answerable = || {
+                !packet.group && !martian(packet.source) && !snapshot.net.owners.contains_key(&packet.source)
+            };
+            if u16::from_be_bytes(port) != udp::MOBILE_IP {
+                Stage::PUNT
+            } else if tunnel_data::next_header(&datagram[udp::LENGTH..]).is_some() {
+                Stage::TUNNEL_IN
+            } else if packet.reentered == 0 && answerable() {
+                Stage::REGISTRATION
+            } else {
+                Stage::PUNT
+            }
         }
-        _ => false,
+        _ => Stage::PUNT,
     };
-    Ok(Next::To(if tunnelled { Stage::TUNNEL_IN } else { Stage::PUNT }))
+    Ok(Next::To(stage))
 }
 
 fn virtual_address<F: Frame>(

@@ -16,6 +16,7 @@ pub mod output;
 pub mod parse;
 pub mod punt;
 pub mod reentry;
+pub mod registration;
 pub mod stages;
 pub mod transmit;
 pub mod tunnel_in;
@@ -52,6 +53,8 @@ pub struct Context<'a> {
     pub port: PortId,
     /// The ring to the kernel.
     pub punt: &'a mut FrameSender,
+    /// The ring to the home agent, if there is one.
+    pub registrations: Option<&'a mut FrameSender>,
     /// Limits of what is answered.
     pub replies: &'a mut ReplyLimiter,
     /// Events for control.
@@ -69,6 +72,7 @@ impl Context<'_> {
             now: self.now,
             port: self.port,
             punt: self.punt,
+            registrations: self.registrations.as_deref_mut(),
             replies: self.replies,
             events: self.events,
         }

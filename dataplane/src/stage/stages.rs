@@ -5,7 +5,9 @@
 //! what takes headers off stands in front of `classify` (IPsec, ends of tunnels), what copies or keeps state behind it (flow,
 //! multicast), what puts headers on in front of `output`.
 
-use super::{Context, classify, forward, local, mobile_ip, output, parse, punt, tunnel_in, tunnel_out};
+use super::{
+    Context, classify, forward, local, mobile_ip, output, parse, punt, registration, tunnel_in, tunnel_out,
+};
 use crate::{backend::Frame, batch::Batch};
 
 /// Which stages a worker has. Calls are static.
@@ -53,6 +55,8 @@ stages! {
     MOBILE_IP => mobile_ip;
     /// To the end of a tunnel: taken out of it.
     TUNNEL_IN => tunnel_in;
+    /// For the home agent itself: a registration request.
+    REGISTRATION => registration;
     /// For a home address: into a tunnel if its node is away.
     TUNNEL_OUT => tunnel_out;
     /// Transit: to the next hop of its route.

@@ -53,6 +53,7 @@ pub fn burst_of_one(
         now: harness.clock.now(),
         port: PortId(1),
         punt: &mut punt,
+        registrations: None,
         replies: &mut replies,
         events: &mut events,
     };

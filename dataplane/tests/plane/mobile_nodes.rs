@@ -57,7 +57,7 @@ pub fn bind<S: dataplane::stage::stages::StageList>(
     node: Ipv4Addr,
     tunnels: &[Tunnel],
 ) {
-    harness.control.tables.mobile.as_ref().unwrap().set(node, tunnels, harness.clock.now()).unwrap();
+    harness.control.tables.mobile.as_ref().unwrap().bindings.set(node, tunnels, harness.clock.now()).unwrap();
 }
 
 /// A home agent with the node of these tests bound to `tunnels`.
@@ -180,7 +180,7 @@ fn optional_words_of_gre_are_stepped_over_and_what_is_not_read_is_refused() {
 #[test]
 fn the_host_gets_what_is_in_no_tunnel_and_what_is_for_it_in_one() {
     let mut harness = away(&[tunnel(AGENT)]);
-    let request = from_agent(HOME_AGENT).udp(434, 434, &[1; 60]);
+    let request = from_agent(HOME_AGENT).udp(434, 435, &[1; 60]);
     assert_eq!(one(&mut harness, 1, &request).0, Verdict::PUNTED);
     assert_eq!(punted(&mut harness).unwrap().1, request);
     let inner = of_the_node(HOME_AGENT);
@@ -271,7 +271,8 @@ fn what_does_not_fit_and_must_not_be_cut_is_refused_with_the_mtu_of_the_tunnel()
         let (verdict, sent) = one(&mut harness, 1, &packet(mtu + 1));
         assert_eq!((verdict, refused(&sent)), (Verdict::ICMP_ERROR, mtu));
         // Somebody on the way has told of less.
-        let bindings = harness.control.tables.mobile.clone().unwrap();
+        let tables = harness.control.tables.mobile.clone().unwrap();
+        let bindings = &tables.bindings;
         bindings.tunnel(NODE, 0).unwrap().learn_path_mtu(1000, harness.clock.now());
         let (_, sent) = one(&mut harness, 1, &packet(mtu));
         assert_eq!(refused(&sent), mtu - 500);
@@ -329,7 +330,8 @@ proptest! {
         let tunnel = Tunnel { gre, carrier, ..tunnel(if nat { NAT } else { AGENT }) };
         let mut harness = away(&[tunnel]);
         if let Some(mtu) = path_mtu {
-            let bindings = harness.control.tables.mobile.clone().unwrap();
+            let tables = harness.control.tables.mobile.clone().unwrap();
+        let bindings = &tables.bindings;
             bindings.tunnel(NODE, 0).unwrap().learn_path_mtu(mtu, harness.clock.now());
         }
         let payload: Vec<u8> = (0..length).map(|at| (at * 7) as u8).collect();
@@ -372,7 +374,8 @@ proptest! {
     #[test]
     fn pieces_of_a_piece_keep_their_places(length in 1..100_usize, last: bool) {
         let mut harness = away(&[tunnel(AGENT)]);
-        let bindings = harness.control.tables.mobile.clone().unwrap();
+        let tables = harness.control.tables.mobile.clone().unwrap();
+        let bindings = &tables.bindings;
         bindings.tunnel(NODE, 0).unwrap().learn_path_mtu(100, harness.clock.now());
         let payload: Vec<u8> = (0..length * 8).map(|at| at as u8).collect();
         let part = from_agent(NODE).source_ip(CORRESPONDENT).fragment(50, !last);

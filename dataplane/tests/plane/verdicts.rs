@@ -200,6 +200,10 @@ const CASES: &[Case] = &[
         )
     }),
     (Verdict::TUNNEL_HEADER, || feed(away(&[]), 1, &from_agent(HOME_AGENT).ip(IpNumber(47), &[0; 30]), 1)),
+    (Verdict::REGISTRATION, || feed(away(&[]), 1, &from_agent(HOME_AGENT).udp(434, 434, &[0; 24]), 1)),
+    (Verdict::REGISTRATION_FULL, || {
+        feed(away(&[]), 1, &from_agent(HOME_AGENT).udp(434, 434, &[0; 1400]), 1600)
+    }),
     (Verdict::TUNNEL_LOOP, || feed(away(&[tunnel(AGENT)]), 1, &from_agent(NODE).udp(1, 2, &[]), 1)),
     (Verdict::TUNNEL_FRAGMENT, || {
         feed(away(&[]), 1, &from_agent(HOME_AGENT).fragment(1, false).ip(IpNumber(4), &[0; 30]), 1)
