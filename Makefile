@@ -7,6 +7,7 @@
 #   make bench-parts  parser, hash, session table, pick, rewrite, publication, timers and registrations, each alone (BENCH_ARGS=FILTER)
 #   make bench-paths  rate, loss and latency between two ends of pktgen, beside testpmd and the kernel (PATHS_ARGS=--quick)
 #   make bench-dfp    a thousand DFP agents beside a worker at full speed: what they cost (DFP_ARGS=--rounds 1)
+#   make bench-registrations  a hundred thousand registrations a second with a million bindings (REGISTRATIONS_ARGS='--bindings N')
 #   make bench-probes 4096 real servers, each probed once a second: what they cost (PROBES_ARGS='--seconds 10')
 #   make fill         ten million sessions in a running director (FILL_ARGS=--sessions 1000000)
 #   make lint     format, clippy, documentation, licences
@@ -27,7 +28,7 @@ SOAK_SECONDS ?= 3600
 export HOMEWARD ?= $(CURDIR)/target/release/homeward
 export PKTGEN ?= $(CURDIR)/target/release/pktgen
 
-.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp bench-probes fill lint fuzz mutants soak faults install uninstall clean deps deps-test deps-lint deps-mutants unit e2e fuzz-smoke
+.PHONY: help build demo test budget bench bench-parts bench-paths bench-dfp bench-probes bench-registrations fill lint fuzz mutants soak faults install uninstall clean deps deps-test deps-lint deps-mutants unit e2e fuzz-smoke
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -98,6 +99,9 @@ bench-dfp: build deps-test
 
 bench-probes: build deps-test
 	/usr/bin/python3 tools/probe-load $(PROBES_ARGS)
+
+bench-registrations: build deps-test
+	tools/registration-load $(REGISTRATIONS_ARGS)
 
 fill: build deps-test
 	tools/fill $(FILL_ARGS)

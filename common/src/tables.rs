@@ -6,7 +6,7 @@ use crate::{
     config::Hugepages,
     mobile::{Bindings, MobileTables},
     slb::{Balancer, SessionKey},
-    table::CapacityError,
+    table::{CapacityError, TableUsage},
 };
 
 /// Made once at start; every worker, every stage and control has the same.
@@ -37,6 +37,12 @@ impl Tables {
     /// There is no memory for them.
     pub fn smallest(workers: u8) -> Result<Self, CapacityError> {
         Ok(Self::new(Balancer::new(1024, Hugepages::Off, workers, SessionKey::new([0; 16]))?))
+    }
+
+    /// How full each is.
+    pub fn usage(&self) -> Vec<TableUsage> {
+        let mobile = self.mobile.iter().map(|mobile| mobile.bindings.usage());
+        [self.slb.usage()].into_iter().chain(mobile).collect()
     }
 
     /// The same without the counts, for one burst.

@@ -13,16 +13,23 @@ use std::{
 };
 
 use crossbeam::utils::CachePadded;
+use hw::PageBacking;
 
 use super::Tunnel;
 use crate::{
     config::Hugepages,
-    table::{CapacityError, Geometry, Identity, Insert, NewEntry, Slab, SlabIndex, Table, Word},
+    table::{CapacityError, Geometry, Identity, Insert, NewEntry, Slab, SlabIndex, Table, TableUsage, Word},
     time::Nanos,
 };
 
 /// Most tunnels of one node at a time: its simultaneous bindings (RFC 5944, 3.8.2.2; as many as a common gateway has).
 pub const MAX_CARE_OF: usize = 3;
+
+/// As many slots more as would do for a half of the tunnels: at capacity one tunnel in some millions finds none of its places free,
+/// where of a million otherwise hundreds would.
+const fn slots_for(capacity: u32) -> u32 {
+    capacity + capacity / 2
+}
 
 /// After this long without confirmation a claim counts as abandoned by a dead thread.
 const ABANDONED: Duration = Duration::from_mins(1);
@@ -104,6 +111,9 @@ pub struct Bindings {
     key: [u64; 2],
     nonce: CachePadded<AtomicU64>,
     geometry: Geometry<SlabIndex>,
+    backing: PageBacking,
+    capacity: u32,
+    refused: AtomicU64,
 }
 
 impl Bindings {
@@ -112,8 +122,8 @@ impl Bindings {
     /// # Errors
     /// [`CapacityError`]: with the memory needed and the memory available if there is not enough.
     pub fn new(capacity: u32, hugepages: Hugepages, key: [u8; 16]) -> Result<Self, CapacityError> {
-        let geometry = Geometry::new(capacity)?;
-        let (storage, _) = geometry.allocate(hugepages)?;
+        let geometry = Geometry::new(slots_for(capacity))?;
+        let (storage, backing) = geometry.allocate(hugepages)?;
         let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| key[at + byte]));
         Ok(Self {
             table: Table::new(storage),
@@ -121,6 +131,9 @@ impl Bindings {
             key: [half(0), half(8)],
             nonce: CachePadded::default(),
             geometry,
+            backing,
+            capacity,
+            refused: AtomicU64::new(0),
         })
     }
 
@@ -207,6 +220,18 @@ impl Bindings {
         self.slab.used()
     }
 
+    /// For `show memory`.
+    pub fn usage(&self) -> TableUsage {
+        TableUsage {
+            name: "bindings",
+            capacity: self.capacity,
+            used: self.used() as u64,
+            refused: self.refused.load(Relaxed),
+            bytes: self.bytes(),
+            pages: self.backing.name(),
+        }
+    }
+
     /// Bytes in all: of the table, and of the records with the lists of those that are free.
     pub fn bytes(&self) -> u64 {
         self.geometry.bytes() + self.slab.bytes()
@@ -220,7 +245,7 @@ impl Bindings {
             record.set_more(more);
             return Ok(());
         }
-        let index = self.slab.allocate().ok_or(Full)?;
+        let Some(index) = self.slab.allocate() else { return Err(self.refuse()) };
         if let Some(record) = self.slab.get(index) {
             record.fill(tunnel);
             record.set_more(more);
@@ -255,7 +280,12 @@ impl Bindings {
             return Ok(());
         }
         self.slab.release(index);
-        Err(Full)
+        Err(self.refuse())
+    }
+
+    fn refuse(&self) -> Full {
+        self.refused.fetch_add(1, Relaxed);
+        Full
     }
 
     fn remove(&self, identity: Identity) {

@@ -31,7 +31,7 @@ use crate::{
     id::WorkerId,
     slb::VirtualServer,
     snapshot::Snapshot,
-    table::{CapacityError, Geometry, Table},
+    table::{CapacityError, Geometry, Table, TableUsage},
     time::Tick,
 };
 
@@ -168,6 +168,18 @@ impl Balancer {
     /// Sessions that found no room.
     pub fn refused(&self) -> u64 {
         self.stats.total(SlbCounter::FailedAllocs)
+    }
+
+    /// For `show memory`.
+    pub fn usage(&self) -> TableUsage {
+        TableUsage {
+            name: "sessions",
+            capacity: self.capacity(),
+            used: self.occupancy(),
+            refused: self.refused(),
+            bytes: self.bytes(),
+            pages: self.backing().name(),
+        }
     }
 
     /// How full it is.

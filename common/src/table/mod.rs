@@ -12,6 +12,7 @@ mod insert;
 mod memory;
 mod slab;
 mod slots;
+mod usage;
 mod word;
 
 pub use cell::{Cell128, HeapStorage, PageStorage, Storage};
@@ -20,4 +21,5 @@ pub use insert::{Insert, NewEntry};
 pub use memory::{CapacityError, Geometry, Shortage};
 pub use slab::{Slab, SlabIndex};
 pub use slots::{OptimisticRead, Slot, Table};
+pub use usage::TableUsage;
 pub use word::{Payload, Word};

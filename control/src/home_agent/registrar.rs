@@ -113,6 +113,9 @@ impl Registrar {
 
     /// Processes by this policy from now on; `broadcasts` are the broadcast addresses of our networks.
     pub fn configure(&mut self, policy: Arc<Policy>, broadcasts: BTreeSet<Ipv4Addr>) {
+        if policy.service {
+            self.agent.reserve(policy.max_binding as usize);
+        }
         (self.policy, self.broadcasts) = (policy, broadcasts);
     }
 

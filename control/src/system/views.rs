@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use common::{id::InterfaceId, port::PoolInfo, slb::Balancer, snapshot::Snapshot, verdict::Verdict};
+use common::{id::InterfaceId, port::PoolInfo, snapshot::Snapshot, verdict::Verdict};
 
 use super::{
     InterfaceConfig, System,
@@ -12,7 +12,7 @@ use super::{
         dataplane::{DataplaneView, VerdictView, WorkerView},
         duplicates::DuplicateView,
         interface::{DeviceView, InterfaceView, SourceCheckView},
-        memory::{MemoryView, PoolView, TableView},
+        memory::{MemoryView, PoolView},
         route::{NextHopView, RouteView, Source},
     },
 };
@@ -192,24 +192,10 @@ impl System {
             low_water: self.sampler.low_water(&info.name).unwrap_or(info.free).min(info.free),
             info,
         };
-        MemoryView {
-            pools: pools.into_iter().map(view).collect(),
-            tables: vec![table(&cx.shared.tables.slb)],
-        }
+        MemoryView { pools: pools.into_iter().map(view).collect(), tables: cx.shared.tables.usage() }
     }
 }
 
 fn interface_name(snapshot: &Snapshot, id: InterfaceId) -> Option<String> {
     snapshot.net.interfaces.get(id.index()).map(|interface| interface.name.clone())
-}
-
-fn table(balancer: &Balancer) -> TableView {
-    TableView {
-        name: "sessions",
-        capacity: balancer.capacity(),
-        used: balancer.occupancy(),
-        refused: balancer.refused(),
-        bytes: balancer.bytes(),
-        pages: balancer.backing().name(),
-    }
 }

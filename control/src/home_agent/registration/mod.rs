@@ -90,6 +90,11 @@ impl Agent {
         }
     }
 
+    /// Makes room for `nodes` mobile nodes before indices must grow.
+    pub fn reserve(&mut self, nodes: usize) {
+        self.table.reserve(nodes);
+    }
+
     /// Ends what is due, of at most `most` mobile nodes; nobody is told (RFC 5944, section 3.8.1). False: there is more.
     pub fn expire(&mut self, now: Now, most: usize, effects: &mut impl Effects) -> bool {
         self.table.expire(now, most, effects)

@@ -66,6 +66,14 @@ impl Table {
         }
     }
 
+    /// Makes room for `nodes` at once: later it would be made between two requests.
+    pub fn reserve(&mut self, nodes: usize) {
+        let Self { nodes: slab, by_identity, by_home, hasher, .. } = self;
+        let more = nodes.saturating_sub(slab.len());
+        by_identity.reserve(more, |at| hasher.hash_one(slab.get(*at).identity()));
+        by_home.reserve(more, |at| hasher.hash_one(slab.get(*at).home));
+    }
+
     pub fn bindings(&self) -> usize {
         self.bindings
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use common::port::PoolInfo;
+use common::{port::PoolInfo, table::TableUsage};
 use serde::Serialize;
 
 /// Pools and tables.
@@ -11,7 +11,7 @@ pub struct MemoryView {
     /// Packet buffers.
     pub pools: Vec<PoolView>,
     /// Tables of fixed capacity.
-    pub tables: Vec<TableView>,
+    pub tables: Vec<TableUsage>,
 }
 
 /// A pool with its low-water mark.
@@ -22,23 +22,6 @@ pub struct PoolView {
     pub info: PoolInfo,
     /// Fewest free buffers seen, once a second.
     pub low_water: u32,
-}
-
-/// A table of fixed capacity.
-#[derive(Clone, Debug, Serialize)]
-pub struct TableView {
-    /// `sessions`.
-    pub name: &'static str,
-    /// Entries at most.
-    pub capacity: u32,
-    /// Entries in use.
-    pub used: u64,
-    /// Entries that found no room.
-    pub refused: u64,
-    /// Bytes of memory.
-    pub bytes: u64,
-    /// `huge pages`, `transparent huge pages` or `small pages`.
-    pub pages: &'static str,
 }
 
 /// The text of `show memory`.

@@ -221,7 +221,7 @@ received 10 = verdicts 10
 #[test]
 fn memory_and_system() {
     let info = PoolInfo { name: "packets0".into(), size: 8192, free: 8000, room: 2176 };
-    let table = memory::TableView {
+    let table = common::table::TableUsage {
         name: "sessions",
         capacity: 1_000_000,
         used: 250_000,
