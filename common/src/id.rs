@@ -31,6 +31,11 @@ index!(/// A worker, 0 first.
     WorkerId(u8));
 index!(/// A layer-3 interface: a port or one of its VLANs; index into [`crate::net::Network::interfaces`].
     InterfaceId(u16));
+impl InterfaceId {
+    /// No interface: the kernel's device for packets that the dataplane is to route itself.
+    pub const DATAPLANE: Self = Self(u16::MAX);
+}
+
 index!(/// A virtual server's slot; stable while it is configured.
     VserverId(u16));
 index!(/// A server farm's slot; stable while it is configured.

@@ -18,7 +18,7 @@ use std::{
 use arc_swap::{ArcSwap, Cache};
 use common::{
     config::Poll,
-    id::{InterfaceId, WorkerId},
+    id::{InterfaceId, PortId, WorkerId},
     link::WorkerEnd,
     ring::{FrameReceiver, FrameSender, MAX_FRAME},
     snapshot::Snapshot,
@@ -272,7 +272,12 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
 
     /// Takes the frame that control just sent into the batch.
     fn accept(&mut self, interface: InterfaceId) {
-        let port = self.snapshot.load().net.interfaces.get(interface.index()).map(|interface| interface.port);
+        let interfaces = &self.snapshot.load().net.interfaces;
+        let port = match interface {
+            // Which port it leaves by is not decided yet.
+            InterfaceId::DATAPLANE => Some(PortId(0)),
+            _ => interfaces.get(interface.index()).map(|interface| interface.port),
+        };
         let Some((port, queue)) = port.and_then(|port| Some((port, self.queues.get_mut(port.index())?)))
         else {
             self.counts.inject_refused += 1;

@@ -28,8 +28,6 @@ def agent(labs):
     lab = labs(homes=1)
     director = lab.director(system_config(lab) + CONFIGURATION + management())
     resolve_neighbor(lab, director)
-    # Like any router it drops a packet that has to wait for ARP.
-    wait_until(lambda: "1 received" in ping(director, "10.1.1.1", count=1), 5, "the correspondent's neighbour")
     return director
 
 
@@ -120,3 +118,33 @@ def test_lifetimes_end_operators_clear_and_keys_are_not_shown(agent):
         assert second.register(deadline=0.5) is None, "out of service"
     assert mobileip.KEY.decode() not in agent.show("show running-config | json")
     assert agent.http("/show/running-config")[1].count(mobileip.KEY.decode()) == 0
+
+
+@pytest.mark.parametrize("how", ["ipip", "udp"])
+def test_the_host_itself_reaches_nodes_and_answers_them(agent, how):
+    host = agent.lab.hosts["director"]
+    assert "10.9.0.0/16 dev Da0 proto 72" in host.command("ip", "route", "show").stdout
+    with node(agent, "user1", how) as mobile:
+        assert mobile.register()[0] == 0
+        ping_of_host = host.command("ping", "-n", "-c", "3", "-i", "0.1", "-W", "1", mobile.home).stdout
+        assert "3 received" in ping_of_host
+        # What RFC 3519, section 3.3 has a node send to keep a NAT's mapping: an echo request to the home agent.
+        mobile.send_inner(IP(src=mobile.home, dst="15.1.1.1") / ICMP(type=8, id=9, seq=3) / b"keepalive")
+        answered = lambda: any(packet.src == "15.1.1.1" and ICMP in packet and packet[ICMP].type == 0 for packet, _ in mobile.inner)
+        wait_until(answered, 3, "an answer to the keepalive")
+    # From where an error can be told: nobody has this address.
+    assert "Destination Host Unreachable" in ping(agent, "10.9.0.200", count=1)
+    assert "10.9.0.0/16" in agent.show("show ip route")
+    agent.configure("no router mobile")
+    wait_until(lambda: "10.9" not in host.command("ip", "route", "show").stdout, 3, "the route's end")
+
+
+def test_a_first_packet_is_not_lost_while_its_neighbour_is_asked_for(agent):
+    with node(agent, "user1") as mobile:
+        assert mobile.register()[0] == 0
+        host = agent.lab.hosts["director"]
+        host.ip("neigh flush dev Et1")
+        wait_until(lambda: "10.1.1.51" not in agent.show("show ip arp"), 3, "a forgotten neighbour")
+        mobile.send_inner(IP(src=mobile.home, dst="10.1.1.51") / ICMP(type=8, id=5, seq=1) / b"first")
+        answered = lambda: any(packet.src == "10.1.1.51" and ICMP in packet for packet, _ in mobile.inner)
+        wait_until(answered, 3, "an answer to the first packet")

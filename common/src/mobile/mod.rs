@@ -10,7 +10,7 @@ mod verdicts;
 
 pub use self::{
     bindings::{BindingRecord, Bindings, MAX_CARE_OF},
-    part::MobilePart,
+    part::{HomeNetwork, MobilePart},
     tables::MobileTables,
     tunnel::{Carrier, Tunnel},
     verdicts::OWNER,

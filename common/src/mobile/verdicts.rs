@@ -22,6 +22,8 @@ verdicts! {
     /// From one of our own addresses or from the end of the tunnel that it would enter (RFC 2003, 3.2), or it came from the
     /// care-of address that it would go to (RFC 5944, 4.2.3).
     TUNNEL_LOOP => "tunnel_loop", Dropped;
+    /// For a home address of a virtual network that has no binding, where no ICMP error was due.
+    NOT_REGISTERED => "not_registered", Dropped;
     /// Part of a tunnelled packet that was cut on its way.
     TUNNEL_FRAGMENT => "tunnel_fragment", Dropped;
 }

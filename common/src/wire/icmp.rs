@@ -16,6 +16,8 @@ pub const TIME_EXCEEDED: u8 = 11;
 pub const TTL_EXCEEDED: u8 = 0;
 /// Code of [`UNREACHABLE`]: there is no route.
 pub const NET_UNREACHABLE: u8 = 0;
+/// Code of [`UNREACHABLE`]: the host cannot be reached.
+pub const HOST_UNREACHABLE: u8 = 1;
 /// Code of [`UNREACHABLE`]: the host does not have the protocol.
 pub const PROTOCOL_UNREACHABLE: u8 = 2;
 /// Code of [`UNREACHABLE`]: nobody listens on the port.

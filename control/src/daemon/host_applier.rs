@@ -1,7 +1,9 @@
 //! Makes the kernel equal to the configuration, in a task of its own since that takes time. Of several that wait, only the
 //! last one is done.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+
+use ipnet::Ipv4Net;
 
 use tokio::sync::watch;
 
@@ -18,6 +20,9 @@ struct Done {
 #[derive(Debug)]
 pub(super) struct HostApplier {
     desired: watch::Sender<Option<Arc<DesiredHost>>>,
+    /// Of the configuration, and what the dataplane serves beside it.
+    host: DesiredHost,
+    prefixes: BTreeSet<Ipv4Net>,
     done: watch::Receiver<Done>,
 }
 
@@ -33,10 +38,21 @@ impl HostApplier {
                 done_sender.send_replace(Done { host: Some(desired), failed });
             }
         });
-        Self { desired: sender, done }
+        Self { desired: sender, host: DesiredHost::default(), prefixes: BTreeSet::new(), done }
     }
 
-    pub(super) fn set_host(&self, desired: DesiredHost) {
+    pub(super) fn set_host(&mut self, desired: DesiredHost) {
+        self.host = desired;
+        self.send();
+    }
+
+    pub(super) fn set_prefixes(&mut self, prefixes: BTreeSet<Ipv4Net>) {
+        self.prefixes = prefixes;
+        self.send();
+    }
+
+    fn send(&self) {
+        let desired = self.host.clone().with_prefixes(&self.prefixes);
         self.desired.send_replace(Some(Arc::new(desired)));
     }
 

@@ -141,6 +141,7 @@ impl<L: Protocols> Steps<L> {
                         self.poll_ports();
                     }
                     Effect::Host(desired) => self.host_applier.set_host(desired),
+                    Effect::Prefixes(prefixes) => self.host_applier.set_prefixes(prefixes),
                 }
             }
         }

@@ -183,6 +183,11 @@ impl MobileConfig {
         self.router && self.agent.is_some()
     }
 
+    /// The virtual networks.
+    pub fn prefixes(&self) -> impl Iterator<Item = Ipv4Net> {
+        self.virtual_networks.iter().map(|network| network.prefix)
+    }
+
     /// Tunnels for which there must be room; none: no home agent.
     pub fn capacity(&self) -> Option<u32> {
         self.agent.as_ref().filter(|_| self.router).map(|agent| agent.max_binding.max(1024))

@@ -23,7 +23,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use common::{
     config::Hugepages,
-    mobile::{Bindings, MobilePart, MobileTables},
+    mobile::{Bindings, HomeNetwork, MobilePart, MobileTables},
     net::{Network, Owner, PrefixMap},
     slb::PageBacking,
     snapshot::Snapshot,
@@ -31,6 +31,7 @@ use common::{
     tables::Tables,
     time::Nanos,
 };
+use ipnet::Ipv4Net;
 
 pub use self::io::{Message, Order};
 use self::{config::MobileConfig, registrar::Registrar, shard::Shard};
@@ -143,6 +144,7 @@ impl Protocol for HomeAgent {
             Input::Stop => {
                 self.stopping = true;
                 if cx.config.is_active() {
+                    cx.serve_prefixes(BTreeSet::new());
                     cx.order(Order::Listen(false));
                     cx.publish();
                 }
@@ -215,13 +217,15 @@ impl HomeAgent {
         let policy = Arc::new(policy::policy(cx.config, &self.own));
         let broadcasts = self.broadcasts.clone();
         self.shard.ask(move |registrar| registrar.configure(policy, broadcasts));
+        let active = cx.config.is_active();
+        let prefixes: BTreeSet<Ipv4Net> =
+            if active { cx.config.prefixes().collect() } else { BTreeSet::new() };
         let mut networks = PrefixMap::default();
-        if cx.config.is_active() {
-            for network in &cx.config.virtual_networks {
-                networks.insert(network.prefix, ());
-            }
+        for prefix in &prefixes {
+            networks.insert(*prefix, HomeNetwork::Virtual);
         }
         self.part = Arc::new(MobilePart { networks });
+        cx.serve_prefixes(prefixes);
         self.due.get_or_insert(cx.now());
         self.tell(cx);
     }

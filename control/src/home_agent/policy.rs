@@ -21,9 +21,8 @@ pub(super) fn policy(config: &MobileConfig, own: &BTreeSet<Ipv4Addr>) -> Policy 
     let Some(agent) = config.agent.as_ref().filter(|_| config.router) else {
         return Policy { service: false, ..Policy::default() };
     };
-    let prefixes = config.virtual_networks.iter().map(|network| network.prefix);
     let networks: HashMap<Ipv4Net, Arc<Network>> =
-        prefixes.map(|prefix| (prefix, Arc::new(Network::Virtual(prefix)))).collect();
+        config.prefixes().map(|prefix| (prefix, Arc::new(Network::Virtual(prefix)))).collect();
     Policy {
         service: true,
         address: agent.address,

@@ -52,6 +52,8 @@ pub enum Step {
         mtu: Option<u16>,
         /// State, if it differs.
         up: Option<bool>,
+        /// Whether neighbours are asked for, if it differs.
+        arp: Option<bool>,
         /// Carrier, if it differs; it can be seen only while the link is up.
         carrier: Option<bool>,
     },
@@ -121,17 +123,18 @@ pub(crate) fn plan(
 fn plan_interface(interface: &DesiredInterface, index: u32, tables: &KernelTables, steps: &mut Vec<Step>) {
     let link = tables.links.get(&index).cloned().unwrap_or_default();
     let differs = |wanted: bool, is: bool| (wanted != is).then_some(wanted);
-    let (mac, mtu, up, carrier) = (
+    let (mac, mtu, up, arp, carrier) = (
         (link.mac != interface.mac).then_some(interface.mac),
         (link.mtu != u32::from(interface.mtu)).then_some(interface.mtu),
         differs(interface.up, link.up),
+        differs(interface.arp, link.arp),
         if interface.up { differs(interface.carrier, link.carrier) } else { None },
     );
     let known = tables.addresses.get(&index).map_or(&[][..], Vec::as_slice);
     let wrong = misplaced(&interface.addresses, known);
     steps.extend(wrong.iter().map(|net| Step::DeleteAddress(index, *net)));
-    if mac.is_some() || mtu.is_some() || up.is_some() || carrier.is_some() {
-        steps.push(Step::SetLink { index, mac, mtu, up, carrier });
+    if mac.is_some() || mtu.is_some() || up.is_some() || arp.is_some() || carrier.is_some() {
+        steps.push(Step::SetLink { index, mac, mtu, up, arp, carrier });
     }
     let kept = |net: &&Ipv4Net| !known.iter().any(|a| a.net == **net) || wrong.contains(net);
     steps.extend(interface.addresses.iter().filter(kept).map(|net| Step::AddAddress(index, *net, None)));
@@ -159,7 +162,14 @@ fn plan_loopbacks(desired: &DesiredHost, tables: &KernelTables, steps: &mut Vec<
     let ours = |a: &&Address| a.label.as_deref() == Some(LOOPBACK_LABEL) && !wanted.contains(&a.net);
     steps.extend(known.iter().filter(ours).map(|a| Step::DeleteAddress(lo, a.net)));
     if !wanted.is_empty() && tables.links.get(&lo).is_some_and(|link| !link.up) {
-        steps.push(Step::SetLink { index: lo, mac: None, mtu: None, up: Some(true), carrier: None });
+        steps.push(Step::SetLink {
+            index: lo,
+            mac: None,
+            mtu: None,
+            up: Some(true),
+            arp: None,
+            carrier: None,
+        });
     }
     let missing = |net: &&Ipv4Net| !known.iter().any(|a| a.net == **net);
     steps.extend(wanted.iter().filter(missing).map(|net| Step::AddAddress(lo, *net, Some(LOOPBACK_LABEL))));
@@ -286,7 +296,7 @@ impl Step {
     /// The netlink request and its flags.
     pub(crate) fn message(&self) -> (RouteNetlinkMessage, u16) {
         match self {
-            Self::SetLink { index, mac, mtu, up, carrier } => {
+            Self::SetLink { index, mac, mtu, up, arp, carrier } => {
                 let mut builder = LinkUnspec::new_with_index(*index);
                 if let Some(mac) = mac {
                     builder = builder.address(mac.0.to_vec());
@@ -299,6 +309,9 @@ impl Step {
                     Some(false) => builder.down(),
                     None => builder,
                 };
+                if let Some(arp) = arp {
+                    builder = builder.arp(*arp);
+                }
                 if let Some(carrier) = carrier {
                     builder = builder.carrier(*carrier);
                 }

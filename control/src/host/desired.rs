@@ -1,6 +1,6 @@
 //! What the configuration wants of the kernel: plain values, filled in by the configuration layer.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use common::{
     id::{InterfaceId, PortId},
@@ -22,6 +22,46 @@ pub struct DesiredHost {
     pub neighbours: Vec<DesiredNeighbour>,
 }
 
+/// Address of the device: locally administered, seen by nobody.
+const DEVICE_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+/// Bytes that may come in front of a packet: outer IPv4 header, UDP, tunnel data, GRE.
+const TUNNEL: u16 = 36;
+
+impl DesiredHost {
+    /// The same with routes to what the dataplane serves itself, such as networks of mobile nodes: through a device of their own,
+    /// `Dataplane0`, on which nobody is asked for. Whatever the kernel sends there is routed by a worker. The device and its
+    /// routes vanish with the process, and a routing daemon may redistribute them.
+    #[must_use]
+    pub fn with_prefixes(mut self, prefixes: &BTreeSet<Ipv4Net>) -> Self {
+        if prefixes.is_empty() {
+            return self;
+        }
+        let mtu = self.interfaces.iter().map(|interface| interface.mtu).min().unwrap_or(1500);
+        self.interfaces.push(DesiredInterface {
+            id: InterfaceId::DATAPLANE,
+            name: "Dataplane0".to_owned(),
+            port: PortId(u16::MAX),
+            vlan: None,
+            mac: DEVICE_MAC,
+            // What fits here fits into any tunnel, so that the kernel can say so to its own senders.
+            mtu: mtu.saturating_sub(TUNNEL),
+            up: true,
+            arp: false,
+            carrier: true,
+            addresses: Vec::new(),
+            arp_timeout: Duration::from_mins(1),
+        });
+        let target = RouteTarget::Interface(InterfaceId::DATAPLANE);
+        self.routes.extend(prefixes.iter().map(|prefix| DesiredRoute {
+            prefix: *prefix,
+            target,
+            distance: 0,
+        }));
+        self
+    }
+}
+
 /// A layer-3 interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredInterface {
@@ -39,6 +79,8 @@ pub struct DesiredInterface {
     pub mtu: u16,
     /// Not shut down.
     pub up: bool,
+    /// The kernel asks for neighbours there.
+    pub arp: bool,
     /// The port has link. Without it the kernel does not use routes through the interface.
     pub carrier: bool,
     /// Addresses with their subnets, the primary first, in the order of the configuration.

@@ -36,6 +36,7 @@ pub(crate) struct KernelLink {
     /// As the device says; `running` follows up to a second later, with the routes.
     pub(crate) carrier: bool,
     pub(crate) running: bool,
+    pub(crate) arp: bool,
     pub(crate) mtu: u32,
     pub(crate) mac: MacAddr,
 }
@@ -127,6 +128,7 @@ impl KernelTables {
             }
         }
         link.up = message.header.flags.contains(LinkFlags::Up);
+        link.arp = !message.header.flags.contains(LinkFlags::Noarp);
         link.carrier = link.up && message.header.flags.contains(LinkFlags::LowerUp);
         link.running = link.up && message.header.flags.contains(LinkFlags::Running);
         let routes_doubtful = before != (link.up, link.running);

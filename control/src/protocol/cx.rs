@@ -12,9 +12,10 @@ use common::{
     net::NextHop,
     time::Nanos,
 };
+use ipnet::Ipv4Net;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Protocol, Shared, Switch, next_hops::NextHops};
+use super::{Protocol, Shared, Switch, wanted::Wanted};
 use crate::{bus::Fact, host::DesiredHost};
 
 /// What a port is set to.
@@ -41,6 +42,8 @@ pub enum Effect {
     Ports(BTreeMap<PortId, PortSettings>),
     /// Make the kernel equal to this.
     Host(DesiredHost),
+    /// Have the kernel route these networks, and no others, to the dataplane.
+    Prefixes(BTreeSet<Ipv4Net>),
 }
 
 /// What a step did, as a recording keeps it.
@@ -84,7 +87,9 @@ pub struct Outbox {
     /// For other subsystems.
     pub facts: Vec<Fact>,
     /// Who wants which neighbours resolved.
-    pub next_hops: NextHops,
+    pub next_hops: Wanted<NextHop>,
+    /// Who serves which networks in the dataplane.
+    pub prefixes: Wanted<Ipv4Net>,
     /// What the present step did so far, while that is recorded or replayed.
     pub actions: Option<Vec<Action>>,
 }
@@ -135,8 +140,15 @@ impl<P: Protocol> Cx<'_, P> {
 
     /// Wants exactly these neighbours kept resolved.
     pub fn keep_resolved(&mut self, next_hops: BTreeSet<NextHop>) {
-        if self.out.next_hops.set_wanted(P::NAME, next_hops) {
+        if self.out.next_hops.set(P::NAME, next_hops) {
             self.act(Effect::NextHops(self.out.next_hops.all().clone()));
+        }
+    }
+
+    /// Wants the kernel to route exactly these networks to the dataplane.
+    pub fn serve_prefixes(&mut self, prefixes: BTreeSet<Ipv4Net>) {
+        if self.out.prefixes.set(P::NAME, prefixes) {
+            self.act(Effect::Prefixes(self.out.prefixes.all().clone()));
         }
     }
 

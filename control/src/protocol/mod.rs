@@ -9,12 +9,12 @@ mod cx;
 mod health_lines;
 mod input;
 mod list;
-mod next_hops;
 mod report;
 mod settings;
 mod shared;
 mod switch;
 mod tasks;
+mod wanted;
 mod witness;
 
 use std::{fmt, future::Future};

@@ -190,6 +190,7 @@ fn desired_interface(
         mac: is.mac,
         mtu: system.mtu(interface).min(is.mtu),
         up: !interface.shutdown && carrier.is_none_or(|carrier| !carrier.shutdown),
+        arp: true,
         carrier: is.link_up,
         addresses: interface.addresses().collect(),
         arp_timeout: Duration::from_secs(interface.arp_timeout.into()),

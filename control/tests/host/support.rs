@@ -102,6 +102,7 @@ pub fn ethernet0() -> DesiredInterface {
         mac: PORT_MAC,
         mtu: 1500,
         up: true,
+        arp: true,
         carrier: true,
         addresses: vec!["10.1.1.1/24".parse().unwrap()],
         arp_timeout: Duration::from_secs(30),

@@ -34,6 +34,8 @@ const ERROR_HEADERS: usize = ipv4::LENGTH + icmp::LENGTH;
 pub enum Error {
     /// Type 3, code 0.
     NetUnreachable,
+    /// Type 3, code 1.
+    HostUnreachable,
     /// Type 3, code 2.
     ProtocolUnreachable,
     /// Type 3, code 3.
@@ -52,6 +54,7 @@ impl Error {
     fn fields(self) -> (u8, u8, u16) {
         match self {
             Self::NetUnreachable => (icmp::UNREACHABLE, icmp::NET_UNREACHABLE, 0),
+            Self::HostUnreachable => (icmp::UNREACHABLE, icmp::HOST_UNREACHABLE, 0),
             Self::ProtocolUnreachable => (icmp::UNREACHABLE, icmp::PROTOCOL_UNREACHABLE, 0),
             Self::PortUnreachable => (icmp::UNREACHABLE, icmp::PORT_UNREACHABLE, 0),
             Self::FragmentationNeeded { mtu } => (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, mtu),

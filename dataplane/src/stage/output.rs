@@ -3,12 +3,13 @@
 
 use std::net::Ipv4Addr;
 
-use common::{net::Adjacency, verdict::Verdict};
+use common::{id::InterfaceId, net::Adjacency, verdict::Verdict, wire::ethernet};
 
 use super::{
     Context,
     answer::{self, Error},
     forward::slow_path,
+    parse,
     stages::Stage,
 };
 use crate::{
@@ -17,11 +18,26 @@ use crate::{
     rewrite::{L2Rewrite, Rewrite, Ttl, rewrite},
 };
 
-/// Lets the host's frames pass as they are.
+/// Lets the host's frames pass as they are. Packets that it has routed to the dataplane are classified like others.
 pub fn run<F: Frame>(_: &mut Context<'_>, batch: &mut Batch<F>) {
     for index in batch.take(Stage::OUTPUT) {
-        batch.send(index, Next::Host);
+        let (frame, packet) = batch.at(index);
+        let next = match packet.interface {
+            InterfaceId::DATAPLANE => routed(frame, packet).unwrap_or_else(Next::Drop),
+            _ => Next::Host,
+        };
+        batch.send(index, next);
     }
+}
+
+/// Only IPv4 is routed to the dataplane; the kernel says something of other protocols, too, when a device comes up.
+fn routed<F: Frame>(frame: &mut F, packet: &mut Packet) -> Result<Next, Verdict> {
+    let header = ethernet::parse(frame.data()).map_err(|_| Verdict::TRUNCATED)?;
+    if header.ethertype != ethernet::IPV4 {
+        return Err(Verdict::UNKNOWN_ETHERTYPE);
+    }
+    packet.ethertype = ethernet::IPV4;
+    parse::ipv4(frame, packet, None)
 }
 
 /// What directed mode changes beside what every hop changes.

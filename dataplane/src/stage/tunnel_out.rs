@@ -5,14 +5,14 @@
 
 use arrayvec::ArrayVec;
 use common::{
-    mobile::{Bindings, MAX_CARE_OF, Tunnel},
+    mobile::{Bindings, HomeNetwork, MAX_CARE_OF, Tunnel},
     net::Adjacency,
     verdict::Verdict,
     wire::ipv4::{self, IPIP},
 };
 
 use super::{
-    Context,
+    Context, HOST,
     answer::{self, Error},
     forward::{self, Unreachable, flow},
     output::{DestinationNat, output},
@@ -100,8 +100,9 @@ fn paths<F: Frame>(
     let mut failure = Next::To(Stage::FORWARD);
     for record in bindings.tunnels(packet.destination) {
         let tunnel = record.tunnel();
-        // Its own packets would come back to it (RFC 2003, 3.2).
-        if packet.source == tunnel.remote || cx.snapshot.net.owners.contains_key(&packet.source) {
+        // Its own packets would come back to it (RFC 2003, 3.2). The host's may say so.
+        let own = cx.port != HOST && cx.snapshot.net.owners.contains_key(&packet.source);
+        if packet.source == tunnel.remote || own {
             failure = Next::Drop(Verdict::TUNNEL_LOOP);
             continue;
         }
@@ -123,10 +124,16 @@ fn paths<F: Frame>(
     if !paths.is_empty() {
         return Ok(paths);
     }
-    if failure == Next::Drop(Verdict::NO_ROUTE) {
-        failure = answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NO_ROUTE);
-    }
-    Err(failure)
+    let networks = &cx.snapshot.mobile.networks;
+    Err(match failure {
+        Next::Drop(Verdict::NO_ROUTE) => {
+            answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NO_ROUTE)
+        }
+        Next::To(_) if networks.longest_match(packet.destination) == Some(&HomeNetwork::Virtual) => {
+            answer::error(cx, frame, packet, Error::HostUnreachable, Verdict::NOT_REGISTERED)
+        }
+        failure => failure,
+    })
 }
 
 /// The packet in the packet is for the same node.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use common::{
     id::PortId,
-    mobile::{Carrier, Tunnel},
+    mobile::{Carrier, HomeNetwork, Tunnel},
     net::{Owner, Route},
     snapshot::Snapshot,
     verdict::Verdict,
@@ -40,7 +40,7 @@ const NAT_CARRIER: Carrier = Carrier::Udp { local: 434, remote: 51000 };
 /// Home addresses 10.9.0.0/16 of a virtual network, and the home agent's address.
 pub fn home_agent(snapshot: &mut Snapshot) {
     let [inside, ..] = INTERFACES;
-    snapshot.mobile_mut().networks.insert("10.9.0.0/16".parse().unwrap(), ());
+    snapshot.mobile_mut().networks.insert("10.9.0.0/16".parse().unwrap(), HomeNetwork::Virtual);
     snapshot.net_mut().owners_mut().insert(HOME_AGENT, Owner::TunnelEnd(inside));
     for net in ["198.51.100.0/24", "203.0.113.0/24"] {
         let agent = common::net::NextHop { interface: INTERFACES[1], address: AGENT };
@@ -211,7 +211,7 @@ fn a_node_at_home_is_routed_to_and_one_that_comes_home_is_again() {
     let mut harness = away(&[tunnel(AGENT)]);
     let inside = Ipv4Addr::new(10, 1, 1, 52);
     harness.change(|snapshot| {
-        snapshot.mobile_mut().networks.insert("10.1.1.0/24".parse().unwrap(), ());
+        snapshot.mobile_mut().networks.insert("10.1.1.0/24".parse().unwrap(), HomeNetwork::Physical);
     });
     let packet = from_agent(inside).source_ip(CORRESPONDENT).udp(1, 2, &[7; 40]);
     assert_eq!(one(&mut harness, 1, &packet).0, Verdict::ROUTED);
@@ -220,7 +220,9 @@ fn a_node_at_home_is_routed_to_and_one_that_comes_home_is_again() {
     bind(&harness, inside, &[]);
     assert_eq!(one(&mut harness, 1, &packet).0, Verdict::ROUTED);
     let nobody = from_agent([10, 9, 7, 7].into()).udp(1, 2, &[7; 40]);
-    assert_eq!(one(&mut harness, 1, &nobody).0, Verdict::ICMP_ERROR, "a virtual network has nobody at home");
+    let (_, sent) = one(&mut harness, 1, &nobody);
+    let unreachable = Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Host);
+    assert_eq!(see(&sent[0]).icmp(), unreachable, "a virtual network has nobody at home");
 }
 
 #[test]
@@ -279,6 +281,25 @@ fn what_does_not_fit_and_must_not_be_cut_is_refused_with_the_mtu_of_the_tunnel()
         harness.clock.advance(std::time::Duration::from_mins(11));
         assert_eq!(one(&mut harness, 1, &packet(mtu)).0, Verdict::TUNNELLED);
     }
+}
+
+#[test]
+fn what_the_kernel_routes_to_the_dataplane_is_tunnelled_from_our_own_address_too() {
+    let mut harness = away(&[tunnel(AGENT)]);
+    let dataplane = common::id::InterfaceId::DATAPLANE;
+    let packet = from_agent(NODE).source_ip(HOME_AGENT).udp(1, 2, b"from the host");
+    assert!(harness.control.injects[0].send(dataplane, &packet));
+    let [_, sent] = harness.run();
+    let outer = see(&sent[0]);
+    assert_eq!((outer.to(), outer.ip.protocol, outer.destination), (AGENT, IpNumber(4), AGENT_MAC));
+    assert_eq!(sent[0][sent[0].len() - 13..], *b"from the host");
+    // Nobody is told of what cannot be delivered, and what is not IPv4 goes nowhere.
+    let nobody = from_agent([10, 9, 7, 7].into()).source_ip(HOME_AGENT).udp(1, 2, b"x");
+    for frame in [nobody, from_agent(NODE).link(0x86dd), packet[..20].to_vec()] {
+        assert!(harness.control.injects[0].send(dataplane, &frame));
+        assert_eq!(harness.run(), [vec![], Vec::<Vec<u8>>::new()]);
+    }
+    assert_eq!(harness.control.stats[0].inject_refused.load(std::sync::atomic::Ordering::Relaxed), 3);
 }
 
 #[test]

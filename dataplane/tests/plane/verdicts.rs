@@ -200,6 +200,9 @@ const CASES: &[Case] = &[
         )
     }),
     (Verdict::TUNNEL_HEADER, || feed(away(&[]), 1, &from_agent(HOME_AGENT).ip(IpNumber(47), &[0; 30]), 1)),
+    (Verdict::NOT_REGISTERED, || {
+        feed(away(&[]), 1, &from_agent([10, 9, 7, 7].into()).fragment(1, false).ip(IpNumber(17), &[0; 8]), 1)
+    }),
     (Verdict::REGISTRATION, || feed(away(&[]), 1, &from_agent(HOME_AGENT).udp(434, 434, &[0; 24]), 1)),
     (Verdict::REGISTRATION_FULL, || {
         feed(away(&[]), 1, &from_agent(HOME_AGENT).udp(434, 434, &[0; 1400]), 1600)
