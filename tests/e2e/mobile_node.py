@@ -103,10 +103,11 @@ class MobileNode:
             if self.how == "gre":
                 assert packet[:4] == GRE
                 packet = packet[4:]
-            self.take(IP(packet), source)
+            self.take(packet, source)
 
     def take(self, packet, source):
         """A packet to the node."""
+        packet = IP(packet)
         self.inner.append((packet, source[0]))
         if ICMP in packet and packet[ICMP].type == 8:
             payload = bytes(packet[ICMP].payload)

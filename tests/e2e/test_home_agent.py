@@ -2,33 +2,17 @@
 
 import contextlib
 
-import mobileip
+import home_agent
 import pytest
-from director import management, resolve_neighbor, system_config, verdicts
+from director import verdicts
 from mobile_node import MobileNode
 from netlab import wait_until
 from scapy.layers.inet import ICMP, IP
 
-CONFIGURATION = f"""router mobile
-!
-ip local pool MIP 10.9.0.1 10.9.0.250
-!
-ip mobile home-agent lifetime 1800
-ip mobile home-agent nat traversal
-ip mobile virtual-network 10.9.0.0 255.255.0.0
-ip mobile host nai @example.com address pool local MIP virtual-network 10.9.0.0 255.255.0.0
-ip mobile secure host nai @example.com spi 100 key ascii {mobileip.KEY.decode()}
-!
-"""
-
-
 @pytest.fixture
 def agent(labs):
-    """A home agent with a pdsn outside and a correspondent inside, whose way to the nodes it is."""
-    lab = labs(homes=1)
-    director = lab.director(system_config(lab) + CONFIGURATION + management())
-    resolve_neighbor(lab, director)
-    return director
+    """A home agent, its pdsn and a correspondent."""
+    return home_agent.start(labs)
 
 
 @contextlib.contextmanager
