@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod call_meter;
 pub mod config;
 pub mod counters;
 pub mod event;

@@ -112,6 +112,8 @@ pub struct HomeAgent {
     pub max_bindings: u64,
     /// Calls taken, and those that it could have taken in the same time; none: they do not count.
     pub calls: Option<(u64, u64)>,
+    /// Thousandths of its time in which it is busy, where the host cannot see that: threads that poll always run.
+    pub busy: Option<u16>,
     /// The weight of an idle home agent (`dfp_max_weight`).
     pub max_weight: u16,
 }

@@ -30,7 +30,7 @@ class MobileNode:
 
     def __init__(self, lab, nai, how="ipip", key=mobileip.KEY, agent="15.1.1.1"):
         self.nai, self.how, self.key, self.agent = nai, how, key, agent
-        self.home, self.inner, self.ended = None, [], False
+        self.home, self.end, self.inner, self.ended = None, agent, [], False
         protocol = {"ipip": 4, "gre": 47, "udp": None}[how]
 
         def sockets():
@@ -75,14 +75,15 @@ class MobileNode:
             reply, source = self.replies.get(timeout=deadline)
         except queue.Empty:
             return None
-        assert source == (self.agent, mobileip.PORT), "from where it was asked"
+        end = socket.inet_ntoa(reply[8:12])
+        assert source in ((self.agent, mobileip.PORT), (end, mobileip.PORT)), "from where it was asked, or from whom it names"
         kind, code, lifetime = struct.unpack_from("!BBH", reply)
         assert kind == mobileip.RRP
         at = reply.rindex(struct.pack("!BBI", mobileip.MN_HA_AUTH, 20, mobileip.SPI)) + 6
         assert reply[at:at + 16] == hmac.new(mobileip.KEY, reply[:at], hashlib.md5).digest()
         home = socket.inet_ntoa(reply[4:8])
         if code in (0, 1) and lifetime:
-            self.home = home
+            self.home, self.end = home, end
         return code, lifetime, home
 
     def listen(self, one):
@@ -118,7 +119,7 @@ class MobileNode:
         """A packet of the node, in its tunnel."""
         head = {"ipip": b"", "gre": GRE, "udp": TUNNEL_DATA}[self.how]
         port = mobileip.PORT if self.how == "udp" else 0
-        self.tunnel.sendto(head + bytes(packet), (self.agent, port))
+        self.tunnel.sendto(head + bytes(packet), (self.end, port))
 
     def close(self):
         """Leaves."""

@@ -3,6 +3,7 @@
 import contextlib
 
 import home_agent
+import mobileip
 import pytest
 from director import verdicts
 from mobile_node import MobileNode

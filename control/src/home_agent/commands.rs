@@ -186,6 +186,21 @@ pub(super) const SPECS: &[ConfigSpec<MobileConfig>] = &[
     },
     ConfigSpec {
         modes: &[&CONFIG],
+        pattern: "ip mobile home-agent max-cps ~ <calls:1-4000000>",
+        help: &[
+            ("mobile", "Mobile IP"),
+            ("home-agent", "Home agent of mobile nodes"),
+            ("max-cps", "Registrations a second that it is made for, for its weight"),
+            ("<calls>", "Registrations a second"),
+        ],
+        forms: Forms::SetNo,
+        run: |config, _, args, form| {
+            let most = if form.clears() { None } else { Some(need(args.int("calls"))?) };
+            edit(config, form, |agent| agent.max_cps = most)
+        },
+    },
+    ConfigSpec {
+        modes: &[&CONFIG],
         pattern: "ip mobile home-agent dfp-max-weight ~ <weight:1-65535>",
         help: &[
             ("mobile", "Mobile IP"),

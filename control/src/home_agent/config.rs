@@ -58,6 +58,8 @@ pub struct AgentConfig {
     pub max_binding: u32,
     /// The weight of an idle home agent.
     pub dfp_max_weight: u16,
+    /// `max-cps`: registrations a second that it is made for, for its weight.
+    pub max_cps: Option<u32>,
     /// Tunnels over UDP: seconds between keepalives, and whether they are granted without a NAT to those that force them.
     pub nat_traversal: Option<(u16, bool)>,
 }
@@ -77,6 +79,7 @@ impl Default for AgentConfig {
             reject_static_addr: false,
             max_binding: Self::MAX_BINDING,
             dfp_max_weight: Self::DFP_MAX_WEIGHT,
+            max_cps: None,
             nat_traversal: None,
         }
     }
@@ -305,6 +308,9 @@ impl AgentConfig {
         }
         if self.max_binding != Self::MAX_BINDING {
             writeln!(out, "ip mobile home-agent max-binding {}", self.max_binding)?;
+        }
+        if let Some(most) = self.max_cps {
+            writeln!(out, "ip mobile home-agent max-cps {most}")?;
         }
         if self.dfp_max_weight != Self::DFP_MAX_WEIGHT {
             writeln!(out, "ip mobile home-agent dfp-max-weight {}", self.dfp_max_weight)?;

@@ -10,6 +10,7 @@ mod debug;
 mod exec;
 mod frame;
 mod io;
+mod load;
 mod metrics;
 mod policy;
 mod registrar;
@@ -34,7 +35,12 @@ use common::{
 use ipnet::Ipv4Net;
 
 pub use self::io::{Message, Order};
-use self::{config::MobileConfig, registrar::Registrar, shard::Shard};
+use self::{
+    config::MobileConfig,
+    load::{Load, Reading},
+    registrar::Registrar,
+    shard::Shard,
+};
 use crate::{
     bus::{self, Fact},
     command::ConfigWriter,
@@ -54,6 +60,7 @@ pub struct HomeAgent {
     part: Arc<MobilePart>,
     /// As the others were last told.
     told: Option<bus::HomeAgent>,
+    load: Load,
     /// While there is a home agent, and while tunnels that have ended are not forgotten yet.
     due: Option<Nanos>,
     stopping: bool,
@@ -72,6 +79,7 @@ impl Protocol for HomeAgent {
             broadcasts: BTreeSet::new(),
             part: Arc::default(),
             told: None,
+            load: Load::default(),
             due: None,
             stopping: false,
         }
@@ -248,12 +256,18 @@ impl HomeAgent {
 
     /// Tells the load, for weights.
     fn tell(&mut self, cx: &mut Cx<'_, Self>) {
-        let load = cx.config.agent.as_ref().filter(|_| cx.config.is_active()).map(|agent| bus::HomeAgent {
-            bindings: cx
-                .observe("bindings", || self.shard.ask(|registrar| registrar.agent().bindings()) as u64),
-            max_bindings: agent.max_binding.into(),
-            calls: None,
-            max_weight: agent.dfp_max_weight,
+        let agent = cx.config.agent.as_ref().filter(|_| cx.config.is_active());
+        let load = agent.map(|agent| {
+            let stats = &cx.shared.stats;
+            let reading = cx.observe("load", || Reading::take(&self.shard, stats));
+            self.load.read(cx.now(), reading);
+            bus::HomeAgent {
+                bindings: reading.bindings,
+                max_bindings: agent.max_binding.into(),
+                calls: agent.max_cps.and_then(|possible| self.load.calls(possible)),
+                busy: self.load.busy(),
+                max_weight: agent.dfp_max_weight,
+            }
         });
         if self.told != load {
             self.told = load;

@@ -71,7 +71,7 @@ fn a_home_agent_reports_by_its_bindings_and_without_one_there_is_nothing() {
     assert!(table(&mut harness.core, Subsystem::IpMobile).is_none());
     let idle = HostLoad { cpu: PerMille::ALL, memory: PerMille::ALL };
     for (bindings, host, weight) in [(5000, None, 25), (0, Some(idle), 25), (50, Some(idle), 24)] {
-        let agent = HomeAgent { bindings, max_bindings: 10_000, calls: None, max_weight: 25 };
+        let agent = HomeAgent { bindings, max_bindings: 10_000, calls: None, busy: None, max_weight: 25 };
         hear(&mut harness.core, &Fact::HomeAgent(Some(agent)));
         host_measured(&mut harness.core, host);
         assert_eq!(weights(&mut harness, Subsystem::IpMobile), [("0.0.0.0".to_owned(), weight)]);
@@ -92,7 +92,7 @@ fn the_host_is_measured_each_interval_for_a_home_agent_only() {
         harness.core.take_orders::<Dfp>().iter().filter(|order| **order == Order::Measure).count()
     };
     assert_eq!(measurements(&mut harness), 0);
-    let agent = HomeAgent { bindings: 0, max_bindings: 10_000, calls: None, max_weight: 25 };
+    let agent = HomeAgent { bindings: 0, max_bindings: 10_000, calls: None, busy: None, max_weight: 25 };
     hear(&mut harness.core, &Fact::HomeAgent(Some(agent)));
     assert_eq!((measurements(&mut harness), measurements(&mut harness)), (1, 1));
 }
@@ -159,7 +159,7 @@ fn agents_that_swap_their_ports_close_both_first() {
         )
     };
     let mut harness = Harness::new(&agents(500, 600));
-    let agent = HomeAgent { bindings: 0, max_bindings: 10_000, calls: None, max_weight: 25 };
+    let agent = HomeAgent { bindings: 0, max_bindings: 10_000, calls: None, busy: None, max_weight: 25 };
     hear(&mut harness.core, &Fact::HomeAgent(Some(agent)));
     assert_eq!(ordered(&mut harness), ["listen 500", "listen 600"]);
     harness.apply_file("swapped.conf", &format!("{}{}", super::SYSTEM_LINES, agents(600, 500))).unwrap();

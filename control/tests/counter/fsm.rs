@@ -102,6 +102,7 @@ impl Counter {
             bindings: self.counts.values().map(|count| count.value).sum(),
             max_bindings: cx.config.counters.iter().map(|counter| counter.limit).sum(),
             calls: None,
+            busy: None,
             max_weight: 100,
         };
         let total = (!self.counts.is_empty()).then_some(total);

@@ -49,7 +49,8 @@ impl<const N: u8> Protocol for Listener<N> {
             Input::Message(()) => {
                 // Two facts of one step, and one that follows from hearing none of them yet.
                 for bindings in [1, 2] {
-                    let load = HomeAgent { bindings, max_bindings: 9, calls: None, max_weight: 100 };
+                    let load =
+                        HomeAgent { bindings, max_bindings: 9, calls: None, busy: None, max_weight: 100 };
                     cx.tell(Fact::HomeAgent(Some(load)));
                 }
                 format!("{N} tells")

@@ -97,6 +97,8 @@ fn watch(cx: &mut Context<'_>, interface: &Interface, (mac, address): (MacAddr, 
         Some(_) if interface.receives(mac) => return,
         Some(Owner::Virtual(held)) if held.mac == mac => return,
         Some(Owner::Virtual(held)) => Some(held.mac),
+        // One of a loopback is another's on the wire, too: that of a virtual server before us.
+        Some(Owner::Host(at) | Owner::TunnelEnd(at)) if *at != interface.id => return,
         Some(Owner::Host(_) | Owner::TunnelEnd(_)) => Some(interface.mac),
         None => net.neighbours.get(&at).copied(),
     };

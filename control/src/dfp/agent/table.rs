@@ -11,7 +11,7 @@ use super::fsm::Table;
 use crate::{
     bus::{HomeAgent, VirtualServer},
     dfp::{
-        host_load::{HostLoad, weight::weight},
+        host_load::{HostLoad, PerMille, weight::weight},
         packet::{BindEntry, BindId, BindTable, Protocol, Row, RowKey},
     },
 };
@@ -75,6 +75,10 @@ pub fn home_agent(agent: &HomeAgent, host: Option<HostLoad>, stopping: bool) -> 
         port: MOBILE_IP,
         bind_id: BindId::ANY,
     };
+    let host = host.map(|host| HostLoad {
+        cpu: agent.busy.map_or(host.cpu, |busy| PerMille::of(1000_u64.saturating_sub(busy.into()), 1000)),
+        ..host
+    });
     let weight = if stopping { 0 } else { weight(agent, host) };
     Table { rows: vec![Row { key, weight }], local: true, binds: Vec::new() }
 }
@@ -103,6 +107,16 @@ mod tests {
         let entries = vec![BindEntry { bind_id: BindId::DEFAULT, client, mask }];
         assert_eq!(table.binds, [BindTable { server, port: 434, protocol: Protocol::UDP, entries }]);
         assert!(!table.local);
+    }
+
+    #[test]
+    fn a_home_agent_that_polls_says_itself_how_busy_it_is() {
+        let host = HostLoad { cpu: PerMille::NONE, memory: PerMille::ALL };
+        let weight = |busy| {
+            let agent = HomeAgent { bindings: 0, max_bindings: 100, calls: None, busy, max_weight: 32 };
+            home_agent(&agent, Some(host), false).rows[0].weight
+        };
+        assert_eq!([None, Some(0), Some(562), Some(1000)].map(weight), [16, 32, 24, 16]);
     }
 
     #[test]

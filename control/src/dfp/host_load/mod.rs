@@ -3,7 +3,6 @@
 //! Reads `/proc` and the control groups (version 1, 2 or both) that the kernel names there; never writes. A limit of
 //! any group above the own one counts, since it binds as hard as a machine's end does.
 
-pub mod calls;
 mod cgroup;
 mod fuzz;
 mod parse;

@@ -37,7 +37,7 @@ mod tests {
     const IDLE: HostLoad = HostLoad { cpu: PerMille::ALL, memory: PerMille::ALL };
 
     fn load(bindings: u64, max_bindings: u64) -> HomeAgent {
-        HomeAgent { bindings, max_bindings, calls: None, max_weight: DEFAULT_MAX_WEIGHT }
+        HomeAgent { bindings, max_bindings, calls: None, busy: None, max_weight: DEFAULT_MAX_WEIGHT }
     }
 
     fn idle(agent: HomeAgent) -> u16 {

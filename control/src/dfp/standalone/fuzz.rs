@@ -6,7 +6,9 @@ use super::{
     source::Limits,
     weight_source::{home_agent, parse_reading, parse_weight},
 };
-use crate::dfp::host_load::{calls::CallMeter, fuzz_host_files, weight::weight};
+use common::call_meter::CallMeter;
+
+use crate::dfp::host_load::{fuzz_host_files, weight::weight};
 
 /// Feeds arbitrary bytes as what a command printed that knows a weight, or bindings and registrations, again and again, and
 /// as the files that tell how busy the host is.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use common::time::Nanos;
+use common::{call_meter::CallMeter, time::Nanos};
 
 use super::{
     shell,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     bus::HomeAgent,
-    dfp::host_load::{HostLoad, Sampler, calls::CallMeter, weight::weight},
+    dfp::host_load::{HostLoad, Sampler, weight::weight},
 };
 
 /// Failures in a row after which the last weight no longer counts.
@@ -104,7 +104,7 @@ impl WeightSource {
 /// The weight of a host by the equation of the home agent without bindings: half of it for CPU, half for memory. Before
 /// it is measured, which takes two samples, it is all of it.
 fn weight_of(host: Option<HostLoad>, max_weight: u16) -> u16 {
-    weight(&HomeAgent { bindings: 0, max_bindings: 1, calls: None, max_weight }, host)
+    weight(&HomeAgent { bindings: 0, max_bindings: 1, calls: None, busy: None, max_weight }, host)
 }
 
 /// A home agent with these limits.
@@ -113,6 +113,7 @@ pub(super) fn home_agent(limits: Limits, bindings: u64, meter: &CallMeter) -> Ho
         bindings,
         max_bindings: limits.max_bindings.into(),
         calls: limits.max_calls.and_then(|possible| meter.usage(possible)),
+        busy: None,
         max_weight: limits.max_weight,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use common::time::Nanos;
+use crate::time::Nanos;
 
 /// What the usage is computed over.
 const MINUTE: Duration = Duration::from_mins(1);
