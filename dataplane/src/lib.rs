@@ -14,6 +14,7 @@ mod encapsulate;
 pub mod fuzz;
 pub mod harness;
 pub mod limit;
+mod outer;
 pub mod rewrite;
 pub mod stage;
 pub mod worker;

@@ -7,7 +7,8 @@ use common::{
     snapshot::Snapshot,
     verdict::Verdict,
     wire::{
-        ipv4::{self, GRE, IPIP, UDP, option},
+        icmp,
+        ipv4::{self, GRE, ICMP, IPIP, UDP, option},
         mobile_ip::tunnel_data,
         udp,
     },
@@ -80,6 +81,12 @@ fn tunnel_end<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &Packet) -> 
             } else {
                 Stage::PUNT
             }
+        }
+        ICMP if !packet.fragment && packet.payload() > icmp::offset::CODE => {
+            let l4 = packet.l4();
+            contiguous(frame, l4 + icmp::LENGTH.min(packet.payload()))?;
+            let too_big = [icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED];
+            if frame.data()[l4..].starts_with(&too_big) { Stage::PATH_MTU } else { Stage::PUNT }
         }
         _ => Stage::PUNT,
     };

@@ -14,6 +14,7 @@ pub mod mobile_ip;
 mod new_sessions;
 pub mod output;
 pub mod parse;
+pub mod path_mtu;
 pub mod punt;
 pub mod reentry;
 pub mod registration;

@@ -6,7 +6,8 @@
 //! multicast), what puts headers on in front of `output`.
 
 use super::{
-    Context, classify, forward, local, mobile_ip, output, parse, punt, registration, tunnel_in, tunnel_out,
+    Context, classify, forward, local, mobile_ip, output, parse, path_mtu, punt, registration, tunnel_in,
+    tunnel_out,
 };
 use crate::{backend::Frame, batch::Batch};
 
@@ -55,6 +56,8 @@ stages! {
     MOBILE_IP => mobile_ip;
     /// To the end of a tunnel: taken out of it.
     TUNNEL_IN => tunnel_in;
+    /// To the end of a tunnel: a router on its way says how much fits.
+    PATH_MTU => path_mtu;
     /// For the home agent itself: a registration request.
     REGISTRATION => registration;
     /// For a home address: into a tunnel if its node is away.

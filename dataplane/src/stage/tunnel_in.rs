@@ -3,33 +3,20 @@
 use std::net::Ipv4Addr;
 
 use common::{
-    mobile::{Carrier, Tunnel},
+    mobile::Tunnel,
     verdict::Verdict,
-    wire::{
-        gre,
-        ipv4::{self, IPIP},
-        mobile_ip::tunnel_data,
-        udp,
-    },
+    wire::{gre, ipv4, mobile_ip::tunnel_data, udp},
 };
 
 use super::{Context, parse::contiguous, stages::Stage};
 use crate::{
     backend::Frame,
     batch::{Batch, Next, Packet},
+    outer::Outer,
 };
 
 /// Bytes of the outer packet that are looked at behind its own header: UDP, tunnel data, GRE with every word, the inner header.
 const LOOK: usize = udp::LENGTH + tunnel_data::LENGTH + gre::LENGTH + 3 * 4 + ipv4::LENGTH;
-
-/// What is around an inner packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Outer {
-    carrier: Carrier,
-    gre: bool,
-    /// Bytes from the outer packet's first to the inner one's.
-    length: usize,
-}
 
 /// Takes the tunnels off.
 pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
@@ -49,38 +36,19 @@ fn open<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &Packet) -> Result<us
     }
     contiguous(frame, packet.end().min(packet.l4() + LOOK))?;
     let bytes = frame.data().get(packet.l4()..packet.end().min(frame.data().len())).unwrap_or_default();
-    let outer = outer(packet, bytes).ok_or(Verdict::TUNNEL_HEADER)?;
-    let inner = bytes.get(outer.length - usize::from(packet.header)..).unwrap_or_default();
+    let outer = Outer::parse(packet.protocol, bytes).ok_or(Verdict::TUNNEL_HEADER)?;
+    let inner = bytes.get(outer.length..).unwrap_or_default();
     let source = inner.get(ipv4::offset::SOURCE..).and_then(<[u8]>::first_chunk::<4>);
     let home = Ipv4Addr::from(*source.ok_or(Verdict::TRUNCATED)?);
     let bindings = cx.tables.mobile.ok_or(Verdict::TUNNEL_SOURCE_MISMATCH)?;
     let explained = bindings.tunnels(home).any(|record| explains(&record.tunnel(), packet.source, &outer));
-    if explained { Ok(outer.length) } else { Err(Verdict::TUNNEL_SOURCE_MISMATCH) }
+    if explained {
+        Ok(usize::from(packet.header) + outer.length)
+    } else {
+        Err(Verdict::TUNNEL_SOURCE_MISMATCH)
+    }
 }
 
 fn explains(tunnel: &Tunnel, source: Ipv4Addr, outer: &Outer) -> bool {
-    tunnel.reverse && tunnel.remote == source && tunnel.gre == outer.gre && tunnel.carrier == outer.carrier
-}
-
-/// The headers of the outer packet, whose payload is `bytes`.
-fn outer(packet: &Packet, bytes: &[u8]) -> Option<Outer> {
-    let (carrier, protocol, mut length) = match packet.protocol {
-        ipv4::UDP => {
-            let header = bytes.get(..udp::LENGTH)?;
-            let port = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-            let carrier =
-                Carrier::Udp { local: port(udp::offset::DESTINATION), remote: port(udp::offset::SOURCE) };
-            (carrier, tunnel_data::next_header(&bytes[udp::LENGTH..])?, udp::LENGTH + tunnel_data::LENGTH)
-        }
-        protocol => (Carrier::Ip, protocol, 0),
-    };
-    let gre = match protocol {
-        IPIP => false,
-        ipv4::GRE => {
-            length += gre::header_length(bytes.get(length..)?)?;
-            true
-        }
-        _ => return None,
-    };
-    Some(Outer { carrier, gre, length: usize::from(packet.header) + length })
+    tunnel.reverse && tunnel.remote == source && outer.is_of(tunnel)
 }

@@ -302,6 +302,53 @@ fn what_the_kernel_routes_to_the_dataplane_is_tunnelled_from_our_own_address_too
     assert_eq!(harness.control.stats[0].inject_refused.load(std::sync::atomic::Ordering::Relaxed), 3);
 }
 
+/// What a router on the way answers to a packet of ours that is too long for it.
+fn too_big(sent: &[u8], mtu: u16) -> Vec<u8> {
+    let header = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: mtu };
+    from_agent(HOME_AGENT)
+        .icmp(Icmpv4Type::DestinationUnreachable(header), &sent[14..sent.len().min(14 + 548)])
+}
+
+#[test]
+fn what_a_router_says_of_the_way_lowers_the_mtu_of_that_tunnel_alone() {
+    let gre = Tunnel { gre: true, ..tunnel(AGENT) };
+    let nat = Tunnel { carrier: NAT_CARRIER, ..tunnel(NAT) };
+    for tunnel in [tunnel(AGENT), gre, nat, Tunnel { gre: true, ..nat }] {
+        let mut harness = away(&[tunnel]);
+        let other = Ipv4Addr::new(10, 9, 0, 2);
+        bind(&harness, other, &[tunnel]);
+        let packet = |to| from_agent(to).source_ip(CORRESPONDENT).dont_fragment(true).udp(1, 2, &[1; 1300]);
+        let (verdict, sent) = one(&mut harness, 1, &packet(NODE));
+        assert_eq!(verdict, Verdict::TUNNELLED);
+        // What is not about a packet of ours, or is damaged, changes nothing.
+        let mut damaged = too_big(&sent[0], 1200);
+        damaged[40] ^= 1;
+        let mut elsewhere = sent[0].clone();
+        elsewhere[30..34].copy_from_slice(&[198, 51, 100, 7]);
+        let unknown =
+            [damaged, too_big(&elsewhere, 1200), too_big(&sent[0][..14 + 39], 1200), too_big(&sent[0], 0)];
+        for error in unknown {
+            assert_eq!(one(&mut harness, 1, &error).0, Verdict::PUNTED);
+            assert_eq!(one(&mut harness, 1, &packet(NODE)).0, Verdict::TUNNELLED, "{tunnel:?}");
+        }
+        assert_eq!(
+            one(&mut harness, 1, &too_big(&sent[0], 1200)).0,
+            Verdict::PUNTED,
+            "the host hears it, too"
+        );
+        let (_, sent) = one(&mut harness, 1, &packet(NODE));
+        let refused = Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::FragmentationNeeded {
+            next_hop_mtu: 1200 - tunnel.overhead() as u16,
+        });
+        assert_eq!(see(&sent[0]).icmp(), refused, "{tunnel:?}");
+        assert_eq!(
+            one(&mut harness, 1, &packet(other)).0,
+            Verdict::TUNNELLED,
+            "another node's is another tunnel"
+        );
+    }
+}
+
 #[test]
 fn loops_end() {
     let mut harness = away(&[tunnel(AGENT)]);
