@@ -1,6 +1,9 @@
 """Homeward as a home agent: nodes register, and a correspondent's kernel talks to them through tunnels."""
 
 import contextlib
+import ctypes
+import re
+import struct
 
 import home_agent
 import mobileip
@@ -133,3 +136,13 @@ def test_a_first_packet_is_not_lost_while_its_neighbour_is_asked_for(agent):
         mobile.send_inner(IP(src=mobile.home, dst="10.1.1.51") / ICMP(type=8, id=5, seq=1) / b"first")
         answered = lambda: any(packet.src == "10.1.1.51" and ICMP in packet for packet, _ in mobile.inner)
         wait_until(answered, 3, "an answer to the first packet")
+
+
+def test_a_clock_that_nobody_keeps_is_said(agent):
+    # Status word of struct timex; STA_UNSYNC (adjtimex(2)).
+    timex = ctypes.create_string_buffer(208)
+    assert ctypes.CDLL(None).adjtimex(timex) >= 0
+    unsynchronised = bool(struct.unpack_from("i", timex, 40)[0] & 0x40)
+    agent.configure("management", "health clock-unsynchronised after 0")
+    wait_until(lambda: ("clock-unsynchronised" in agent.show("show health")) == unsynchronised, 5, "the clock's state")
+    assert re.search(r"bindings +good +0 of 235000 in use", agent.show("show health"))

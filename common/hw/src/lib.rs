@@ -1,4 +1,4 @@
-//! What safe Rust cannot say: prefetch, the time-stamp counter, half a 128-bit cell, huge-page memory.
+//! What safe Rust cannot say: prefetch, the time-stamp counter, half a 128-bit cell, huge-page memory, the state of the clock.
 //!
 //! For x86-64. Nothing here knows what the memory is for. All of Homeward's unsafe code outside the DPDK bindings is in this file.
 
@@ -24,6 +24,16 @@ pub fn prefetch<T>(target: &T) {
 pub fn tsc() -> u64 {
     // SAFETY: RDTSC exists on every x86-64 processor and has no operands.
     unsafe { std::arch::x86_64::_rdtsc() }
+}
+
+/// Whether somebody keeps the kernel's clock near the right time (NTP, PTP); none: the kernel does not say.
+pub fn is_clock_synchronised() -> Option<bool> {
+    // SAFETY: all of it is integers. Without modes the call changes nothing but this.
+    let (state, timex) = unsafe {
+        let mut timex: libc::timex = std::mem::zeroed();
+        (libc::adjtimex(&raw mut timex), timex)
+    };
+    (state >= 0).then_some(timex.status & libc::STA_UNSYNC == 0)
 }
 
 /// The 8 bytes at `AT` of some cells at some moment: a hint. A load of a whole cell is a call, this one instruction.

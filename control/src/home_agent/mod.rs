@@ -5,6 +5,7 @@
 //! configures: no registration passes it.
 
 mod commands;
+mod conditions;
 pub mod config;
 mod debug;
 mod exec;
@@ -44,6 +45,8 @@ use self::{
 use crate::{
     bus::{self, Fact},
     command::ConfigWriter,
+    health::{Condition, Found, table_check},
+    manage::operator::Check,
     protocol::{Checked, Claims, Commands, Cx, Input, Io, Protocol, Report, Shared},
 };
 
@@ -186,6 +189,20 @@ impl Protocol for HomeAgent {
             next.net = Arc::new(net);
         }
         next.mobile = Arc::clone(&self.part);
+    }
+
+    fn conditions() -> Vec<&'static Condition> {
+        conditions::all()
+    }
+
+    fn diagnose(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Found> {
+        conditions::found(cx)
+    }
+
+    fn checks(&mut self, cx: &mut Cx<'_, Self>) -> Vec<Check> {
+        let tables = cx.shared.tables.mobile.as_ref().filter(|_| cx.config.is_active());
+        let usage = tables.map(|tables| tables.bindings.usage());
+        usage.map(|usage| table_check("bindings", usage.used, usage.capacity.into())).into_iter().collect()
     }
 
     fn report(&mut self, out: &mut Report, _: &mut Cx<'_, Self>) {

@@ -277,7 +277,7 @@ mod tests {
         };
         assert_eq!(
             limits(&[]),
-            Limits { max_bindings: 235_000, max_calls: None, busy: None, max_weight: 25 }
+            Limits { max_bindings: 235_000, max_calls: None, max_weight: 25 }
         );
         let all = ["--max-binding", "2000", "--max-cps", "50", "--dfp-max-weight", "100"];
         assert_eq!(limits(&all), Limits { max_bindings: 2000, max_calls: Some(50), max_weight: 100 });

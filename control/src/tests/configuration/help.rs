@@ -31,6 +31,7 @@ fn an_empty_line_lists_the_mode() {
         words(&harness.shell.choices("health ")),
         [
             "address-conflict",
+            "clock-unsynchronised",
             "descriptors",
             "device-address",
             "drops",
