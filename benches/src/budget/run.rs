@@ -18,7 +18,7 @@ use crate::throughput::{
     capture,
     case::Mode,
     homeward::{create_sessions, snapshot},
-    source::Source,
+    source::{Frames, Source},
 };
 
 /// Mobile nodes of the capture, and of the one whose every request is a new node's.
@@ -55,7 +55,8 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
         Kind::New | Kind::Mixed => (NODES[1], Mode::Dispatched),
     };
     ensure!(nodes == NODES[0] || packets <= nodes, "{packets} packets, {nodes} nodes");
-    let source = Source { mixed: kind == Kind::Mixed, ..Source::nodes(nodes) };
+    let frames = if kind == Kind::Mixed { Frames::Mixed } else { Frames::Requests };
+    let source = Source { frames, ..Source::nodes(nodes) };
     let frames: Arc<[Vec<u8>]> = capture::frames(&source)?.into();
     let director = Balancer::new(nodes * 2, Hugepages::Off, 1, SessionKey::new([7; 16]))?;
     let (ends, control) = link(1, 1, Tables::new(director));
@@ -74,7 +75,7 @@ pub fn run(kind: Kind, bursts: u32) -> anyhow::Result<()> {
     let received = worker.step(bursts as usize);
     let (sent, sessions) = (sent.load(Relaxed), control.tables.slb.occupancy());
     ensure!(received == packets as usize && sent == u64::from(packets), "{received} received, {sent} sent");
-    let begun = if source.mixed { packets / 5 } else { nodes.min(packets) };
+    let begun = if source.frames == Frames::Mixed { packets / 5 } else { nodes.min(packets) };
     ensure!(sessions == u64::from(source.known() + begun), "{sessions} sessions");
     Ok(())
 }

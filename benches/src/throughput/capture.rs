@@ -12,7 +12,10 @@ use anyhow::ensure;
 use common::mac::MacAddr;
 use pktgen::{pcap, scenario::Scenario};
 
-use super::source::Source;
+use super::{
+    data,
+    source::{Frames, Source},
+};
 
 /// Where the RRQs go.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 10);
@@ -41,8 +44,11 @@ pub fn of_source(path: &Path, queue: u8) -> PathBuf {
 /// # Errors
 /// If the file cannot be written.
 pub fn write(path: &Path, source: &Source) -> anyhow::Result<()> {
+    if source.frames == Frames::Data {
+        return data::write(&of_source(path, 0), source.sessions);
+    }
     let file = |queue| Ok::<_, anyhow::Error>(BufWriter::new(File::create(of_source(path, queue))?));
-    if !source.mixed && source.workers == 1 {
+    if source.frames == Frames::Requests && source.workers == 1 {
         let mut out = file(0)?;
         generate(source.sessions, &mut out)?;
         out.flush()?;
@@ -55,7 +61,7 @@ pub fn write(path: &Path, source: &Source) -> anyhow::Result<()> {
         let mut out = file(queue)?;
         out.write_all(header)?;
         for at in (0..source.sessions).skip(queue.into()).step_by(source.workers.into()) {
-            let node = if source.mixed { mixed(at, source.known()) } else { at };
+            let node = if source.frames == Frames::Mixed { mixed(at, source.known()) } else { at };
             out.write_all(&records[node as usize * (RECORD_HEADER + FRAME)..][..RECORD_HEADER + FRAME])?;
         }
         out.flush()?;
@@ -86,7 +92,7 @@ pub fn frames(source: &Source) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut file = Vec::new();
     generate(source.sessions, &mut file)?;
     let records: Vec<&[u8]> = file[FILE_HEADER..].chunks_exact(RECORD_HEADER + FRAME).collect();
-    let node = |at| if source.mixed { mixed(at, source.known()) } else { at };
+    let node = |at| if source.frames == Frames::Mixed { mixed(at, source.known()) } else { at };
     Ok((0..source.sessions).map(|at| records[node(at) as usize][RECORD_HEADER..].to_vec()).collect())
 }
 

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::source::Source;
+use super::source::{Frames, Source};
 
 /// A row of the table beside its baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,10 @@ pub enum Traffic {
     New,
     /// One pass: four of five frames are of nodes that have their session, the fifth is a new node's.
     Mixed,
+    /// Packets to mobile nodes that are away, put into IP-in-IP tunnels: a binding each.
+    IpInIp,
+    /// The same in GRE.
+    Gre,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -73,8 +77,18 @@ impl std::fmt::Display for Threshold {
 }
 
 impl Case {
+    /// Packets to mobile nodes, no requests.
+    pub fn is_data(&self) -> bool {
+        matches!(self.traffic, Traffic::IpInIp | Traffic::Gre)
+    }
+
     pub fn source(&self) -> Source {
-        Source { mixed: self.traffic == Traffic::Mixed, sessions: self.sessions, workers: self.workers }
+        let frames = match self.traffic {
+            Traffic::Repeats | Traffic::New => Frames::Requests,
+            Traffic::Mixed => Frames::Mixed,
+            Traffic::IpInIp | Traffic::Gre => Frames::Data,
+        };
+        Source { frames, sessions: self.sessions, workers: self.workers }
     }
 
     /// The ratio to macswap that it is held against.
@@ -87,7 +101,9 @@ impl Case {
             (Traffic::Repeats, Mode::Dispatched, MILLION) => 0.45,
             (Traffic::Repeats, Mode::Directed, MILLION) => 0.42,
             (Traffic::New, Mode::Dispatched, 10_000_000) => 0.30,
-            (Traffic::Mixed, Mode::Dispatched, 10_000_000) => 0.35,
+            (Traffic::IpInIp | Traffic::Gre, _, MILLION) | (Traffic::Mixed, Mode::Dispatched, 10_000_000) => {
+                0.35
+            }
             _ => return None,
         };
         Some(Threshold::AtLeast(least))
@@ -100,6 +116,8 @@ impl std::fmt::Display for Case {
             Traffic::Repeats => "repeats",
             Traffic::New => "new only",
             Traffic::Mixed => "mixed 80/20",
+            Traffic::IpInIp => return write!(f, "into IP-in-IP, {} bindings", self.sessions),
+            Traffic::Gre => return write!(f, "into GRE, {} bindings", self.sessions),
         };
         let mode = match self.mode {
             Mode::Dispatched => "dispatched",

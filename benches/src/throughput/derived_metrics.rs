@@ -93,7 +93,7 @@ fn memory(rows: &[(&Row, Case)]) -> Vec<DerivedMetric> {
     sizes.dedup();
     let metric = |size: u32, what, figure: fn(&Table) -> f64, target| {
         // Only a single pass fills a table to its capacity; repeats have a larger one.
-        let full = |case: &Case| case.sessions == size && case.traffic != Traffic::Repeats;
+        let full = |case: &Case| case.sessions == size && case.traffic != Traffic::Repeats && !case.is_data();
         let full = rows.iter().filter(|(_, case)| full(case)).flat_map(|(row, _)| &row.rounds);
         let values: Vec<f64> = full.filter_map(|round| round.table).map(|table| figure(&table)).collect();
         let of = format!("tables filled to a capacity of {size}");

@@ -35,6 +35,7 @@ use dataplane::{backend::dpdk, clock::TscClock, worker::Worker};
 use super::{
     capture::{self, DIRECTOR_MAC, VIP},
     case::{Case, Mode, Traffic},
+    data,
     measure::{Measured, Table, median},
     single_pass::{self, PassTime, PassTimer, StartBarrier},
 };
@@ -52,11 +53,20 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     let config = config(case, capture);
     let started = dpdk::start(&config)?;
     // Single passes fill the table that they are measured with; repeats have one in which every node found room.
-    let spare = if case.traffic == Traffic::Repeats { case.sessions / 2 } else { 0 };
-    let capacity = case.sessions.max(1024) + spare;
+    let capacity = match case.traffic {
+        Traffic::Repeats => case.sessions.max(1024) + case.sessions / 2,
+        Traffic::New | Traffic::Mixed => case.sessions.max(1024),
+        Traffic::IpInIp | Traffic::Gre => 1024,
+    };
     let director = Balancer::new(capacity, Hugepages::Auto, case.workers, SessionKey::random())?;
-    let (workers, control) = link(case.workers, config.ports.len(), Tables::new(director));
-    let snapshot = snapshot(case.mode, config.ports.len() as u16);
+    let mut tables = Tables::new(director);
+    let snapshot = if case.is_data() {
+        tables = tables.with_mobile(data::tables(case.sessions, case.traffic == Traffic::Gre)?);
+        data::snapshot()
+    } else {
+        snapshot(case.mode, config.ports.len() as u16)
+    };
+    let (workers, control) = link(case.workers, config.ports.len(), tables);
     let clock = TscClock::calibrate();
     create_sessions(&control.tables.slb, &snapshot, case.source().known(), clock.now().tick());
     control.snapshot.store(Arc::new(snapshot));
@@ -75,7 +85,8 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
         })
     };
     let ends = Mutex::new(workers.into_iter().map(Some).collect::<Vec<Option<WorkerEnd>>>());
-    let (barrier, timed) = (StartBarrier::new(case.workers), case.traffic != Traffic::Repeats);
+    let timed = matches!(case.traffic, Traffic::New | Traffic::Mixed);
+    let barrier = StartBarrier::new(case.workers);
     started.run(stop, move |id, queues| {
         let end = ends.lock().ok().and_then(|mut ends| ends[id.index()].take());
         let mut worker = end.map(|end| Worker::new(end, queues, Poll::Always, clock));
@@ -94,6 +105,9 @@ pub fn run(case: Case, capture: &Path, seconds: u32) -> anyhow::Result<Measured>
     let (rate, control) = watch.join().map_err(|_| anyhow!("the watching thread failed"))??;
     // The workers have ended: what they count is final.
     let (received, sent) = check_counters(&control, case)?;
+    if case.is_data() {
+        return Ok(Measured { mpps: rate / 1e6, received, sent, table: None });
+    }
     let table = Table {
         bytes_per_session: control.tables.slb.bytes() as f64 / f64::from(control.tables.slb.capacity()),
         refused_percent: missing(&control, case)? as f64 / f64::from(case.sessions) * 100.0,
@@ -140,7 +154,7 @@ fn publish(control: &ControlEnd, rate: u32, stop: &Arc<AtomicBool>) -> thread::J
 fn watch(control: &ControlEnd, case: Case, seconds: u32, times: &Receiver<PassTime>) -> anyhow::Result<f64> {
     let received = || control.stats.iter().map(|stats| stats.received.load(Relaxed)).sum::<u64>();
     match case.traffic {
-        Traffic::Repeats => steady(control, case, seconds, received),
+        Traffic::Repeats | Traffic::IpInIp | Traffic::Gre => steady(control, case, seconds, received),
         Traffic::New | Traffic::Mixed => one_pass(case, times, received),
     }
 }
@@ -150,7 +164,9 @@ fn steady(control: &ControlEnd, case: Case, seconds: u32, received: impl Fn() ->
     let from = Instant::now();
     // By chance a node may find both its lines full.
     let nearly_all = u64::from(case.sessions - case.sessions / 10_000);
-    while control.tables.slb.occupancy() < nearly_all || received() < u64::from(case.sessions) * 2 {
+    while !case.is_data() && control.tables.slb.occupancy() < nearly_all
+        || received() < u64::from(case.sessions) * 2
+    {
         ensure!(
             from.elapsed() < WARM_UP,
             "void: {} of {} sessions after {} packets",
@@ -192,6 +208,7 @@ fn missing(control: &ControlEnd, case: Case) -> anyhow::Result<u64> {
 /// The counters must tell the story of the case, all of it; packets received and sent.
 fn check_counters(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)> {
     let expected = match case.mode {
+        _ if case.is_data() => Verdict::TUNNELLED,
         Mode::Dispatched => Verdict::SLB_DISPATCHED,
         Mode::Directed => Verdict::SLB_DIRECTED,
     };
@@ -207,6 +224,10 @@ fn check_counters(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)
         }
         received += stats.received.load(Relaxed);
     }
+    ensure!(sent == received && sent > 0, "void: {received} received, {sent} sent");
+    if case.is_data() {
+        return Ok((received, sent));
+    }
     // A full pair of lines refuses a session: of a table at its stated capacity fewer than one in a thousand.
     let (missing, refused) = (missing(control, case)?, control.tables.slb.refused());
     ensure!(refused <= received / 1000, "void: the table refused {refused} times in {received}");
@@ -215,7 +236,6 @@ fn check_counters(control: &ControlEnd, case: Case) -> anyhow::Result<(u64, u64)
         "void: {missing} of {} sessions missing",
         case.sessions
     );
-    ensure!(sent == received && sent > 0, "void: {received} received, {sent} sent");
     Ok((received, sent))
 }
 

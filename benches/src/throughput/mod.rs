@@ -7,6 +7,7 @@
 pub mod capture;
 pub mod case;
 pub mod chart;
+pub mod data;
 pub mod derived_metrics;
 pub mod homeward;
 pub mod hugepages;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     case::{Case, MILLION, Mode, Traffic},
-    source::Source,
+    source::{Frames, Source},
     testpmd::Forward,
 };
 
@@ -63,7 +63,10 @@ impl std::fmt::Display for Run {
 
 /// The rows that `wanted` picks, and the baselines of their sources; those of a group take turns in each round.
 pub fn groups(wanted: impl Fn(&Run) -> bool) -> Vec<Vec<Run>> {
-    let all = SESSIONS.iter().flat_map(|sessions| [false, true].map(|mixed| group(*sessions, mixed)));
+    let requests = SESSIONS
+        .iter()
+        .flat_map(|sessions| [Frames::Requests, Frames::Mixed].map(|frames| group(*sessions, frames)));
+    let all = requests.chain([data()]);
     all.map(|group| {
         let picked: Vec<Run> = group.iter().filter(|run| wanted(run)).copied().collect();
         let needed = |run: &Run| {
@@ -75,13 +78,24 @@ pub fn groups(wanted: impl Fn(&Run) -> bool) -> Vec<Vec<Run>> {
     .collect()
 }
 
-fn group(sessions: u32, mixed: bool) -> Vec<Run> {
-    WORKERS.iter().flat_map(|workers| of_source(Source { mixed, sessions, workers: *workers })).collect()
+fn group(sessions: u32, frames: Frames) -> Vec<Run> {
+    WORKERS.iter().flat_map(|workers| of_source(Source { frames, sessions, workers: *workers })).collect()
+}
+
+/// Packets into tunnels.
+fn data() -> Vec<Run> {
+    let source = Source { frames: Frames::Data, ..Source::nodes(MILLION) };
+    let cases = [Traffic::IpInIp, Traffic::Gre].map(|traffic| {
+        let case = Case { traffic, sessions: MILLION, mode: Mode::Dispatched, workers: 1, publications: 0 };
+        Run { source, program: Program::Homeward(case) }
+    });
+    [Run::baseline(source)].into_iter().chain(cases).collect()
 }
 
 fn of_source(source: Source) -> Vec<Run> {
     let mut runs = vec![Run::baseline(source)];
-    let Source { mixed, sessions, workers } = source;
+    let Source { frames, sessions, workers } = source;
+    let mixed = frames == Frames::Mixed;
     if !mixed {
         let others = [Forward::Io, Forward::FiveTupleSwap];
         runs.extend(others.map(|forward| Run { source, program: Program::Testpmd(forward) }));
@@ -115,8 +129,8 @@ mod tests {
             assert!(place(&Run::baseline(run.source)) < place(run), "{run}");
         }
         let count = names.len();
-        // 3 sizes, 1 and 2 workers: 3 of testpmd and 4 of Homeward, mixed 1 and 2; one with publications.
-        assert_eq!(count, 3 * 2 * (3 + 4 + 1 + 2) + 1);
+        // 3 sizes, 1 and 2 workers: 3 of testpmd and 4 of Homeward, mixed 1 and 2; one with publications. Tunnels: 1 and 2.
+        assert_eq!(count, 3 * 2 * (3 + 4 + 1 + 2) + 1 + 3);
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count);

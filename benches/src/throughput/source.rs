@@ -7,28 +7,44 @@ use super::case::MILLION;
 /// What the captures of a case hold; programs that are compared read the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Source {
-    /// Four of five frames are of known nodes; else there is one frame a node, in order.
-    pub mixed: bool,
+    /// What they are.
+    pub frames: Frames,
     /// Frames, and distinct nodes that have a session in the end.
     pub sessions: u32,
     /// Queues, each with a capture of its own that holds its share of the frames.
     pub workers: u8,
 }
 
+/// What the frames of a capture are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Frames {
+    /// A registration request of each node, in order.
+    Requests,
+    /// As many, of which four of five are of known nodes.
+    Mixed,
+    /// An IPv4 packet of 64 bytes to each node, in a scattered order.
+    Data,
+}
+
 impl Source {
     /// One queue, a frame a node.
     pub fn nodes(sessions: u32) -> Self {
-        Self { mixed: false, sessions, workers: 1 }
+        Self { frames: Frames::Requests, sessions, workers: 1 }
     }
 
     /// Nodes that have their session before the first frame of mixed traffic.
     pub fn known(&self) -> u32 {
-        if self.mixed { self.sessions / 5 * 4 } else { 0 }
+        if self.frames == Frames::Mixed { self.sessions / 5 * 4 } else { 0 }
     }
 
     /// Name of the first file.
     pub fn file(&self) -> String {
-        let kind = if self.mixed { "mixed" } else { "nodes" };
+        let kind = match self.frames {
+            Frames::Requests => "nodes",
+            Frames::Mixed => "mixed",
+            Frames::Data => "data",
+        };
         format!("{kind}-{}-{}.pcap", self.sessions, self.workers)
     }
 
@@ -52,8 +68,12 @@ impl Source {
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mixed = if self.mixed { "mixed 80/20, " } else { "" };
-        write!(f, "{mixed}{} frames", self.sessions)?;
+        let kind = match self.frames {
+            Frames::Requests => "",
+            Frames::Mixed => "mixed 80/20, ",
+            Frames::Data => "packets of 64 bytes, ",
+        };
+        write!(f, "{kind}{} frames", self.sessions)?;
         if self.workers > 1 { write!(f, ", {} cores", self.workers) } else { Ok(()) }
     }
 }

@@ -275,10 +275,7 @@ mod tests {
             Source::Bindings { command, limits } if command == "cat x" => limits,
             other => panic!("{other:?}"),
         };
-        assert_eq!(
-            limits(&[]),
-            Limits { max_bindings: 235_000, max_calls: None, max_weight: 25 }
-        );
+        assert_eq!(limits(&[]), Limits { max_bindings: 235_000, max_calls: None, max_weight: 25 });
         let all = ["--max-binding", "2000", "--max-cps", "50", "--dfp-max-weight", "100"];
         assert_eq!(limits(&all), Limits { max_bindings: 2000, max_calls: Some(50), max_weight: 100 });
         for option in ["--max-binding", "--max-cps", "--dfp-max-weight"] {
