@@ -68,6 +68,9 @@ def test_two_nodes_have_addresses_of_their_own_and_reach_each_other(agent):
         first.send_inner(IP(src=first.home, dst=second.home) / ICMP(type=8, id=7, seq=1) / b"from one to the other")
         answered = lambda: any(packet.src == second.home and ICMP in packet and packet[ICMP].type == 0 for packet, _ in first.inner)
         wait_until(answered, 3, "an answer through both tunnels")
+        tunnels = agent.show_json("show ip mobile tunnel")
+        assert tunnels["total"] == 2 and [row["users"] for row in tunnels["tunnels"]] == [1, 1]
+        assert "src 15.1.1.1, dest 15.1.1.51\n    encap GRE/IP, tunnel-users 1" in agent.show("show ip mobile tunnel")
         # An address that is not the node's own is not believed.
         assert verdicts(agent)["tunnel_source_mismatch"] == 0
         first.send_inner(IP(src="10.9.0.77", dst="10.1.1.51") / ICMP(type=8))

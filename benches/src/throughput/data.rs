@@ -64,7 +64,8 @@ pub fn write(path: &Path, nodes: u32) -> anyhow::Result<()> {
 /// # Errors
 /// If there is no memory for them, or not room for each.
 pub fn tables(nodes: u32, gre: bool) -> anyhow::Result<MobileTables> {
-    let bindings = Bindings::with_random_key(nodes, Hugepages::Auto)?;
+    // Filled to the last one a table may find no place for one of some millions.
+    let bindings = Bindings::with_random_key(nodes + nodes / 16, Hugepages::Auto)?;
     let tunnel = Tunnel { local: HOME_AGENT, remote: AGENT, carrier: Carrier::Ip, gre, reverse: true };
     for node in 0..nodes {
         bindings.set(home(node), &[tunnel], Nanos(1))?;

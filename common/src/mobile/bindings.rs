@@ -174,11 +174,23 @@ impl Bindings {
     /// The tunnels of a node that is away.
     #[inline]
     pub fn tunnels(&self, home: Ipv4Addr) -> impl Iterator<Item = &BindingRecord> {
+        self.tunnels_from(home, self.find(home, 0))
+    }
+
+    /// The same of a node whose first record was looked for before.
+    #[inline]
+    pub fn tunnels_from(
+        &self,
+        home: Ipv4Addr,
+        first: Option<SlabIndex>,
+    ) -> impl Iterator<Item = &BindingRecord> {
         // A node's tunnels have no gaps between their numbers but while they are being changed.
-        let mut next = Some(0);
+        let mut next = first.map(|_| 0);
         std::iter::from_fn(move || {
             let number = next.take()?;
-            let record = self.tunnel(home, number)?;
+            let known = first.filter(|_| number == 0).and_then(|index| self.slab.get(index));
+            // One that moved since has another record.
+            let record = known.or_else(|| self.tunnel(home, number))?;
             next = record.has_more().then_some(number + 1);
             Some(record)
         })
@@ -187,8 +199,13 @@ impl Bindings {
     /// One tunnel of a node that is away, by its number.
     #[inline]
     pub fn tunnel(&self, home: Ipv4Addr, number: usize) -> Option<&BindingRecord> {
-        let (_, word) = self.table.find(self.identity(home, number))?;
-        self.slab.get(word.entry()?)
+        self.slab.get(self.find(home, number)?)
+    }
+
+    /// Looks for a tunnel of a node, by its number.
+    #[inline]
+    pub fn find(&self, home: Ipv4Addr, number: usize) -> Option<SlabIndex> {
+        self.table.find(self.identity(home, number))?.1.entry()
     }
 
     /// Brings near where the first tunnel of a node is looked up.
@@ -197,12 +214,14 @@ impl Bindings {
         self.table.prefetch(self.identity(home, 0));
     }
 
-    /// Brings its record near.
+    /// Looks for the first tunnel of a node, and brings its record near.
     #[inline]
-    pub fn prefetch_record(&self, home: Ipv4Addr) {
-        if let Some(record) = self.tunnel(home, 0) {
-            hw::prefetch(record);
+    pub fn find_first(&self, home: Ipv4Addr) -> Option<SlabIndex> {
+        let found = self.find(home, 0);
+        if let Some(index) = found {
+            self.slab.prefetch(index);
         }
+        found
     }
 
     /// Makes records free that no worker reads any more; see [`Slab::reclaim`].

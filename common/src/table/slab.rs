@@ -104,6 +104,14 @@ impl<R> Slab<R> {
         Some(SlabIndex { index, generation })
     }
 
+    /// Brings a record near, without waiting for it.
+    #[inline]
+    pub fn prefetch(&self, index: SlabIndex) {
+        if let Some(record) = self.records.get(index.index as usize) {
+            hw::prefetch(record);
+        }
+    }
+
     /// The record, unless it was released. A worker may use it to the end of its burst; whoever else reads it asks
     /// again afterwards whether it still was this one.
     #[inline]

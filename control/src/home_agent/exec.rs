@@ -6,7 +6,7 @@ use super::{
     HomeAgent,
     registrar::{Registrar, now},
     registration::{Clear, Identity},
-    show::{BindingList, GlobalsView, TrafficView, ViolationView},
+    show::{BindingList, GlobalsView, TrafficView, TunnelList, ViolationView},
 };
 use crate::{
     command::{Args, EXEC, ExecResult, Form, Forms, Mode, Output, Spec, need},
@@ -44,6 +44,11 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
             "show ip mobile traffic",
             &[("mobile", "Mobile IP"), ("traffic", "Registrations that were counted")],
             show_traffic,
+        ),
+        show(
+            "show ip mobile tunnel",
+            &[("mobile", "Mobile IP"), ("tunnel", "Tunnels to care-of addresses, with their bindings")],
+            show_tunnel,
         ),
         show(
             "show ip mobile violation",
@@ -137,6 +142,15 @@ impl Who {
 fn who(args: &Args) -> Option<Who> {
     let nai = || args.text("nai").map(|nai| Who::Nai(nai.to_owned()));
     args.ip("home").map(Who::Home).or_else(nai)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]
+fn show_tunnel(agent: &mut HomeAgent, _: &mut Cx<'_, HomeAgent>, _: &Args, _: Form) -> ExecResult {
+    let list = agent.shard.ask(|registrar| {
+        let agent = registrar.agent();
+        TunnelList::new(agent.tunnel_count(), agent.tunnels(), LISTED)
+    });
+    Ok(Output::of(list, TunnelList::text))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]

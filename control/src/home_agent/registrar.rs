@@ -46,6 +46,8 @@ pub struct Registrar {
     pub debug: bool,
     /// Tunnels for which the workers' table had no room.
     full: u64,
+    /// Home addresses without them, until there is.
+    unreached: BTreeSet<Ipv4Addr>,
     /// Replies that could not be sent.
     unsent: u64,
 }
@@ -107,6 +109,7 @@ impl Registrar {
             changes: Changes::default(),
             debug: false,
             full: 0,
+            unreached: BTreeSet::new(),
             unsent: 0,
         }
     }
@@ -158,6 +161,7 @@ impl Registrar {
 
     /// Ends what is due; false: there is more.
     pub fn expire(&mut self, now: Now) -> bool {
+        self.changes.homes.extend(self.unreached.iter().take(MOST));
         let done = self.agent.expire(now, MOST, &mut self.changes);
         self.settle(now);
         done
@@ -189,7 +193,9 @@ impl Registrar {
             let tunnels: Vec<_> =
                 bindings.take(MAX_CARE_OF).map(|binding| of_worker(&binding.tunnel)).collect();
             let Some(tables) = &self.tables else { continue };
-            if tables.bindings.set(home, &tunnels, now.monotonic).is_err() {
+            if tables.bindings.set(home, &tunnels, now.monotonic).is_ok() {
+                self.unreached.remove(&home);
+            } else if self.unreached.insert(home) {
                 self.full += 1;
                 tracing::error!(
                     mnemonic = "IPMOBILE-3-NOTUNNEL",

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     config::{AgentConfig, MobileConfig},
-    registration::{BindingView, Counter, Counters, Discard, Encapsulation, Violation, Violator},
+    registration::{BindingView, Counter, Counters, Discard, Encapsulation, TunnelEnds, Violation, Violator},
 };
 
 /// Bindings, and how many there are.
@@ -53,14 +53,18 @@ impl From<BindingView<'_>> for BindingRow {
             identification: format!("{:08X}.{:08X}", view.identification >> 32, view.identification as u32),
             tunnel_source: tunnel.local,
             tunnel_destination: tunnel.remote,
-            encapsulation: match tunnel.encapsulation {
-                Encapsulation::Ipip => "IP/IP".to_owned(),
-                Encapsulation::Gre => "GRE/IP".to_owned(),
-                Encapsulation::Udp { port, .. } => format!("MIPUDP/IP port {port}"),
-            },
+            encapsulation: encapsulation(tunnel.encapsulation),
             reverse_tunnel: tunnel.reverse,
             spi: format!("{:X}", view.spi),
         }
+    }
+}
+
+fn encapsulation(encapsulation: Encapsulation) -> String {
+    match encapsulation {
+        Encapsulation::Ipip => "IP/IP".to_owned(),
+        Encapsulation::Gre => "GRE/IP".to_owned(),
+        Encapsulation::Udp { port, .. } => format!("MIPUDP/IP port {port}"),
     }
 }
 
@@ -155,6 +159,54 @@ impl BindingRow {
         )?;
         let reverse = if self.reverse_tunnel { " (T)Reverse Tunnel" } else { "" };
         writeln!(out, "    Routing Options -{reverse}")
+    }
+}
+
+/// Tunnels in use.
+#[derive(Debug, Serialize)]
+pub(super) struct TunnelList {
+    total: usize,
+    tunnels: Vec<TunnelRow>,
+}
+
+/// One tunnel.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct TunnelRow {
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    encapsulation: String,
+    users: u32,
+}
+
+impl TunnelList {
+    /// The first `most` that come, in order.
+    pub(super) fn new<'a>(
+        total: usize,
+        tunnels: impl Iterator<Item = (&'a TunnelEnds, u32)>,
+        most: usize,
+    ) -> Self {
+        let row = |(ends, users): (&TunnelEnds, u32)| TunnelRow {
+            source: ends.local,
+            destination: ends.remote,
+            encapsulation: encapsulation(ends.encapsulation),
+            users,
+        };
+        let mut tunnels: Vec<_> = tunnels.take(most).map(row).collect();
+        tunnels.sort();
+        Self { total, tunnels }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("Mobile Tunnels:\nTotal mobile ip tunnels {}\n", self.total);
+        for row in &self.tunnels {
+            let TunnelRow { source, destination, encapsulation, users } = row;
+            let _ = writeln!(text, "src {source}, dest {destination}");
+            let _ = writeln!(text, "    encap {encapsulation}, tunnel-users {users}");
+        }
+        if self.total > self.tunnels.len() {
+            let _ = writeln!(text, "... and {} more", self.total - self.tunnels.len());
+        }
+        text
     }
 }
 

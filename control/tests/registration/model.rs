@@ -332,6 +332,12 @@ impl Both {
             .collect();
         assert_eq!(found, expected);
         assert_eq!((agent.bindings(), self.mirror.tunnels.len()), (expected.len(), expected.len()));
+        let mut users = HashMap::new();
+        for tunnel in self.mirror.tunnels.values() {
+            *users.entry(TunnelEnds::from(tunnel)).or_insert(0_u32) += 1;
+        }
+        assert_eq!(agent.tunnels().map(|(ends, users)| (*ends, users)).collect::<HashMap<_, _>>(), users);
+        assert_eq!(agent.tunnel_count(), users.len());
         let homes: BTreeSet<_> = self.model.nodes.values().filter_map(|node| node.home).collect();
         assert_eq!(self.mirror.on, homes);
         assert_eq!(agent.registered(), homes.len());

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 use common::{
     mobile::{Bindings, HomeNetwork, MAX_CARE_OF, Tunnel},
     net::Adjacency,
+    table::SlabIndex,
     verdict::Verdict,
     wire::ipv4::{self, IPIP},
 };
@@ -33,6 +34,9 @@ struct Path {
     mtu: u16,
 }
 
+/// The bindings, and the first of the node that a packet is for.
+type Found<'a> = (&'a Bindings, Option<SlabIndex>);
+
 type Paths = ArrayVec<Path, MAX_CARE_OF>;
 
 /// Sends packets to nodes that are away on their way; those to nodes at home are routed.
@@ -44,18 +48,19 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
     for index in taken.clone() {
         bindings.prefetch(batch.packets[index].destination);
     }
+    let mut first = [None; BURST];
     for index in taken.clone() {
-        bindings.prefetch_record(batch.packets[index].destination);
+        first[index] = bindings.find_first(batch.packets[index].destination);
     }
     for index in taken {
-        let next = deliver(cx, bindings, batch, index).unwrap_or_else(|next| next);
+        let next = deliver(cx, (bindings, first[index]), batch, index).unwrap_or_else(|next| next);
         batch.send(index, next);
     }
 }
 
 fn deliver<F: Frame>(
     cx: &mut Context<'_>,
-    bindings: &Bindings,
+    bindings: Found<'_>,
     batch: &mut Batch<F>,
     index: usize,
 ) -> Result<Next, Next> {
@@ -92,13 +97,13 @@ fn deliver<F: Frame>(
 /// Where copies of a packet go; of tunnels whose other end cannot be reached only the first one's reason counts.
 fn paths<F: Frame>(
     cx: &mut Context<'_>,
-    bindings: &Bindings,
+    (bindings, first): Found<'_>,
     frame: &mut F,
     packet: &mut Packet,
 ) -> Result<Paths, Next> {
     let mut paths = Paths::new();
     let mut failure = Next::To(Stage::FORWARD);
-    for record in bindings.tunnels(packet.destination) {
+    for record in bindings.tunnels_from(packet.destination, first) {
         let tunnel = record.tunnel();
         // Its own packets would come back to it (RFC 2003, 3.2). The host's may say so.
         let own = cx.port != HOST && cx.snapshot.net.owners.contains_key(&packet.source);

@@ -31,6 +31,7 @@ mod sa;
 mod show;
 mod slab;
 mod table;
+mod tunnels;
 mod udp_tunnel;
 mod violation;
 mod wheel;
@@ -51,6 +52,7 @@ pub use process::Outcome;
 pub use request::Received;
 pub use sa::{Associations, Peer, PeerName, SecurityAssociation};
 pub use show::BindingView;
+pub use tunnels::TunnelEnds;
 pub use udp_tunnel::{Encapsulation, NextHeader};
 pub use violation::{Peer as Violator, Reason, Violation, Violations};
 
@@ -117,6 +119,16 @@ impl Agent {
             self.table.end(*at, |_| true, Cause::Cleared, now, effects);
         }
         holders.len()
+    }
+
+    /// How many tunnels there are.
+    pub fn tunnel_count(&self) -> usize {
+        self.table.tunnels().len()
+    }
+
+    /// Tunnels, with how many bindings go through each, in no order.
+    pub fn tunnels(&self) -> impl Iterator<Item = (&TunnelEnds, u32)> {
+        self.table.tunnels().iter()
     }
 
     /// What became of requests.

@@ -16,6 +16,7 @@ use super::{
     networks::Networks,
     now::Now,
     slab::Slab,
+    tunnels::Tunnels,
     wheel::Wheel,
 };
 
@@ -36,6 +37,7 @@ pub(super) struct Table {
     owners: LastOwners,
     networks: Networks,
     wheel: Wheel,
+    tunnels: Tunnels,
     bindings: usize,
     /// Identifications of nodes that are not known must be greater.
     floor: u64,
@@ -60,6 +62,7 @@ impl Table {
             owners: LastOwners::default(),
             networks: Networks::default(),
             wheel: Wheel::default(),
+            tunnels: Tunnels::default(),
             bindings: 0,
             floor: 0,
             remembered: REMEMBERED,
@@ -72,6 +75,10 @@ impl Table {
         let more = nodes.saturating_sub(slab.len());
         by_identity.reserve(more, |at| hasher.hash_one(slab.get(*at).identity()));
         by_home.reserve(more, |at| hasher.hash_one(slab.get(*at).home));
+    }
+
+    pub fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
     }
 
     pub fn bindings(&self) -> usize {
@@ -199,9 +206,14 @@ impl Table {
         match before {
             None => {
                 self.bindings += 1;
+                self.tunnels.enter(&after);
                 effects.apply(Effect::Installed(after));
             }
-            Some((before, _)) if before != after => effects.apply(Effect::Changed { before, after }),
+            Some((before, _)) if before != after => {
+                self.tunnels.enter(&after);
+                self.tunnels.leave(&before);
+                effects.apply(Effect::Changed { before, after });
+            }
             Some(_) => {}
         }
         true
@@ -220,7 +232,9 @@ impl Table {
         let mut removed = 0;
         while let Some(binding) = node.bindings.take(&chosen) {
             removed += 1;
-            effects.apply(Effect::Removed(binding.tunnel(home), cause));
+            let tunnel = binding.tunnel(home);
+            self.tunnels.leave(&tunnel);
+            effects.apply(Effect::Removed(tunnel, cause));
         }
         self.bindings -= removed;
         if removed > 0 && node.bindings.is_empty() {
