@@ -128,6 +128,12 @@ def test_the_host_itself_reaches_nodes_and_answers_them(agent, how):
     assert "10.9.0.0/16" in agent.show("show ip route")
     agent.configure("no router mobile")
     wait_until(lambda: "10.9" not in host.command("ip", "route", "show").stdout, 3, "the route's end")
+    with node(agent, "user2", how) as mobile:
+        assert mobile.register(deadline=0.5) is None
+        agent.configure("router mobile")
+        wait_until(lambda: "10.9" in host.command("ip", "route", "show").stdout, 3, "the route again")
+        before = verdicts(agent)["registration"]
+        assert mobile.register()[0] == 0 and verdicts(agent)["registration"] == before + 1, "by the ring, as before"
 
 
 def test_a_first_packet_is_not_lost_while_its_neighbour_is_asked_for(agent):

@@ -4,7 +4,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use ipnet::Ipv4Net;
-
 use tokio::sync::watch;
 
 use crate::host::{DesiredHost, Host, HostError};

@@ -191,9 +191,9 @@ impl MobileConfig {
         self.virtual_networks.iter().map(|network| network.prefix)
     }
 
-    /// Tunnels for which there must be room; none: no home agent.
+    /// Tunnels for which there must be room, so that `router mobile` can come and go; none: no home agent.
     pub fn capacity(&self) -> Option<u32> {
-        self.agent.as_ref().filter(|_| self.router).map(|agent| agent.max_binding.max(1024))
+        self.agent.as_ref().map(|agent| agent.max_binding.max(1024))
     }
 
     /// What no single line can see.

@@ -75,7 +75,6 @@ pub struct Server {
 }
 
 struct Serving {
-    streams: Vec<StreamEnd>,
     snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
     socket: Option<UdpSocket>,
     retry: Option<Instant>,
@@ -92,7 +91,6 @@ impl Server {
     pub fn run(&self) {
         let mut held = self.shard.hold();
         let mut serving = Serving {
-            streams: Vec::new(),
             snapshot: Cache::new(Arc::clone(&self.published)),
             socket: None,
             retry: None,
@@ -115,12 +113,12 @@ impl Server {
     /// Something of everything that waits; true if there was something.
     fn turn(&self, held: &mut Held, serving: &mut Serving) -> bool {
         let mut any = held.work();
-        let registrar = &mut held.registrar;
+        let Held { registrar, streams, .. } = held;
         let time = now((self.clock)(), SystemTime::now());
         if let Some(tables) = &self.tables {
-            serving.streams.extend(tables.registrations.accept());
+            streams.extend(tables.registrations.accept());
         }
-        any |= serving.rings(registrar, time);
+        any |= serving.rings(streams, registrar, time);
         serving.open(self.switches.listen.load(Relaxed));
         any |= serving.datagrams(registrar, time);
         if time.monotonic >= serving.expire {
@@ -141,9 +139,9 @@ impl Server {
 
 impl Serving {
     /// Processes what workers have sent.
-    fn rings(&mut self, registrar: &mut Registrar, time: Now) -> bool {
+    fn rings(&mut self, streams: &mut [StreamEnd], registrar: &mut Registrar, time: Now) -> bool {
         let mut any = false;
-        let Self { streams, snapshot, message, reply, out, .. } = self;
+        let Self { snapshot, message, reply, out, .. } = self;
         for stream in streams {
             for _ in 0..BATCH {
                 let Some(interface) = stream.receiver.receive(message) else { break };

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use common::stream::StreamEnd;
+
 use super::registrar::Registrar;
 
 /// Time between two looks whether the thread is still there, for who waits for it.
@@ -29,6 +31,8 @@ pub struct Shard {
 pub struct Held {
     /// It.
     pub registrar: Registrar,
+    /// Rings of the workers; they outlive a thread.
+    pub streams: Vec<StreamEnd>,
     jobs: Receiver<Job>,
 }
 
@@ -36,7 +40,11 @@ impl Shard {
     /// With a registrar, and no thread yet.
     pub fn new(registrar: Registrar) -> Self {
         let (jobs, receiver) = mpsc::channel();
-        Self { held: Mutex::new(Held { registrar, jobs: receiver }), jobs, thread: Mutex::new(None) }
+        Self {
+            held: Mutex::new(Held { registrar, streams: Vec::new(), jobs: receiver }),
+            jobs,
+            thread: Mutex::new(None),
+        }
     }
 
     /// Has `job` done, and waits until it is: for the rest of a batch at most.
