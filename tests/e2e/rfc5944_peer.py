@@ -36,7 +36,7 @@ OVERHEAD = {"ipip": 20, "gre": 24, "udp": 20 + 8 + 4}
 NTP_EPOCH = 2208988800
 LOW = 0xFFFFFFFF
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
-IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
+IP_MTU_DISCOVER, IP_PMTUDISC_DO, SO_RCVBUFFORCE = 10, 2, 33
 
 
 def say(event, **facts):
@@ -225,7 +225,8 @@ class Node:
             self.raw = outer = socket.socket(socket.AF_INET, socket.SOCK_RAW,
                                              IN_IP if self.options.encapsulation == "ipip" else IN_GRE)
             self.raw.bind((self.options.local, 0))
-        outer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        # Room for a while in which a busy machine does not run this program.
+        outer.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
         outer.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
 
     def configure_tunnel(self):
