@@ -21,6 +21,7 @@ from netlab import DIRECTED_INSIDE, INSIDE, OUTSIDE, ROUTER, VIP, Director, Host
 
 PEER = pathlib.Path(__file__).parent / "rfc5944_peer.py"
 FOREIGN_AGENT, AIR, VISITOR, CORRESPONDENT = "15.1.1.61", "192.168.7.1", "192.168.7.2", "10.1.1.81"
+OPAQUE = ("udp.port==47000", "tcp.port==47001", "udp.port==5201", "tcp.port==5201")
 ETH_P_ALL, SOL_PACKET, PACKET_STATISTICS, SO_RCVBUFFORCE = 3, 263, 6, 33
 KEY, OLD_KEY, AGENT_KEY = "1234567812345678", "00112233445566778899aabbccddeeff", "between-agents-1"
 
@@ -225,8 +226,9 @@ ip mobile secure host nai @old.example.com spi 1a0 key hex {OLD_KEY} algorithm m
 
 
 def dissect(file, *words):
-    """tshark's reading, all checksums verified."""
+    """tshark's reading, all checksums verified. Random payloads must not be taken for protocols that happen to look like them."""
     options = [word for name in ("ip.check_checksum", "udp.check_checksum", "tcp.check_checksum") for word in ("-o", f"{name}:TRUE")]
+    options += [word for port in OPAQUE for word in ("-d", f"{port},data")]
     done = subprocess.run(["tshark", "-n", "-r", str(file), *options, *words], capture_output=True, text=True, check=True)
     return [line.split("\t") for line in done.stdout.splitlines()]
 
