@@ -67,7 +67,8 @@ def weight_of(message, address=OWN):
 
 
 def test_two_managers_are_told_the_weight_at_once_for_the_address_they_reached():
-    with Agent("--weight-from", "static", "24", listen="0.0.0.0") as agent:
+    # A port of its own: another test's agent may hold the usual one at an address meanwhile.
+    with Agent("--weight-from", "static", "24", listen="0.0.0.0", port=8601) as agent:
         for manager in [agent.manager(1), agent.manager(2)]:
             assert weight_of(manager.receive()) == 24
             assert len(manager.writes) == 1, "one message, one write"
