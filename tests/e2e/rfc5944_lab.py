@@ -2,8 +2,9 @@
 director, with nodes and a foreign agent on a network outside. Every frame is captured, and tshark judges all of them.
 
     direct:     nodes, fa -- 15.1.1.1 ha1 10.1.1.1 -- 10.1.1.81 correspondent
-    dispatched: nodes, fa -- 15.1.1.1 director 10.1.1.1 -- ha1 10.1.1.51, ha2 10.1.1.52, which have the virtual address 10.1.1.10
-    directed:   nodes, fa -- 15.1.1.1 director 10.2.1.1 -- 10.2.1.2 router 10.1.1.1 -- ha1 10.1.1.51, ha2 10.1.1.52
+    dispatched: nodes, fa -- 15.1.1.1 director 10.1.1.1 -- ha1 10.1.1.51, ha2 10.1.1.52, which have the virtual address 10.1.1.10,
+                                                           and the correspondent
+    directed:   nodes, fa -- 15.1.1.1 director 10.2.1.1 -- 10.2.1.2 router 10.1.1.1 -- ha1 10.1.1.51, ha2 10.1.1.52, correspondent
     visitor:    192.168.7.2, behind the foreign agent (192.168.7.1 on that side, 15.1.1.61 outside)
 """
 
@@ -125,11 +126,9 @@ class PeerLab(Lab):
         agent.ip(f"addr add {AIR}/24 dev air")
         visitor.ip(f"addr add {VISITOR}/24 dev eth0")
         self.addresses = {}
+        correspondent = Host(self, "correspondent")
         if self.mode == "direct":
-            correspondent = Host(self, "correspondent")
             self.wire(first, "inside", correspondent, "eth0")
-            self.address(correspondent, "eth0", CORRESPONDENT, INSIDE)
-            correspondent.command("ethtool", "-K", "eth0", "tso", "off", "gso", "off", "gro", "off")
             self.captures.append(Capture("ha1.inside", correspondent, "eth0"))
             self.addresses["ha1"] = OUTSIDE
         else:
@@ -145,6 +144,9 @@ class PeerLab(Lab):
             for number, name in enumerate(names, 51):
                 self.tapped(Host(self, name), "inside", switch.role)
                 self.addresses[name] = f"10.1.1.{number}"
+            self.plug(correspondent, "eth0", switch.role)
+        self.address(correspondent, "eth0", CORRESPONDENT, INSIDE)
+        correspondent.command("ethtool", "-K", "eth0", "tso", "off", "gso", "off", "gro", "off")
         self.reals = list(self.addresses.values())
 
     def outside(self, role, address):

@@ -230,8 +230,13 @@ class Node:
         outer.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
 
     def configure_tunnel(self):
-        """The home address on the device, and all traffic by way of it."""
+        """The home address on the device, and all traffic by way of it but that of the tunnel itself."""
         device, mtu = self.options.tun, 1500 - OVERHEAD[self.options.encapsulation]
+        for agent in {self.home_agent, self.options.home_agent}:
+            found = subprocess.run(["ip", "-j", "route", "get", agent], check=True, capture_output=True, text=True).stdout
+            (way,) = json.loads(found)
+            if "gateway" in way and way["dev"] != device:
+                subprocess.run(["ip", "route", "replace", agent, "via", way["gateway"], "dev", way["dev"]], check=True)
         for line in (f"link set {device} up mtu {mtu}", f"addr replace {self.home_address}/32 dev {device}",
                      f"route replace default dev {device} src {self.home_address}"):
             subprocess.run(["ip", *line.split()], check=True)

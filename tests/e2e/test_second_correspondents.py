@@ -81,9 +81,8 @@ def test_the_node_reaches_a_correspondent_with_every_size(roaming):
         if length <= MTU[how]:
             passed, text = ping(node.host, CORRESPONDENT, length, "-M", "do")
             assert passed, f"{length} bytes that must not be cut: {text}"
-    judge(lab)
+    files = judge(lab)
     # Nothing reached the correspondent but from the home address, and nothing of the tunnel did.
-    files = {capture.name: capture.save(lab.folder) for capture in lab.captures}
     assert {row[0] for row in fields(files["ha1.inside"], f"ip && ip.dst == {CORRESPONDENT} && icmp.type != 3", "ip.src")} == {
         node.home["home_address"]}
 
@@ -103,8 +102,7 @@ def test_how_the_tunnel_looks(roaming):
     for length in (84, MTU[how], 1500):
         for cut in ("do", "dont"):
             ping(correspondent, home, length, "-M", cut, "-Q", "0xb8")
-    judge(lab)
-    file = next(capture.save(lab.folder) for capture in lab.captures if capture.name == "ha1.outside")
+    file = judge(lab)["ha1.outside"]
     packets = outer_packets(file, how)
     # The warm-up, then with DF 84 and the MTU, without those and 1500 in two pieces.
     marked = [packet for packet in packets if packet["ip.dsfield"][1] == "0xb8"]
@@ -218,6 +216,28 @@ def test_a_stream_of_bytes_is_what_was_sent(roaming):
     judge(lab)
 
 
+@pytest.mark.parametrize("how", list(MTU))
+@pytest.mark.parametrize("mode", ["dispatched", "directed"])
+def test_packets_through_a_director(peer_lab, mode, how):  # noqa: F811
+    """The tunnel passes the director as transit traffic: the node has been told the home agent's own address as its end."""
+    lab = peer_lab(mode, 1).run("ip mobile home-agent nat traversal", "ip mobile home-agent dynamic-address 10.1.1.51")
+    node, correspondent = roam(lab, how), lab.hosts["correspondent"]
+    home = node.home["home_address"]
+    assert node.home["home_agent"] == "10.1.1.51"
+    correspondent.ip(f"route add {home} via 10.1.1.51")
+    wait_until(lambda: ping(correspondent, home, 84)[0], 10, "an echo through the tunnel")
+    for host, address in ((correspondent, home), (node.host, CORRESPONDENT)):
+        for length, cut in ((84, "do"), (MTU[how], "do"), (MTU[how] + 1, "dont"), (1500, "dont")):
+            passed, text = ping(host, address, length, "-M", cut)
+            assert passed, f"{length} {cut}: {text}"
+    passed, text = ping(correspondent, home, MTU[how] + 1, "-M", "do")
+    assert not passed and re.search(rf"mtu ?= ?{MTU[how]}\b", text), text
+    # Registered again by way of the virtual address, it stays where it is.
+    assert node.do("register")["home_agent"] == "10.1.1.51" and ping(node.host, CORRESPONDENT, 84)[0]
+    files = judge(lab)
+    assert {packet["ip.src"][0] for packet in outer_packets(files["director.outside"], how)} == {"10.1.1.51"}
+
+
 def test_two_nodes_reach_each_other(peer_lab):  # noqa: F811
     """From one tunnel into another, of another kind, with the smaller MTU of the two."""
     lab = peer_lab().run("ip mobile home-agent nat traversal")
@@ -240,8 +260,7 @@ def test_a_node_behind_a_nat_keeps_its_tunnel_alive(peer_lab):  # noqa: F811
     node = roam(lab, "udp")
     passed, text = ping(node.host, node.home["home_agent"], 84, "-I", "tun0")
     assert passed, text
-    judge(lab)
-    file = next(capture.save(lab.folder) for capture in lab.captures if capture.name == "ha1.outside")
+    file = judge(lab)["ha1.outside"]
     assert [packet["ip.src"] for packet in outer_packets(file, "udp")] == [(OUTSIDE, OUTSIDE)]
 
 
