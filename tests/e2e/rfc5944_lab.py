@@ -157,6 +157,15 @@ class PeerLab(Lab):
         host.command("ethtool", "-K", "eth0", "tso", "off", "gso", "off", "gro", "off")
         return host
 
+    def beyond(self, mtu):
+        """A node's host behind a router outside, whose link takes smaller packets: 16.1.1.51 behind 15.1.1.71."""
+        router, node = self.outside("way", "15.1.1.71"), Host(self, "node")
+        router.sysctl({"net.ipv4.ip_forward": 1})
+        self.wire(router, "far", node, "eth0")
+        router.ip("addr add 16.1.1.1/24 dev far", f"link set far mtu {mtu}")
+        self.address(node, "eth0", "16.1.1.51", "16.1.1.1")
+        node.ip(f"link set eth0 mtu {mtu}")
+
     def tapped(self, host, device, switch):
         """A wire to a switch, and what passes there is kept."""
         self.plug(host, device, switch)
@@ -240,15 +249,17 @@ def fields(file, which, *names):
     return dissect(file, "-Y", which, "-T", "fields", *(word for name in names for word in ("-e", name)))
 
 
-def judge(lab):
-    """Nothing that went over a wire is malformed, an error to tshark, or sums up wrong. Returns the captures' files by name."""
-    files = {capture.name: capture.save(lab.folder) for capture in lab.captures}
+def judge(lab, only=""):
+    """Nothing that went over a wire (of those whose name begins so) is malformed, an error to tshark, or sums up wrong. Returns the
+    captures' files by name."""
+    captures = [capture for capture in lab.captures if capture.name.startswith(only)]
+    files = {capture.name: capture.save(lab.folder) for capture in captures}
     for name, file in files.items():
         bad = dissect(file, "-Y", "_ws.malformed || _ws.expert.severity == 8388608 || ip.checksum.status == 0 || udp.checksum.status == 0"
                                   " || tcp.checksum.status == 0 || icmp.checksum.status == 0")
         assert not bad, f"{name}: {bad[:5]}"
     # The filter would be silent about files that tshark does not read, too.
-    assert sum(len(dissect(file)) for file in files.values()) == sum(len(capture.frames) for capture in lab.captures) > 0
+    assert sum(len(dissect(file)) for file in files.values()) == sum(len(capture.frames) for capture in captures) > 0
     return files
 
 

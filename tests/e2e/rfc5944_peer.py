@@ -231,7 +231,7 @@ class Node:
 
     def configure_tunnel(self):
         """The home address on the device, and all traffic by way of it but that of the tunnel itself."""
-        device, mtu = self.options.tun, 1500 - OVERHEAD[self.options.encapsulation]
+        device, mtu = self.options.tun, self.options.mtu - OVERHEAD[self.options.encapsulation]
         for agent in {self.home_agent, self.options.home_agent}:
             found = subprocess.run(["ip", "-j", "route", "get", agent], check=True, capture_output=True, text=True).stdout
             (way,) = json.loads(found)
@@ -403,6 +403,7 @@ def arguments():
     node.add_argument("--force", action="store_true", help="UDP although there is no NAT")
     node.add_argument("--reverse", action="store_true", help="ask for a reverse tunnel")
     node.add_argument("--tun", help="the device for the home address; without one nothing is put into the tunnel")
+    node.add_argument("--mtu", type=int, default=1500, help="of the path to the home agent")
     agent.add_argument("--address", required=True, help="the care-of address")
     agent.add_argument("--inside", required=True, help="the address that nodes send to")
     return parser.parse_args()

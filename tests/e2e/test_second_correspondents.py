@@ -18,9 +18,9 @@ NODE = "15.1.1.51"
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 
 
-def roam(lab, how, address=NODE, role="node", nai="joe@example.com"):
+def roam(lab, how, address=NODE, role="node", nai="joe@example.com", mtu=1500):
     """A registered node that takes everything through its tunnel. Behind a NAT its care-of address is not the source of its requests."""
-    words = ["--encapsulation", how, "--reverse", "--tun", "tun0"]
+    words = ["--encapsulation", how, "--reverse", "--tun", "tun0", "--mtu", str(mtu)]
     if how == "udp":
         words += ["--care-of", "192.168.99.2"]
     node = lab.node(address, *words, role=role, nai=nai)
@@ -122,7 +122,8 @@ def test_how_the_tunnel_looks(roaming):
     if how == "gre":
         assert {tuple(row) for row in fields(file, "gre", "gre.flags_and_version", "gre.proto")} == {("0x0000", "0x0800")}
     if how == "udp":
-        ports = {tuple(row) for row in fields(file, f"mip.type == 4 && ip.dst == {NODE}", "udp.srcport", "udp.dstport", "mip.nattt.nexthdr")}
+        names = ("udp.srcport", "udp.dstport", "mip.nattt.nexthdr")
+        ports = {tuple(row) for row in fields(file, f"mip.type == 4 && ip.dst == {NODE}", *names)}
         assert ports == {("434", str(node.events[0]["port"]), "4")}
 
 
@@ -236,6 +237,25 @@ def test_packets_through_a_director(peer_lab, mode, how):  # noqa: F811
     assert node.do("register")["home_agent"] == "10.1.1.51" and ping(node.host, CORRESPONDENT, 84)[0]
     files = judge(lab)
     assert {packet["ip.src"][0] for packet in outer_packets(files["director.outside"], how)} == {"10.1.1.51"}
+
+
+@pytest.mark.parametrize("how", list(MTU))
+def test_a_link_on_the_way_takes_less(peer_lab, how):  # noqa: F811
+    """What a router says of the outer packet the home agent has to say of the inner one (RFC 2003, 5.1)."""
+    lab = peer_lab()
+    lab.beyond(1300)
+    lab.run("ip mobile home-agent nat traversal", "ip route 16.1.1.0 255.255.255.0 15.1.1.71")
+    node, correspondent = roam(lab, how, "16.1.1.51", mtu=1300), lab.hosts["correspondent"]
+    home, mtu = node.home["home_address"], 1300 - 1500 + MTU[how]
+    wait_until(lambda: ping(correspondent, home, 84)[0], 10, "an echo through the tunnel")
+    passed, text = ping(correspondent, home, 1400, "-M", "do")
+    assert not passed, text
+    # The first one is lost where the link is; whoever comes then hears of it.
+    wait_until(lambda: re.search(rf"mtu ?= ?{mtu}\b", ping(correspondent, home, 1400, "-M", "do")[1]), 20, f"an MTU of {mtu}")
+    for length, cut in ((mtu, "do"), (mtu + 1, "dont"), (1400, "dont"), (1500, "dont")):
+        passed, text = ping(correspondent, home, length, "-M", cut)
+        assert passed, f"{length} {cut}: {text}"
+    judge(lab)
 
 
 def test_two_nodes_reach_each_other(peer_lab):  # noqa: F811

@@ -1,5 +1,5 @@
-"""A second mobile node and foreign agent, written from the RFCs apart from everything here, register with home agents: directly, and through
-a director in both modes."""
+"""A second mobile node and foreign agent, written from the RFCs apart from everything here, register with home agents: directly, and
+through a director in both modes."""
 
 import struct
 
