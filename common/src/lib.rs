@@ -17,6 +17,7 @@ pub mod mobile;
 pub mod net;
 pub mod port;
 pub mod ring;
+pub mod ring_wait;
 pub mod slb;
 pub mod snapshot;
 pub mod stats;

@@ -12,19 +12,15 @@ use common::{
 };
 use zerocopy::IntoBytes as _;
 
+use super::registrar::Datagram;
+
 /// A request, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestFrame<'a> {
     /// Link header, with its tags.
     link: &'a [u8],
-    /// From whom.
-    pub source: SocketAddrV4,
-    /// To whom.
-    pub destination: SocketAddrV4,
-    /// The UDP checksum is right, or there is none.
-    pub checksum_ok: bool,
-    /// The message.
-    pub payload: &'a [u8],
+    /// What is in it.
+    pub datagram: Datagram<'a>,
 }
 
 impl<'a> RequestFrame<'a> {
@@ -39,10 +35,14 @@ impl<'a> RequestFrame<'a> {
         let datagram = udp::parse(packet.payload).ok()?;
         Some(Self {
             link: &frame[..frame.len() - ethernet.payload.len()],
-            source: SocketAddrV4::new(source, datagram.header.source()),
-            destination: SocketAddrV4::new(destination, datagram.header.destination()),
-            checksum_ok: datagram.checksum_ok(source, destination),
-            payload: datagram.payload,
+            datagram: Datagram {
+                ends: [
+                    SocketAddrV4::new(source, datagram.header.source()),
+                    SocketAddrV4::new(destination, datagram.header.destination()),
+                ],
+                checksum_ok: datagram.checksum_ok(source, destination),
+                payload: datagram.payload,
+            },
         })
     }
 
@@ -97,8 +97,9 @@ mod tests {
         for vlan in [None, Some(15)] {
             let frame = request(vlan, b"request");
             let request = RequestFrame::parse(&frame).unwrap();
-            assert_eq!((request.payload, request.checksum_ok), (&b"request"[..], true));
-            let ends = [request.destination, request.source];
+            let Datagram { ends: [source, destination], checksum_ok, payload } = request.datagram;
+            assert_eq!((payload, checksum_ok), (&b"request"[..], true));
+            let ends = [destination, source];
             for next_hop in [None, Some(MacAddr([2, 0, 0, 0, 0, 7]))] {
                 let mut reply = Vec::new();
                 request.reply(ends, next_hop, b"a reply", &mut reply);
@@ -124,9 +125,9 @@ mod tests {
     fn a_wrong_checksum_is_told_and_none_is_right() {
         let mut frame = request(None, b"request");
         frame[45] ^= 1;
-        assert!(!RequestFrame::parse(&frame).unwrap().checksum_ok);
+        assert!(!RequestFrame::parse(&frame).unwrap().datagram.checksum_ok);
         frame[40..42].fill(0);
-        assert!(RequestFrame::parse(&frame).unwrap().checksum_ok);
+        assert!(RequestFrame::parse(&frame).unwrap().datagram.checksum_ok);
     }
 
     proptest! {

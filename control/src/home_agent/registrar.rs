@@ -24,7 +24,7 @@ const MOST: usize = 1024;
 const LOG: Duration = Duration::from_secs(1);
 
 /// A message, and how it came.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram<'a> {
     /// Source and destination.
     pub ends: [SocketAddrV4; 2],

@@ -1,8 +1,6 @@
 //! The thread of the home agent, `homeward-mobile`: requests come by a ring from each worker, and from the kernel's socket what
-//! workers leave to it, such as datagrams in fragments. A reply leaves where its request came from.
-//!
-//! The rings have no descriptor, so while there is nothing the thread sleeps: 200 microseconds, and then a quarter of the time for
-//! which it has been quiet, up to 1 ms.
+//! workers leave to it, such as datagrams in fragments. A reply leaves where its request came from. While there is nothing the
+//! thread sleeps as [`RingWait`] has it.
 
 use std::{
     io,
@@ -17,14 +15,8 @@ use std::{
 
 use arc_swap::{ArcSwap, Cache};
 use common::{
-    id::InterfaceId,
-    mac::MacAddr,
-    mobile::MobileTables,
-    net::{Network, NextHop, Route},
-    snapshot::Snapshot,
-    stream::StreamEnd,
-    time::Nanos,
-    wire::udp::MOBILE_IP,
+    id::InterfaceId, mac::MacAddr, mobile::MobileTables, net::Network, ring_wait::RingWait,
+    snapshot::Snapshot, stream::StreamEnd, time::Nanos, wire::udp::MOBILE_IP,
 };
 use tokio::sync::mpsc;
 
@@ -40,10 +32,6 @@ use super::{
 const BATCH: usize = 128;
 /// Bytes of a message at most; what is longer is cut, and found to be no message.
 const LONGEST: usize = 4096;
-/// Shortest and longest sleep.
-const SLEEP: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(1));
-/// Part of the time that it has been quiet for which it sleeps between these.
-const QUIET_PART: u32 = 4;
 /// Time between two looks for bindings that have ended (RFC 5944, section 3.8.1: lifetimes are seconds).
 const EXPIRE: Duration = Duration::from_secs(1);
 /// Time until a socket that could not be opened is tried again.
@@ -79,6 +67,9 @@ struct Serving {
     socket: Option<UdpSocket>,
     retry: Option<Instant>,
     expire: Nanos,
+    /// A frame from a ring.
+    frame: Vec<u8>,
+    /// A message from the socket.
     message: Vec<u8>,
     reply: Vec<u8>,
     out: Vec<u8>,
@@ -95,17 +86,18 @@ impl Server {
             socket: None,
             retry: None,
             expire: (self.clock)(),
-            message: Vec::with_capacity(LONGEST),
+            frame: Vec::with_capacity(LONGEST),
+            message: vec![0; LONGEST],
             reply: Vec::with_capacity(LONGEST),
             out: Vec::with_capacity(LONGEST),
             lost: 0,
         };
-        let mut last = Instant::now();
+        let mut pace = RingWait::default();
         while !self.switches.stop.load(Relaxed) {
             if self.turn(&mut held, &mut serving) {
-                last = Instant::now();
+                pace.moved();
             } else {
-                thread::park_timeout((last.elapsed() / QUIET_PART).clamp(SLEEP.0, SLEEP.1));
+                thread::park_timeout(pace.sleep());
             }
         }
     }
@@ -141,20 +133,14 @@ impl Serving {
     /// Processes what workers have sent.
     fn rings(&mut self, streams: &mut [StreamEnd], registrar: &mut Registrar, time: Now) -> bool {
         let mut any = false;
-        let Self { snapshot, message, reply, out, .. } = self;
+        let Self { snapshot, frame, reply, out, .. } = self;
         for stream in streams {
             for _ in 0..BATCH {
-                let Some(interface) = stream.receiver.receive(message) else { break };
+                let Some(interface) = stream.receiver.receive(frame) else { break };
                 any = true;
-                let Some(request) = RequestFrame::parse(message) else { continue };
-                let datagram = Datagram {
-                    ends: [request.source, request.destination],
-                    checksum_ok: request.checksum_ok,
-                    payload: request.payload,
-                };
-                let Outcome::Reply { from, to, .. } = registrar.process(&datagram, time, reply) else {
-                    continue;
-                };
+                let Some(request) = RequestFrame::parse(frame) else { continue };
+                let outcome = registrar.process(&request.datagram, time, reply);
+                let Outcome::Reply { from, to, .. } = outcome else { continue };
                 let next_hop = neighbour(&snapshot.load().net, to, interface);
                 request.reply([from, to], next_hop, reply, out);
                 if !stream.sender.send(interface, out) {
@@ -186,7 +172,6 @@ impl Serving {
     /// Processes what has come to the socket.
     fn datagrams(&mut self, registrar: &mut Registrar, time: Now) -> bool {
         let Some(socket) = &self.socket else { return false };
-        self.message.resize(LONGEST, 0);
         for done in 0..BATCH {
             let (length, ends) = match socket::receive(socket, &mut self.message) {
                 Ok(received) => received,
@@ -208,10 +193,6 @@ impl Serving {
 
 /// The link address on this interface of the next hop to `to`, if it is there and known; else the reply goes back to the sender.
 fn neighbour(net: &Network, to: SocketAddrV4, interface: InterfaceId) -> Option<MacAddr> {
-    let next_hop = match net.routes.longest_match(*to.ip())? {
-        Route::Connected(at) if *at == interface => NextHop { interface, address: *to.ip() },
-        Route::Via(next_hop) if next_hop.interface == interface => *next_hop,
-        _ => return None,
-    };
-    net.neighbours.get(&next_hop).copied()
+    let mut here = net.routed_next_hops(*to.ip()).filter(|next_hop| next_hop.interface == interface);
+    here.find_map(|next_hop| net.neighbours.get(&next_hop).copied())
 }

@@ -6,8 +6,7 @@
 //!   next one serves.
 //! - [`Injector::inject`]: frames that control made itself, likewise tagged.
 //!
-//! The thread waits in `ppoll` on the TAP devices. The rings have no descriptor, so the wait is bounded: 200
-//! microseconds while frames flow, and then a quarter of the time for which it has been quiet, up to 1 ms. Each turn
+//! The thread waits in `ppoll` on the TAP devices. The rings have no descriptor, so the wait is bounded by [`RingWait`]. Each turn
 //! takes at most `BATCH` frames of each ring and device, so none starves the others. A frame that does not fit is dropped
 //! and counted.
 
@@ -21,12 +20,13 @@ use std::{
         mpsc::{Receiver, Sender, TryRecvError, channel},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use common::{
     id::InterfaceId,
     ring::{FrameReceiver, FrameSender, MAX_FRAME},
+    ring_wait::RingWait,
 };
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
@@ -38,12 +38,6 @@ use tun_rs::SyncDevice;
 
 /// Frames taken of one ring or device before the next has its turn.
 const BATCH: usize = 64;
-/// Wait while frames flow.
-const BUSY_WAIT: Duration = Duration::from_micros(200);
-/// Wait once it is quiet.
-const IDLE_WAIT: Duration = Duration::from_millis(1);
-/// Part of the time that it has been quiet for which it waits between these.
-const QUIET_PART: u32 = 4;
 
 const MACS: usize = 12;
 pub(super) const TAG: usize = 4;
@@ -219,7 +213,7 @@ struct Mover {
 
 impl Mover {
     fn run(&mut self, stop: &std::sync::atomic::AtomicBool) {
-        let mut last = Instant::now();
+        let mut pace = RingWait::default();
         while !stop.load(Ordering::Acquire) {
             let mut moved = false;
             match self.handle() {
@@ -232,10 +226,10 @@ impl Mover {
                 moved |= self.drain(tap_index);
             }
             if moved {
-                last = Instant::now();
+                pace.moved();
                 continue;
             }
-            self.wait((last.elapsed() / QUIET_PART).clamp(BUSY_WAIT, IDLE_WAIT));
+            self.wait(pace.sleep());
         }
     }
 
