@@ -67,6 +67,18 @@ def resident(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
 
+def thread_seconds(pid):
+    """(name, CPU seconds as a program, those in the kernel) of each thread of a process."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name, figures = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        except FileNotFoundError:
+            # It ended meanwhile.
+            continue
+        user, kernel = (int(figure) / os.sysconf("SC_CLK_TCK") for figure in figures.split()[11:13])
+        yield name, user, kernel
+
+
 def die_with_parent():
     """In a child: SIGKILL when the test process is gone."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -61,7 +61,7 @@ class Tunnel:
             made.setblocking(False)
             return made
         self.listener = inside(correspondent.namespace, listen)
-        # Like any router the home agent drops what has to wait for ARP.
+        # Like any router the home agent may drop what has to wait for ARP.
         wait_until(lambda: correspondent.command("ping", "-c1", "-W1", "10.1.1.1").returncode == 0, 5, "the correspondent's neighbour")
 
     def inner(self, text, *, source=None, **options):
