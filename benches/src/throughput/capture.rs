@@ -75,8 +75,12 @@ fn mixed(at: u32, known: u32) -> u32 {
     if place == 4 {
         return known + group;
     }
-    // A step that shares no factor with the number of nodes visits each once.
-    (u64::from(group * 4 + place) * SCATTER % u64::from(known)) as u32
+    scattered(group * 4 + place, known)
+}
+
+/// The node at a place of a scattered order: a step that shares no factor with the number of nodes visits each once.
+pub fn scattered(at: u32, nodes: u32) -> u32 {
+    (u64::from(at) * SCATTER % u64::from(nodes)) as u32
 }
 
 /// The NAI of a node of the capture.

@@ -4,6 +4,7 @@ use std::{fs, net::Ipv4Addr, path::Path, sync::Arc};
 
 use common::{
     config::Hugepages,
+    id::InterfaceId,
     mac::MacAddr,
     mobile::{Bindings, Carrier, HomeNetwork, MobileTables, Tunnel},
     net::{NextHop, Route},
@@ -19,10 +20,10 @@ use dataplane::backend::sim::pcap;
 use zerocopy::IntoBytes as _;
 
 use super::{
-    capture::{AGENT, DIRECTOR_MAC},
+    capture::{self, AGENT, DIRECTOR_MAC},
+    case::Mode,
     homeward,
 };
-use common::id::InterfaceId;
 
 /// Bytes of a packet.
 const PACKET: usize = 64;
@@ -45,10 +46,9 @@ pub fn write(path: &Path, nodes: u32) -> anyhow::Result<()> {
     let payload = PACKET - ipv4::LENGTH;
     let frames: Vec<Vec<u8>> = (0..nodes)
         .map(|at| {
-            // A step that shares no factor with the number of nodes visits each once.
-            let node = (u64::from(at) * 1_000_000_007 % u64::from(nodes)) as u32;
             let mut frame = Ethernet::new(DIRECTOR_MAC, CORRESPONDENT.0, IPV4).as_bytes().to_vec();
-            let header = Ipv4::new(CORRESPONDENT.1, home(node), ipv4::UDP, payload as u16, 0);
+            let header =
+                Ipv4::new(CORRESPONDENT.1, home(capture::scattered(at, nodes)), ipv4::UDP, payload as u16, 0);
             frame.extend_from_slice(header.as_bytes());
             frame.extend_from_slice(Udp::new(5, 6, (payload - udp::LENGTH) as u16).as_bytes());
             frame.resize(frame.len() + payload - udp::LENGTH, 7);
@@ -75,7 +75,7 @@ pub fn tables(nodes: u32, gre: bool) -> anyhow::Result<MobileTables> {
 
 /// The home agent's network: the foreign agent is a neighbour.
 pub fn snapshot() -> Snapshot {
-    let mut snapshot = homeward::snapshot(super::case::Mode::Dispatched, 1);
+    let mut snapshot = homeward::snapshot(Mode::Dispatched, 1);
     let interface = InterfaceId(0);
     let mobile = Arc::make_mut(&mut snapshot.mobile);
     mobile.networks.insert(net(home(0), 10), HomeNetwork::Virtual);

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 use common::{
     id::{InterfaceId, PortId},
     mac::MacAddr,
+    wire::{gre, ipv4, mobile_ip::tunnel_data, udp},
 };
 use ipnet::Ipv4Net;
 
@@ -25,8 +26,8 @@ pub struct DesiredHost {
 /// Address of the device: locally administered, seen by nobody.
 const DEVICE_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
-/// Bytes that may come in front of a packet: outer IPv4 header, UDP, tunnel data, GRE.
-const TUNNEL: u16 = 36;
+/// Bytes that may come in front of a packet in a tunnel.
+const TUNNEL: usize = ipv4::LENGTH + udp::LENGTH + tunnel_data::LENGTH + gre::LENGTH;
 
 impl DesiredHost {
     /// The same with routes to what the dataplane serves itself, such as networks of mobile nodes: through a device of their own,
@@ -45,7 +46,7 @@ impl DesiredHost {
             vlan: None,
             mac: DEVICE_MAC,
             // What fits here fits into any tunnel, so that the kernel can say so to its own senders.
-            mtu: mtu.saturating_sub(TUNNEL),
+            mtu: mtu.saturating_sub(TUNNEL as u16),
             up: true,
             arp: false,
             carrier: true,
