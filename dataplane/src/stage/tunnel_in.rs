@@ -42,11 +42,17 @@ fn open<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &Packet) -> Result<us
     let home = Ipv4Addr::from(*source.ok_or(Verdict::TRUNCATED)?);
     let bindings = cx.tables.mobile.ok_or(Verdict::TUNNEL_SOURCE_MISMATCH)?;
     let explained = bindings.tunnels(home).any(|record| explains(&record.tunnel(), packet.source, &outer));
-    if explained {
-        Ok(usize::from(packet.header) + outer.length)
-    } else {
-        Err(Verdict::TUNNEL_SOURCE_MISMATCH)
+    if !explained {
+        return Err(Verdict::TUNNEL_SOURCE_MISMATCH);
     }
+    if outer.checksum {
+        contiguous(frame, packet.end())?;
+        let whole = &frame.data()[packet.l4()..packet.end()];
+        if !outer.checksums_ok(packet.source, packet.destination, whole) {
+            return Err(Verdict::TUNNEL_CHECKSUM);
+        }
+    }
+    Ok(usize::from(packet.header) + outer.length)
 }
 
 fn explains(tunnel: &Tunnel, source: Ipv4Addr, outer: &Outer) -> bool {

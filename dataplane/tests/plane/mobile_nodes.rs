@@ -9,6 +9,7 @@ use common::{
     net::{Owner, Route},
     snapshot::Snapshot,
     verdict::Verdict,
+    wire::checksum,
 };
 use dataplane::harness::{AGENT, AGENT_MAC, Harness, INTERFACES, MAC0, MAC1, agent_mac};
 use etherparse::{Icmpv4Type, IpNumber, Ipv4Header, icmpv4::DestUnreachableHeader};
@@ -164,17 +165,50 @@ fn optional_words_of_gre_are_stepped_over_and_what_is_not_read_is_refused() {
     let gre = Tunnel { gre: true, ..tunnel(AGENT) };
     let mut harness = away(&[gre]);
     let inner = of_the_node(CORRESPONDENT);
-    for optional in [&[0x20, 0, 0, 0, 7][..], &[0x10, 0, 0, 0, 7], &[0x80, 0xab, 0xcd, 0, 0]] {
+    for optional in [&[0x20, 0, 0, 0, 7][..], &[0x10, 0, 0, 0, 7]] {
         let (verdict, sent) = one(&mut harness, 1, &arriving(&gre, optional, &inner));
         assert_eq!((verdict, see(&sent[0]).payload), (Verdict::ROUTED, b"from the node".to_vec()));
     }
-    let every: Vec<u8> = [0xb0].into_iter().chain([1; 12]).collect();
+    let every: Vec<u8> = summed([&[0xb0], &[0; 4][..], &[1; 8]].concat(), &inner);
     assert_eq!(one(&mut harness, 1, &arriving(&gre, &every, &inner)).0, Verdict::ROUTED);
-    assert_eq!(one(&mut harness, 1, &arriving(&gre, &[0x40], &inner)).0, Verdict::TUNNEL_HEADER);
+    for refused in [0x40, 0x08, 0x04] {
+        assert_eq!(one(&mut harness, 1, &arriving(&gre, &[refused], &inner)).0, Verdict::TUNNEL_HEADER);
+    }
     let odd = from_agent(HOME_AGENT).udp(434, 434, &[4, 41, 0, 0, 1, 2, 3, 4]);
     assert_eq!(one(&mut harness, 1, &odd).0, Verdict::TUNNEL_HEADER, "IPv6");
     let part = from_agent(HOME_AGENT).fragment(0, true).ip(IpNumber(47), &[0; 64]);
     assert_eq!(one(&mut harness, 1, &part).0, Verdict::TUNNEL_FRAGMENT);
+}
+
+/// First byte and optional words of a GRE header, with the right checksum.
+fn summed(mut optional: Vec<u8>, inner: &[u8]) -> Vec<u8> {
+    let packet = [&[optional[0], 0, 8, 0], &optional[1..], inner].concat();
+    optional[1..3].copy_from_slice(&checksum::of(&[&packet]).to_be_bytes());
+    optional
+}
+
+#[test]
+fn a_checksum_of_a_tunnel_is_looked_at_if_there_is_one() {
+    let inner = of_the_node(CORRESPONDENT);
+    let gre = Tunnel { gre: true, ..tunnel(AGENT) };
+    let udp = Tunnel { carrier: NAT_CARRIER, ..tunnel(NAT) };
+    let both = Tunnel { gre: true, ..udp };
+    let words = summed(vec![0x80, 0, 0, 0, 0], &inner);
+    for (tunnel, optional) in [(gre, &words[..]), (udp, &[]), (both, &words)] {
+        let mut harness = away(&[tunnel]);
+        let frame = arriving(&tunnel, optional, &inner);
+        assert_eq!(one(&mut harness, 1, &frame).0, Verdict::ROUTED, "{tunnel:?}");
+        let last = frame.len() - 1;
+        let spoilt = [&frame[..last], &[!frame[last]]].concat();
+        assert_eq!(one(&mut harness, 1, &spoilt).0, Verdict::TUNNEL_CHECKSUM, "{tunnel:?}");
+    }
+    let mut harness = away(&[both]);
+    let wrong = [&words[..1], &[!words[1]], &words[2..]].concat();
+    assert_eq!(
+        one(&mut harness, 1, &arriving(&both, &wrong, &inner)).0,
+        Verdict::TUNNEL_CHECKSUM,
+        "GRE in UDP"
+    );
 }
 
 #[test]

@@ -200,6 +200,13 @@ const CASES: &[Case] = &[
         )
     }),
     (Verdict::TUNNEL_HEADER, || feed(away(&[]), 1, &from_agent(HOME_AGENT).ip(IpNumber(47), &[0; 30]), 1)),
+    (Verdict::TUNNEL_CHECKSUM, || {
+        let gre = common::mobile::Tunnel { gre: true, ..tunnel(AGENT) };
+        let wrong =
+            [&[0x80, 0, 8, 0, 1, 2, 0, 0], &from_agent([8; 4].into()).source_ip(NODE).udp(1, 2, &[])[14..]]
+                .concat();
+        feed(away(&[gre]), 1, &from_agent(HOME_AGENT).ip(IpNumber(47), &wrong), 1)
+    }),
     (Verdict::NOT_REGISTERED, || {
         feed(away(&[]), 1, &from_agent([10, 9, 7, 7].into()).fragment(1, false).ip(IpNumber(17), &[0; 8]), 1)
     }),
