@@ -233,7 +233,19 @@ impl MobileConfig {
                 refuse(format!("{what} {one} and {other} overlap"));
             }
         }
-        if errors.is_empty() { Ok(Vec::new()) } else { Err(errors) }
+        if errors.is_empty() { Ok(self.warnings()) } else { Err(errors) }
+    }
+
+    /// What is likely not meant.
+    fn warnings(&self) -> Vec<String> {
+        let unnamed = |agent: &&AgentConfig| self.router && agent.dynamic_address.is_none();
+        let balancers = self.agent.iter().filter(unnamed).flat_map(|agent| &agent.virtual_addresses);
+        let warning = |address| {
+            format!(
+                "IP Mobile: without `dynamic-address`, nodes that ask for {address} have their tunnels there, where none ends"
+            )
+        };
+        balancers.map(warning).collect()
     }
 
     /// Writes what differs from the defaults.
