@@ -68,16 +68,26 @@ def iperf(client, address, server, *options):
     return said["end"]
 
 
+def datagrams_sent(host):
+    """How many UDP datagrams its kernel has sent."""
+    names, values = re.findall(r"(?m)^Udp: (.*)$", host.command("cat", "/proc/net/snmp").stdout)
+    return int(dict(zip(names.split(), values.split(), strict=True))["OutDatagrams"])
+
+
 @pytest.mark.parametrize("reverse", [(), ("-R",)], ids=["to the node", "from the node"])
 def test_streams_arrive_whole(pair, reverse):
     node, ways = pair
     correspondent, home = ways[0]
+    sender = node.host if reverse else correspondent
     for length in (64, 1200, node.mtu - 28, 1472):
         # Those that do not fit go without DF, so that the home agent has to cut them.
         for host, _ in ways:
             host.sysctl({"net.ipv4.ip_no_pmtu_disc": int(length > node.mtu - 28)})
-        end = iperf(correspondent, home, node.host, "-u", "-b", "1M" if length == 64 else "4M", "-l", str(length), *reverse)
-        assert end["sum"]["lost_packets"] == 0 and end["sum"]["packets"] > 50, f"datagrams of {length} bytes"
+        before = datagrams_sent(sender)
+        end = iperf(correspondent, home, node.host, "-u", "-b", "1M" if length == 64 else "4M", "-l", str(length), *reverse)["sum"]
+        # One datagram opens the stream. Those that iperf3 numbered but could not send are not lost on the way.
+        unsent = end["packets"] - (datagrams_sent(sender) - before - 1)
+        assert end["lost_packets"] <= unsent and end["packets"] > 50, f"datagrams of {length} bytes"
     for host, _ in ways:
         host.sysctl({"net.ipv4.ip_no_pmtu_disc": 0})
     end = iperf(correspondent, home, node.host, "-b", "8M", *reverse)
