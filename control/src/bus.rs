@@ -12,6 +12,8 @@ use std::{
 use common::id::RealId;
 use ipnet::Ipv4Net;
 
+use crate::access_list::AccessLists;
+
 /// One fact.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
@@ -24,6 +26,8 @@ pub enum Fact {
     VirtualServers(Arc<[VirtualServer]>),
     /// The load of the home agent in this process; none: there is no home agent.
     HomeAgent(Option<HomeAgent>),
+    /// The access lists, all of them; told when one is another.
+    AccessLists(AccessLists),
 }
 
 /// What a fact is about: the next one about the same takes its place.
@@ -37,6 +41,8 @@ pub enum Subject {
     VirtualServers,
     /// [`Fact::HomeAgent`]
     HomeAgent,
+    /// [`Fact::AccessLists`]
+    AccessLists,
 }
 
 /// Something that listens: an IP protocol and a port; port 0: any.
@@ -126,6 +132,7 @@ impl Fact {
             Self::Weight(weight) => Subject::Weight(weight.server),
             Self::VirtualServers(_) => Subject::VirtualServers,
             Self::HomeAgent(_) => Subject::HomeAgent,
+            Self::AccessLists(_) => Subject::AccessLists,
         }
     }
 }

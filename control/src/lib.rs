@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_list;
 pub mod bus;
 pub mod command;
 pub mod core;

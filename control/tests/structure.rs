@@ -14,6 +14,7 @@ const FORMER: &[&str] = &["machine"];
 /// The folders and root files of `control/src`, lowest first. Each imports lower ones only: so nothing points upward, there
 /// is no circle, and nobody imports who stands beside him. What is not here are subsystems, as `protocols.rs` lists them.
 const LAYERS: &[&[&str]] = &[
+    &["access_list"],
     &["bus", "host", "launcher", "manage", "publish", "secret"],
     &["command", "health"],
     &["protocol"],
@@ -25,7 +26,8 @@ const LAYERS: &[&[&str]] = &[
 const SUBSYSTEM: &str = "subsystem";
 
 /// Folders that know no subsystem by name.
-const NEUTRAL: &[&str] = &["command", "core", "daemon", "host", "launcher", "manage", "protocol"];
+const NEUTRAL: &[&str] =
+    &["access_list", "command", "core", "daemon", "host", "launcher", "manage", "protocol"];
 
 /// Every Rust file under a folder of `control/src`, with its text less comments and literals.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {

@@ -20,6 +20,10 @@ pub mod rank {
     pub const ROUTES: u16 = 6000;
     /// `arp ...`
     pub const ARP: u16 = 7000;
+    /// `ip access-list ...` with its entries.
+    pub const NAMED_ACCESS_LISTS: u16 = 7050;
+    /// `access-list ...`
+    pub const ACCESS_LISTS: u16 = 7060;
     /// `router mobile`
     pub const MOBILE: u16 = 7100;
     /// `ip local pool ...`

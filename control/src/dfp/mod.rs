@@ -148,7 +148,7 @@ impl Protocol for Dfp {
                 self.table_changed(Subsystem::IpMobile, cx.now());
             }
             Input::Repeated { .. }
-            | Input::Fact(Fact::Weight(_))
+            | Input::Fact(Fact::Weight(_) | Fact::AccessLists(_))
             | Input::Ports(_)
             | Input::Host(_)
             | Input::Network(_)

@@ -8,7 +8,10 @@ use ipnet::Ipv4Net;
 use super::config::{
     AddressConfig, AgentConfig, HostConfig, MobileConfig, PoolConfig, SecureConfig, VirtualNetwork, Who,
 };
-use crate::command::{Args, CONFIG, ConfigError, ConfigSpec, EditResult, Form, Forms, Position, need};
+use crate::{
+    access_list::{Kind, Name},
+    command::{Args, CONFIG, ConfigError, ConfigSpec, EditResult, Form, Forms, Position, need},
+};
 
 /// Smallest SPI (RFC 4721, section 7).
 const LEAST_SPI: u32 = 0x100;
@@ -38,6 +41,8 @@ const HOST: Help = &[
     ("virtual-network", "Where the node is at home"),
     ("<net>", "Address of the virtual network"),
     ("<mask>", "Its mask"),
+    ("care-of-access", "Care-of addresses that are permitted"),
+    ("<care-of>", "Standard access list"),
     ("lifetime", "Longest lifetime of a binding"),
     ("<lifetime>", "Seconds, 65535 for ever"),
 ];
@@ -78,6 +83,10 @@ const AGENT: Help = &[
     ("home-agent", "Home agent of mobile nodes"),
     ("address", "Told to those who ask at a broadcast or balancer's address"),
     ("<address>", "Address of an interface"),
+    ("care-of-access", "Care-of addresses that are permitted"),
+    ("<care-of>", "Standard access list"),
+    ("roam-access", "Home addresses that may be away"),
+    ("<roam>", "Standard access list"),
     ("lifetime", "Longest lifetime of a binding"),
     ("<lifetime>", "Seconds, 65535 for ever"),
     ("replay", "Seconds that a time stamp may be off"),
@@ -129,7 +138,7 @@ pub(super) const SPECS: &[ConfigSpec<MobileConfig>] = &[
     },
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip mobile home-agent [address <address:ip>] [lifetime <lifetime:3-65535>] [replay <replay:1-255>] [reverse-tunnel-off|reverse-tunnel mandatory] [strip-realm] [unknown-ha {accept|deny}]",
+        pattern: "ip mobile home-agent [address <address:ip>] [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>] [replay <replay:1-255>] [reverse-tunnel-off|reverse-tunnel mandatory] [roam-access <roam:word>] [strip-realm] [unknown-ha {accept|deny}]",
         help: AGENT,
         forms: Forms::SetNo,
         run: home_agent,
@@ -248,14 +257,14 @@ pub(super) const SPECS: &[ConfigSpec<MobileConfig>] = &[
     },
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip mobile host <low:ip> [<high:ip>] ~ virtual-network <net:ip> <mask:mask> [lifetime <lifetime:3-65535>]",
+        pattern: "ip mobile host <low:ip> [<high:ip>] ~ virtual-network <net:ip> <mask:mask> [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>]",
         help: HOST,
         forms: Forms::SetNo,
         run: host,
     },
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip mobile host nai <nai:word> ~ [static-address {<first:ip> [<second:ip> [<third:ip> [<fourth:ip> [<fifth:ip>]]]]|local-pool <allowed:word>}] [address {<address:ip>|pool local <pool:word>}] virtual-network <net:ip> <mask:mask> [lifetime <lifetime:3-65535>]",
+        pattern: "ip mobile host nai <nai:word> ~ [static-address {<first:ip> [<second:ip> [<third:ip> [<fourth:ip> [<fifth:ip>]]]]|local-pool <allowed:word>}] [address {<address:ip>|pool local <pool:word>}] virtual-network <net:ip> <mask:mask> [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>]",
         help: HOST,
         forms: Forms::SetNo,
         run: host,
@@ -333,11 +342,14 @@ fn virtual_network(config: &mut MobileConfig, _: &mut Position, args: &Args, for
 
 fn home_agent(config: &mut MobileConfig, _: &mut Position, args: &Args, form: Form) -> EditResult {
     if form.clears() {
-        config.agent = None;
+        clear_home_agent(config, args);
         return Ok(Vec::new());
     }
+    let (care_of, roam) = (access_list(args, "care-of")?, access_list(args, "roam")?);
     // Words that are not there leave what is: each has its own line, in effect.
     edit(config, form, |agent| {
+        agent.care_of_access = care_of.or_else(|| agent.care_of_access.take());
+        agent.roam_access = roam.or_else(|| agent.roam_access.take());
         agent.address = args.ip("address").or(agent.address);
         agent.lifetime = args.int("lifetime").unwrap_or(agent.lifetime);
         agent.replay = args.int("replay").unwrap_or(agent.replay);
@@ -350,6 +362,36 @@ fn home_agent(config: &mut MobileConfig, _: &mut Position, args: &Args, form: Fo
             agent.unknown_ha_accept = args.has("accept");
         }
     })
+}
+
+/// Words after `no` go back to what they are by themselves; without any, the home agent goes with all its lines.
+fn clear_home_agent(config: &mut MobileConfig, args: &Args) {
+    type Reset = fn(&mut AgentConfig, AgentConfig);
+    const WORDS: [(&str, Reset); 9] = [
+        ("address", |agent, standard| agent.address = standard.address),
+        ("care-of", |agent, standard| agent.care_of_access = standard.care_of_access),
+        ("lifetime", |agent, standard| agent.lifetime = standard.lifetime),
+        ("replay", |agent, standard| agent.replay = standard.replay),
+        ("reverse-tunnel-off", |agent, standard| agent.reverse_tunnel_off = standard.reverse_tunnel_off),
+        ("mandatory", |agent, standard| agent.reverse_tunnel_mandatory = standard.reverse_tunnel_mandatory),
+        ("roam", |agent, standard| agent.roam_access = standard.roam_access),
+        ("strip-realm", |agent, standard| agent.strip_realm = standard.strip_realm),
+        ("unknown-ha", |agent, standard| agent.unknown_ha_accept = standard.unknown_ha_accept),
+    ];
+    let Some(agent) = &mut config.agent else { return };
+    let mut words = false;
+    for (_, reset) in WORDS.iter().filter(|(name, _)| args.get(name).is_some() || args.has(name)) {
+        reset(agent, AgentConfig::default());
+        words = true;
+    }
+    if !words {
+        config.agent = None;
+    }
+}
+
+/// The standard access list that is named.
+fn access_list(args: &Args, name: &str) -> Result<Option<Name>, ConfigError> {
+    args.text(name).map(|text| Name::parse(text, Kind::Standard).map_err(refused)).transpose()
 }
 
 fn who(args: &Args) -> Result<Who, ConfigError> {
@@ -385,6 +427,7 @@ fn host(config: &mut MobileConfig, _: &mut Position, args: &Args, form: Form) ->
             (None, None) => None,
         },
         network: prefix(args)?,
+        care_of_access: access_list(args, "care-of")?,
         lifetime: args.int("lifetime"),
         who,
     };

@@ -9,6 +9,7 @@ use common::wire::mobile_ip::auth::{Algorithm, Key};
 use ipnet::Ipv4Net;
 
 use crate::{
+    access_list::{Kind, Name},
     command::{ConfigError, ConfigWriter, Secret, rank},
     protocol::{Checked, Claims},
 };
@@ -40,6 +41,10 @@ pub struct AgentConfig {
     pub dynamic_address: Option<Ipv4Addr>,
     /// Addresses of load balancers before us.
     pub virtual_addresses: Vec<Ipv4Addr>,
+    /// Care-of addresses that are permitted.
+    pub care_of_access: Option<Name>,
+    /// Home addresses that may be away.
+    pub roam_access: Option<Name>,
     /// Most seconds of a binding; 65535 is infinite.
     pub lifetime: u16,
     /// Seconds that a time stamp may be off.
@@ -70,6 +75,8 @@ impl Default for AgentConfig {
             address: None,
             dynamic_address: None,
             virtual_addresses: Vec::new(),
+            care_of_access: None,
+            roam_access: None,
             lifetime: Self::LIFETIME,
             replay: Self::REPLAY,
             reverse_tunnel_off: false,
@@ -149,6 +156,8 @@ pub struct HostConfig {
     pub address: Option<AddressConfig>,
     /// Where they are at home.
     pub network: Ipv4Net,
+    /// Care-of addresses that they may have, beside those that the home agent permits.
+    pub care_of_access: Option<Name>,
     /// Most seconds of a binding.
     pub lifetime: Option<u16>,
 }
@@ -194,6 +203,14 @@ impl MobileConfig {
     /// Tunnels for which there must be room, so that `router mobile` can come and go; none: no home agent.
     pub fn capacity(&self) -> Option<u32> {
         self.agent.as_ref().map(|agent| agent.max_binding.max(1024))
+    }
+
+    /// The access lists that are named.
+    pub fn claim(&self, claims: &mut Claims) {
+        let agent = self.agent.iter().flat_map(|agent| [&agent.care_of_access, &agent.roam_access]);
+        for list in agent.chain(self.hosts.iter().map(|host| &host.care_of_access)).flatten() {
+            claims.needs_access_list("IP Mobile", list.clone(), Kind::Standard);
+        }
     }
 
     /// What no single line can see.
@@ -296,20 +313,29 @@ impl AgentConfig {
         if let Some(address) = self.address {
             write!(out, " address {address}")?;
         }
+        if let Some(list) = &self.care_of_access {
+            write!(out, " care-of-access {list}")?;
+        }
         if self.lifetime != Self::LIFETIME {
             write!(out, " lifetime {}", self.lifetime)?;
         }
         if self.replay != Self::REPLAY {
             write!(out, " replay {}", self.replay)?;
         }
-        let switches = [
-            (self.reverse_tunnel_off, "reverse-tunnel-off"),
-            (self.reverse_tunnel_mandatory, "reverse-tunnel mandatory"),
-            (self.strip_realm, "strip-realm"),
-            (self.unknown_ha_accept, "unknown-ha accept"),
-        ];
-        for (_, words) in switches.iter().filter(|(on, _)| *on) {
-            write!(out, " {words}")?;
+        if self.reverse_tunnel_off {
+            write!(out, " reverse-tunnel-off")?;
+        }
+        if self.reverse_tunnel_mandatory {
+            write!(out, " reverse-tunnel mandatory")?;
+        }
+        if let Some(list) = &self.roam_access {
+            write!(out, " roam-access {list}")?;
+        }
+        if self.strip_realm {
+            write!(out, " strip-realm")?;
+        }
+        if self.unknown_ha_accept {
+            write!(out, " unknown-ha accept")?;
         }
         writeln!(out)?;
         if let Some(address) = self.dynamic_address {
@@ -368,6 +394,9 @@ impl HostConfig {
             None => {}
         }
         write!(out, " virtual-network {} {}", self.network.addr(), self.network.netmask())?;
+        if let Some(list) = &self.care_of_access {
+            write!(out, " care-of-access {list}")?;
+        }
         if let Some(lifetime) = self.lifetime {
             write!(out, " lifetime {lifetime}")?;
         }

@@ -43,6 +43,7 @@ use self::{
     shard::Shard,
 };
 use crate::{
+    access_list::AccessLists,
     bus::{self, Fact},
     command::ConfigWriter,
     health::{Condition, Found, table_check},
@@ -61,6 +62,7 @@ pub struct HomeAgent {
     own: BTreeSet<Ipv4Addr>,
     broadcasts: BTreeSet<Ipv4Addr>,
     part: Arc<MobilePart>,
+    access_lists: AccessLists,
     /// As the others were last told.
     told: Option<bus::HomeAgent>,
     load: Load,
@@ -81,6 +83,7 @@ impl Protocol for HomeAgent {
             own: BTreeSet::new(),
             broadcasts: BTreeSet::new(),
             part: Arc::default(),
+            access_lists: AccessLists::default(),
             told: None,
             load: Load::default(),
             due: None,
@@ -101,6 +104,10 @@ impl Protocol for HomeAgent {
 
     fn print(config: &MobileConfig, out: &mut ConfigWriter) {
         config.print(out);
+    }
+
+    fn claim(config: &MobileConfig, claims: &mut Claims) {
+        config.claim(claims);
     }
 
     fn check(config: &MobileConfig, claims: &Claims) -> Checked {
@@ -142,6 +149,12 @@ impl Protocol for HomeAgent {
                     }
                     // A network made anew has the claims of its owner only.
                     cx.publish();
+                }
+            }
+            Input::Fact(Fact::AccessLists(lists)) => {
+                self.access_lists = Arc::clone(lists);
+                if cx.config.is_active() {
+                    self.configure(cx);
                 }
             }
             Input::Message(Message::Debug(line)) => cx.debug(&debug::MOBILE, || line),
@@ -239,7 +252,7 @@ impl HomeAgent {
     }
 
     fn configure(&mut self, cx: &mut Cx<'_, Self>) {
-        let policy = Arc::new(policy::policy(cx.config, &self.own));
+        let policy = Arc::new(policy::policy(cx.config, &self.own, &self.access_lists));
         let broadcasts = self.broadcasts.clone();
         self.shard.ask(move |registrar| registrar.configure(policy, broadcasts));
         let active = cx.config.is_active();

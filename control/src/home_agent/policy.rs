@@ -11,13 +11,14 @@ use ipnet::Ipv4Net;
 use super::{
     config::{AddressConfig, HostConfig, MobileConfig, SecureConfig, Who},
     registration::{
-        AddressSource, Associations, Host, Hosts, NatTraversal, Network, PeerName, Policy, Pool,
+        AccessList, AddressSource, Associations, Host, Hosts, NatTraversal, Network, PeerName, Policy, Pool,
         ReverseTunnel, SecurityAssociation, StaticAddresses,
     },
 };
+use crate::access_list::{AccessLists, Name};
 
 /// Of a configuration that has passed its checks, on a machine with these addresses.
-pub(super) fn policy(config: &MobileConfig, own: &BTreeSet<Ipv4Addr>) -> Policy {
+pub(super) fn policy(config: &MobileConfig, own: &BTreeSet<Ipv4Addr>, lists: &AccessLists) -> Policy {
     let Some(agent) = config.agent.as_ref().filter(|_| config.router) else {
         return Policy { service: false, ..Policy::default() };
     };
@@ -29,6 +30,8 @@ pub(super) fn policy(config: &MobileConfig, own: &BTreeSet<Ipv4Addr>) -> Policy 
         own: own.clone(),
         virtual_addresses: agent.virtual_addresses.clone(),
         dynamic_address: agent.dynamic_address,
+        care_of_access: agent.care_of_access.as_ref().map(|name| access(name, lists)),
+        roam_access: agent.roam_access.as_ref().map(|name| access(name, lists)),
         lifetime: agent.lifetime,
         replay: agent.replay,
         reverse_tunnel: match (agent.reverse_tunnel_off, agent.reverse_tunnel_mandatory) {
@@ -46,18 +49,24 @@ pub(super) fn policy(config: &MobileConfig, own: &BTreeSet<Ipv4Addr>) -> Policy 
             .iter()
             .map(|pool| (Arc::from(&*pool.name), Pool { low: pool.low, high: pool.high }))
             .collect(),
-        hosts: hosts(config, &networks),
+        hosts: hosts(config, &networks, lists),
         associations: associations(&config.associations),
         virtual_networks: networks.into_values().collect(),
         ..Policy::default()
     }
 }
 
-fn hosts(config: &MobileConfig, networks: &HashMap<Ipv4Net, Arc<Network>>) -> Hosts {
+/// What a list permits; nothing before it is told.
+fn access(name: &Name, lists: &AccessLists) -> AccessList {
+    let list = lists.iter().find(|list| list.name == *name).cloned();
+    AccessList::new(move |address| list.as_ref().is_some_and(|list| list.permits_source(address)))
+}
+
+fn hosts(config: &MobileConfig, networks: &HashMap<Ipv4Net, Arc<Network>>, lists: &AccessLists) -> Hosts {
     let mut hosts = Hosts::default();
     for host in &config.hosts {
         let Some(network) = networks.get(&host.network) else { continue };
-        let made = Arc::new(made(host, network));
+        let made = Arc::new(made(host, network, lists));
         match &host.who {
             Who::Nai(nai) => hosts.insert_nai(nai.as_bytes(), made),
             // Checked: ranges do not overlap.
@@ -68,7 +77,7 @@ fn hosts(config: &MobileConfig, networks: &HashMap<Ipv4Net, Arc<Network>>) -> Ho
     hosts
 }
 
-fn made(host: &HostConfig, network: &Arc<Network>) -> Host {
+fn made(host: &HostConfig, network: &Arc<Network>, lists: &AccessLists) -> Host {
     let static_addresses = match (&host.static_pool, &*host.static_addresses) {
         (Some(pool), _) => StaticAddresses::Pool(Arc::from(&**pool)),
         (None, []) => StaticAddresses::None,
@@ -82,6 +91,7 @@ fn made(host: &HostConfig, network: &Arc<Network>) -> Host {
         },
         static_addresses,
         lifetime: host.lifetime,
+        care_of_access: host.care_of_access.as_ref().map(|name| access(name, lists)),
         ..Host::new(Arc::clone(network))
     }
 }

@@ -245,6 +245,7 @@ macro_rules! protocols {
                         Err(more) => errors.extend(more),
                     }
                 )+
+                errors.extend(claims.gaps());
                 if errors.is_empty() { Ok(warnings) } else { Err(errors) }
             }
 

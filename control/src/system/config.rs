@@ -11,6 +11,7 @@ use common::{
 use ipnet::Ipv4Net;
 
 use crate::{
+    access_list::{Entry, Kind, Name},
     command::{InterfaceKind, InterfaceName},
     health::HealthSettings,
     protocol::{LoggingLevel, Management, Settings},
@@ -35,6 +36,8 @@ pub struct SystemConfig {
     pub routes: Vec<StaticRoute>,
     /// `arp`, in the order of their creation.
     pub neighbours: Vec<StaticNeighbour>,
+    /// `access-list` and `ip access-list`, in the order of [`Name::place`].
+    pub access_lists: Vec<AccessListConfig>,
     /// `management`
     pub management: Management,
     /// `health` under `management`
@@ -52,6 +55,7 @@ impl Default for SystemConfig {
             interfaces: Vec::new(),
             routes: Vec::new(),
             neighbours: Vec::new(),
+            access_lists: Vec::new(),
             management: Management::default(),
             health: HealthSettings::default(),
         }
@@ -80,6 +84,39 @@ pub enum Workers {
     Count(u8),
     /// One on each of these CPUs, ascending; 1 to 64.
     Cores(Vec<u16>),
+}
+
+/// `access-list` or `ip access-list`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessListConfig {
+    /// No two lists share one.
+    pub name: Name,
+    /// Of its rules.
+    pub kind: Kind,
+    /// Ascending by sequence number.
+    pub entries: Vec<Entry>,
+}
+
+impl AccessListConfig {
+    /// Between the numbers of entries that are given none.
+    const STEP: u32 = 10;
+
+    /// An empty one.
+    pub fn new(name: Name, kind: Kind) -> Self {
+        Self { name, kind, entries: Vec::new() }
+    }
+
+    /// The number of an entry that is given none; none is left if the last entry has one of the greatest.
+    pub fn next_sequence(&self) -> Option<u32> {
+        let last = self.entries.last().map_or(0, |entry| entry.sequence);
+        last.checked_add(Self::STEP).filter(|next| *next <= Entry::LAST)
+    }
+
+    /// The entries have the numbers that they get if none is given.
+    pub fn has_default_sequence(&self) -> bool {
+        let numbers = (1..).map(|place| place * Self::STEP);
+        self.entries.iter().zip(numbers).all(|(entry, number)| entry.sequence == number)
+    }
 }
 
 /// `dataplane`

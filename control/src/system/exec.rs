@@ -1,10 +1,16 @@
 //! EXEC commands of the system: interfaces, ARP, routes, workers, memory, the log.
 
+use std::sync::Arc;
+
 use super::{
     System,
-    show::{arp, dataplane, duplicates, interface, memory, route, system},
+    show::{
+        access_list::{self, AccessListView},
+        arp, dataplane, duplicates, interface, memory, route, system,
+    },
 };
 use crate::{
+    access_list::AccessList,
     command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec},
     protocol::{Cx, ExecFn},
 };
@@ -68,6 +74,28 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
         show("show logging", &[("logging", "The last lines of the log")], |_, cx, _, _| {
             Ok(Output::of(cx.shared.log.view(), system::logging))
         }),
+        show(
+            "show [ip] access-lists [<list:word>]",
+            &[
+                ("access-lists", "Access lists, and how often each line has decided"),
+                ("<list>", "Number or name"),
+            ],
+            show_access_lists,
+        ),
+        Spec {
+            modes: PRIVILEGED,
+            pattern: "clear [ip] access-list counters [<list:word>]",
+            help: &[
+                ("access-list", "Access lists"),
+                ("counters", "How often each line has decided"),
+                ("<list>", "Number or name"),
+            ],
+            forms: Forms::SetOnly,
+            run: |system, _, args, _| {
+                named_lists(system, args)?.into_iter().for_each(|list| list.clear());
+                Ok(Output::default())
+            },
+        },
         Spec {
             modes: PRIVILEGED,
             pattern: "clear logging",
@@ -88,4 +116,20 @@ fn show_interfaces(system: &mut System, cx: &mut Cx<'_, System>, args: &Args, _:
         return Err(ExecError::new(format!("Interface {name} is not configured")));
     }
     Ok(Output::named("interfaces", views, |views| interface::text(views)))
+}
+
+/// The lists that are asked for; a name must be known.
+fn named_lists<'s>(system: &'s System, args: &Args) -> Result<Vec<&'s Arc<AccessList>>, ExecError> {
+    let name = args.text("list");
+    let lists = system.lists(name);
+    match name {
+        Some(name) if lists.is_empty() => Err(ExecError::new(format!("Access list {name} does not exist"))),
+        _ => Ok(lists),
+    }
+}
+
+fn show_access_lists(system: &mut System, _: &mut Cx<'_, System>, args: &Args, _: Form) -> ExecResult {
+    let views =
+        named_lists(system, args)?.into_iter().map(|list| AccessListView::of(list)).collect::<Vec<_>>();
+    Ok(Output::named("access_lists", views, |views| access_list::text(views)))
 }

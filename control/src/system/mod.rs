@@ -1,6 +1,7 @@
 //! The system itself: ports, interfaces, addresses, routes, logging, management. It owns these settings with their lines
 //! and checks, what the dataplane is built from, and the network's part of the snapshot.
 
+mod access_lists;
 mod addresses;
 pub mod check;
 mod claims;
@@ -22,8 +23,8 @@ use std::{sync::Arc, time::Duration};
 use common::{net::Network, port::PortControl, snapshot::Snapshot, time::Nanos};
 
 pub use self::config::{
-    DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop, StaticRoute, SystemConfig,
-    Workers,
+    AccessListConfig, DataplaneSettings, InterfaceConfig, Logging, StaticNeighbour, StaticNextHop,
+    StaticRoute, SystemConfig, Workers,
 };
 use self::{
     conditions::DROPS,
@@ -33,6 +34,7 @@ use self::{
     sampler::Sampler,
 };
 use crate::{
+    access_list::AccessLists,
     command::ConfigWriter,
     health::{Condition, Found, HealthSettings},
     host::{DesiredHost, HostState, PortState, address_check::VirtualAddressHeld},
@@ -62,6 +64,8 @@ pub struct System {
     sampler: Sampler,
     drops: Drops,
     duplicates: Duplicates,
+    /// As the others were last told.
+    access_lists: AccessLists,
     sample: Nanos,
 }
 
@@ -82,6 +86,7 @@ impl Protocol for System {
             sampler: Sampler::default(),
             drops: Drops::default(),
             duplicates: Duplicates::default(),
+            access_lists: AccessLists::default(),
             sample: shared.now,
         }
     }
@@ -102,6 +107,7 @@ impl Protocol for System {
 
     fn claim(config: &SystemConfig, claims: &mut Claims) {
         config.subnets().into_iter().for_each(|subnet| claims.interface_address(subnet));
+        config.access_lists.iter().for_each(|list| claims.access_list(list.name.clone(), list.kind));
     }
 
     fn check(config: &SystemConfig, _: &Claims) -> Checked {
@@ -142,6 +148,7 @@ impl Protocol for System {
                 };
                 let ports = cx.config.ports().map(|(port, interface, _)| (port, settings(interface)));
                 cx.act(Effect::Ports(ports.collect()));
+                self.tell_access_lists(cx);
                 self.keep_resolved(cx);
             }
             Input::Ports(ports) => {

@@ -9,8 +9,8 @@ use common::{
 use ipnet::Ipv4Net;
 
 use super::config::{
-    DEFAULT_ARP_TIMEOUT, DEFAULT_DESCRIPTORS, DataplaneSettings, InterfaceConfig, Logging, StaticNextHop,
-    SystemConfig, Workers, reachable_via,
+    AccessListConfig, DEFAULT_ARP_TIMEOUT, DEFAULT_DESCRIPTORS, DataplaneSettings, InterfaceConfig, Logging,
+    StaticNextHop, SystemConfig, Workers, reachable_via,
 };
 use crate::{
     command::{ConfigWriter, print_cpus, rank},
@@ -65,7 +65,22 @@ fn write(system: &SystemConfig, out: &mut ConfigWriter) -> fmt::Result {
     for neighbour in &system.neighbours {
         writeln!(out, "arp {} {}", neighbour.address, neighbour.mac)?;
     }
+    system.access_lists.iter().try_for_each(|list| write_access_list(list, out))?;
     write_management(&system.management, &system.health, out)
+}
+
+/// In single lines if these give the entries the numbers that they have.
+fn write_access_list(list: &AccessListConfig, out: &mut ConfigWriter) -> fmt::Result {
+    let AccessListConfig { name, kind, entries } = list;
+    if name.is_number() && !entries.is_empty() && list.has_default_sequence() {
+        out.lines(rank::ACCESS_LISTS);
+        return entries
+            .iter()
+            .try_for_each(|entry| writeln!(out, "access-list {name} {}", entry.rule.text(*kind)));
+    }
+    out.block(rank::NAMED_ACCESS_LISTS);
+    writeln!(out, "ip access-list {} {name}", kind.keyword())?;
+    entries.iter().try_for_each(|entry| writeln!(out, " {} {}", entry.sequence, entry.rule.text(*kind)))
 }
 
 fn write_dataplane(settings: &DataplaneSettings, out: &mut ConfigWriter) -> fmt::Result {

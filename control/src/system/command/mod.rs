@@ -2,6 +2,7 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "every command has the signature of its table")]
 
+mod access_list;
 mod dataplane;
 mod global;
 mod interface;
@@ -20,7 +21,18 @@ pub static SUBINTERFACE: Mode = Mode { name: "subinterface", tag: "(config-subif
 /// `(config-dataplane)`
 pub static DATAPLANE: Mode = Mode { name: "dataplane", tag: "(config-dataplane)", parent: Some(&CONFIG) };
 
+/// `(config-std-nacl)`; key: the list's name.
+pub static STANDARD_LIST: Mode =
+    Mode { name: "standard_access_list", tag: "(config-std-nacl)", parent: Some(&CONFIG) };
+
+/// `(config-ext-nacl)`; key: the list's name.
+pub static EXTENDED_LIST: Mode =
+    Mode { name: "extended_access_list", tag: "(config-ext-nacl)", parent: Some(&CONFIG) };
+
 /// Every configuration command of the machine part.
 pub fn commands() -> impl Iterator<Item = ConfigSpec<SystemConfig>> {
-    [global::SPECS, dataplane::SPECS, interface::SPECS, management::SPECS].into_iter().flatten().copied()
+    [global::SPECS, access_list::SPECS, dataplane::SPECS, interface::SPECS, management::SPECS]
+        .into_iter()
+        .flatten()
+        .copied()
 }

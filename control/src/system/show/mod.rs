@@ -1,5 +1,6 @@
 //! What the shows of the machine part print: plain views in, text out; the same views are the JSON.
 
+pub mod access_list;
 pub mod arp;
 pub mod dataplane;
 pub mod duplicates;

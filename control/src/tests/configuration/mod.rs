@@ -2,10 +2,12 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "every command has the signature of its table")]
 
+mod access_lists;
 mod errors;
 mod file;
 mod forms;
 mod help;
+mod mobile;
 mod property;
 mod session;
 
