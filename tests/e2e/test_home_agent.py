@@ -155,3 +155,29 @@ def test_a_clock_that_nobody_keeps_is_said(agent):
     agent.configure("management", "health clock-unsynchronised after 0")
     wait_until(lambda: ("clock-unsynchronised" in agent.show("show health")) == unsynchronised, 5, "the clock's state")
     assert re.search(r"bindings +good +0 of 235000 in use", agent.show("show health"))
+
+
+def test_each_line_of_hosts_counts_what_became_of_its_requests(agent):
+    agent.configure("ip mobile host nai other@example.com address 10.9.7.7 virtual-network 10.9.0.0 255.255.0.0 lifetime 60")
+    with node(agent, "user1") as one, node(agent, "other") as other:
+        assert one.register()[0] == 0 and one.register(lifetime=0)[0] == 0
+        assert one.register(home="10.9.7.1")[0] == 129
+        assert other.register() == (0, 60, "10.9.7.7")
+
+    def counted(*which):
+        hosts = agent.show_json(" ".join(("show ip mobile host", *which)))["hosts"]
+        return {host["host"]: (host["accepted"], host["denied"], host["last_code"]) for host in hosts}
+    assert counted() == {"@example.com": (2, 1, 129), "other@example.com": (1, 0, None)}
+    assert counted("nai", "anybody@example.com") == {"@example.com": (2, 1, 129)}
+    text = agent.show("show ip mobile host")
+    assert re.search(r"Mobile Host List:\nTotal 2\n@example.com:\n    Dynamic address from local pool MIP\n"
+                     r"    Allowed lifetime 00:30:00 \(1800/default\)\n    Home link on virtual network 10.9.0.0/16\n"
+                     r"    Accepted 2, Last time 00:00:\d\d ago\n    Denied 1, Last time 00:00:\d\d ago, Last code 129\n"
+                     r"other@example.com:\n    Address 10.9.7.7\n    Allowed lifetime 00:01:00 \(60\)\n", text), text
+    # A line that comes or goes leaves the counts of the others.
+    agent.configure("no ip mobile host nai other@example.com virtual-network 10.9.0.0 255.255.0.0")
+    assert counted() == {"@example.com": (2, 1, 129)}
+    agent.shell("clear ip mobile host-counters nai anybody@example.com")
+    assert counted() == {"@example.com": (0, 0, None)}
+    refused = agent.shell("show ip mobile host nai x@elsewhere.com")
+    assert "No line of `ip mobile host` is about that node" in refused.stdout + refused.stderr

@@ -7,6 +7,8 @@ use crate::net::PrefixMap;
 pub struct MobilePart {
     /// Where home addresses lie.
     pub networks: PrefixMap<HomeNetwork>,
+    /// Who sends to a home address that nobody is registered with is not told so.
+    pub suppress_unreachable: bool,
 }
 
 /// A network of home addresses.

@@ -38,6 +38,14 @@ const HOST: Help = &[
     ("pool", "One of a pool"),
     ("local", "Of this machine"),
     ("<pool>", "Name of the pool"),
+    ("dhcp-proxy-client", "From a DHCP server (not supported)"),
+    ("dhcp-server", "From this one"),
+    ("<server>", "Its address"),
+    ("interface", "At home behind an interface (not supported)"),
+    ("<interface>", "Its name"),
+    ("aaa", "Associations from AAA (not supported)"),
+    ("load-sa", "Keep them while there is a binding"),
+    ("permanent", "Keep them for ever"),
     ("virtual-network", "Where the node is at home"),
     ("<net>", "Address of the virtual network"),
     ("<mask>", "Its mask"),
@@ -83,6 +91,7 @@ const AGENT: Help = &[
     ("home-agent", "Home agent of mobile nodes"),
     ("address", "Told to those who ask at a broadcast or balancer's address"),
     ("<address>", "Address of an interface"),
+    ("broadcast", "Forward broadcasts of home networks (not supported)"),
     ("care-of-access", "Care-of addresses that are permitted"),
     ("<care-of>", "Standard access list"),
     ("roam-access", "Home addresses that may be away"),
@@ -95,6 +104,7 @@ const AGENT: Help = &[
     ("reverse-tunnel", "Reverse tunnels"),
     ("mandatory", "Deny who asks for none"),
     ("strip-realm", "Look for user@realm also as user"),
+    ("suppress-unreachable", "Do not tell who sends to a home address without a binding"),
     ("unknown-ha", "Requests that name another home agent"),
     ("accept", "Are accepted"),
     ("deny", "Are denied"),
@@ -138,7 +148,7 @@ pub(super) const SPECS: &[ConfigSpec<MobileConfig>] = &[
     },
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip mobile home-agent [address <address:ip>] [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>] [replay <replay:1-255>] [reverse-tunnel-off|reverse-tunnel mandatory] [roam-access <roam:word>] [strip-realm] [unknown-ha {accept|deny}]",
+        pattern: "ip mobile home-agent [address <address:ip>] [broadcast] [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>] [replay <replay:1-255>] [reverse-tunnel-off|reverse-tunnel mandatory] [roam-access <roam:word>] [strip-realm] [suppress-unreachable] [unknown-ha {accept|deny}]",
         help: AGENT,
         forms: Forms::SetNo,
         run: home_agent,
@@ -257,14 +267,14 @@ pub(super) const SPECS: &[ConfigSpec<MobileConfig>] = &[
     },
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip mobile host <low:ip> [<high:ip>] ~ virtual-network <net:ip> <mask:mask> [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>]",
+        pattern: "ip mobile host <low:ip> [<high:ip>] ~ {interface <interface:interface>|virtual-network <net:ip> <mask:mask>} [aaa [load-sa [permanent]]] [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>]",
         help: HOST,
         forms: Forms::SetNo,
         run: host,
     },
     ConfigSpec {
         modes: &[&CONFIG],
-        pattern: "ip mobile host nai <nai:word> ~ [static-address {<first:ip> [<second:ip> [<third:ip> [<fourth:ip> [<fifth:ip>]]]]|local-pool <allowed:word>}] [address {<address:ip>|pool local <pool:word>}] virtual-network <net:ip> <mask:mask> [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>]",
+        pattern: "ip mobile host nai <nai:word> ~ [static-address {<first:ip> [<second:ip> [<third:ip> [<fourth:ip> [<fifth:ip>]]]]|local-pool <allowed:word>}] [address {<address:ip>|pool {local <pool:word>|dhcp-proxy-client [dhcp-server <server:ip>]}}] {interface <interface:interface>|virtual-network <net:ip> <mask:mask>} [aaa [load-sa [permanent]]] [care-of-access <care-of:word>] [lifetime <lifetime:3-65535>]",
         help: HOST,
         forms: Forms::SetNo,
         run: host,
@@ -345,6 +355,9 @@ fn home_agent(config: &mut MobileConfig, _: &mut Position, args: &Args, form: Fo
         clear_home_agent(config, args);
         return Ok(Vec::new());
     }
+    if args.has("broadcast") {
+        return Err(refused("broadcasts are not forwarded: home networks are virtual"));
+    }
     let (care_of, roam) = (access_list(args, "care-of")?, access_list(args, "roam")?);
     // Words that are not there leave what is: each has its own line, in effect.
     edit(config, form, |agent| {
@@ -358,6 +371,7 @@ fn home_agent(config: &mut MobileConfig, _: &mut Position, args: &Args, form: Fo
             agent.reverse_tunnel_mandatory = args.has("mandatory");
         }
         agent.strip_realm |= args.has("strip-realm");
+        agent.suppress_unreachable |= args.has("suppress-unreachable");
         if args.has("unknown-ha") {
             agent.unknown_ha_accept = args.has("accept");
         }
@@ -367,7 +381,7 @@ fn home_agent(config: &mut MobileConfig, _: &mut Position, args: &Args, form: Fo
 /// Words after `no` go back to what they are by themselves; without any, the home agent goes with all its lines.
 fn clear_home_agent(config: &mut MobileConfig, args: &Args) {
     type Reset = fn(&mut AgentConfig, AgentConfig);
-    const WORDS: [(&str, Reset); 9] = [
+    const WORDS: [(&str, Reset); 10] = [
         ("address", |agent, standard| agent.address = standard.address),
         ("care-of", |agent, standard| agent.care_of_access = standard.care_of_access),
         ("lifetime", |agent, standard| agent.lifetime = standard.lifetime),
@@ -376,6 +390,9 @@ fn clear_home_agent(config: &mut MobileConfig, args: &Args) {
         ("mandatory", |agent, standard| agent.reverse_tunnel_mandatory = standard.reverse_tunnel_mandatory),
         ("roam", |agent, standard| agent.roam_access = standard.roam_access),
         ("strip-realm", |agent, standard| agent.strip_realm = standard.strip_realm),
+        ("suppress-unreachable", |agent, standard| {
+            agent.suppress_unreachable = standard.suppress_unreachable;
+        }),
         ("unknown-ha", |agent, standard| agent.unknown_ha_accept = standard.unknown_ha_accept),
     ];
     let Some(agent) = &mut config.agent else { return };
@@ -416,6 +433,15 @@ fn host(config: &mut MobileConfig, _: &mut Position, args: &Args, form: Form) ->
             config.hosts.remove(at);
         }
         return Ok(Vec::new());
+    }
+    for (word, why) in [
+        ("dhcp-proxy-client", "addresses from DHCP are not supported: say `address pool local`"),
+        ("interface", "home networks behind an interface are not supported: say `virtual-network`"),
+        ("aaa", "AAA is not supported: say `ip mobile secure host` for its associations"),
+    ] {
+        if args.has(word) {
+            return Err(refused(why));
+        }
     }
     let addresses = ["first", "second", "third", "fourth", "fifth"];
     let host = HostConfig {

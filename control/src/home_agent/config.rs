@@ -55,6 +55,8 @@ pub struct AgentConfig {
     pub reverse_tunnel_mandatory: bool,
     /// `user@realm` is also found as `user`.
     pub strip_realm: bool,
+    /// Who sends to a home address without a binding is not told so.
+    pub suppress_unreachable: bool,
     /// Any home agent field is accepted.
     pub unknown_ha_accept: bool,
     /// Nodes with a NAI may not name an address that they do not hold.
@@ -82,6 +84,7 @@ impl Default for AgentConfig {
             reverse_tunnel_off: false,
             reverse_tunnel_mandatory: false,
             strip_realm: false,
+            suppress_unreachable: false,
             unknown_ha_accept: false,
             reject_static_addr: false,
             max_binding: Self::MAX_BINDING,
@@ -124,7 +127,7 @@ pub struct PoolConfig {
 }
 
 /// Who a host or an association is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
     /// Home addresses, first and last.
     Range(Ipv4Addr, Ipv4Addr),
@@ -333,6 +336,9 @@ impl AgentConfig {
         }
         if self.strip_realm {
             write!(out, " strip-realm")?;
+        }
+        if self.suppress_unreachable {
+            write!(out, " suppress-unreachable")?;
         }
         if self.unknown_ha_accept {
             write!(out, " unknown-ha accept")?;

@@ -1,15 +1,16 @@
 //! EXEC commands of Mobile IP: `show ip mobile`, `clear ip mobile`.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use super::{
     HomeAgent,
+    hosts::HostList,
     registrar::{Registrar, now},
-    registration::{Clear, Identity},
+    registration::{Clear, HostCounters, Identity},
     show::{BindingList, GlobalsView, TrafficView, TunnelList, ViolationView},
 };
 use crate::{
-    command::{Args, EXEC, ExecResult, Form, Forms, Mode, Output, Spec, need},
+    command::{Args, EXEC, ExecError, ExecResult, Form, Forms, Mode, Output, Spec, need},
     protocol::{Cx, ExecFn},
 };
 
@@ -51,6 +52,17 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
             show_tunnel,
         ),
         show(
+            "show ip mobile host [<home:ip>|nai <nai:word>]",
+            &[
+                ("mobile", "Mobile IP"),
+                ("host", "Mobile nodes that may register, and what became of their requests"),
+                ("<home>", "The line that a home address falls under"),
+                ("nai", "The line that a node falls under"),
+                ("<nai>", "Its network access identifier"),
+            ],
+            show_host,
+        ),
+        show(
             "show ip mobile violation",
             &[("mobile", "Mobile IP"), ("violation", "Who was not who he said")],
             show_violation,
@@ -71,6 +83,20 @@ pub(super) fn specs() -> Vec<Spec<Run>> {
                 ("<nai>", "Its network access identifier"),
             ],
             clear_binding,
+        ),
+        act(
+            "clear ip mobile host-counters [<home:ip>|nai <nai:word>]",
+            &[
+                ("mobile", "Mobile IP"),
+                ("host-counters", "Count anew for each line of mobile nodes"),
+                ("<home>", "For the line that a home address falls under"),
+                ("nai", "For the line that a node falls under"),
+                ("<nai>", "Its network access identifier"),
+            ],
+            |agent, _, args, _| {
+                agent.hosts.clear(counters(agent, args)?.as_ref());
+                Ok(Output::default())
+            },
         ),
         act(
             "clear ip mobile traffic",
@@ -142,6 +168,19 @@ impl Who {
 fn who(args: &Args) -> Option<Who> {
     let nai = || args.text("nai").map(|nai| Who::Nai(nai.to_owned()));
     args.ip("home").map(Who::Home).or_else(nai)
+}
+
+/// Those of the line that a node falls under; none: of all lines.
+fn counters(agent: &HomeAgent, args: &Args) -> Result<Option<Arc<HostCounters>>, ExecError> {
+    let Some(who) = who(args) else { return Ok(None) };
+    let host = agent.policy.host(who.identity());
+    let unknown = || ExecError::new("No line of `ip mobile host` is about that node");
+    host.map(|host| Some(Arc::clone(&host.counters))).ok_or_else(unknown)
+}
+
+fn show_host(agent: &mut HomeAgent, cx: &mut Cx<'_, HomeAgent>, args: &Args, _: Form) -> ExecResult {
+    let only = counters(agent, args)?;
+    Ok(Output::of(agent.hosts.list(cx.config, only.as_ref(), cx.now()), HostList::text))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every command")]

@@ -10,11 +10,12 @@ pub mod config;
 mod debug;
 mod exec;
 mod frame;
+mod hosts;
 mod io;
 mod load;
 mod metrics;
 mod policy;
-mod registrar;
+pub mod registrar;
 pub mod registration;
 mod server;
 mod shard;
@@ -38,8 +39,10 @@ use ipnet::Ipv4Net;
 pub use self::io::{Message, Order};
 use self::{
     config::MobileConfig,
+    hosts::HostBook,
     load::{Load, Reading},
     registrar::Registrar,
+    registration::Policy,
     shard::Shard,
 };
 use crate::{
@@ -63,6 +66,9 @@ pub struct HomeAgent {
     broadcasts: BTreeSet<Ipv4Addr>,
     part: Arc<MobilePart>,
     access_lists: AccessLists,
+    /// As the registrar was last told.
+    policy: Arc<Policy>,
+    hosts: HostBook,
     /// As the others were last told.
     told: Option<bus::HomeAgent>,
     load: Load,
@@ -84,6 +90,8 @@ impl Protocol for HomeAgent {
             broadcasts: BTreeSet::new(),
             part: Arc::default(),
             access_lists: AccessLists::default(),
+            policy: Arc::default(),
+            hosts: HostBook::default(),
             told: None,
             load: Load::default(),
             due: None,
@@ -252,7 +260,10 @@ impl HomeAgent {
     }
 
     fn configure(&mut self, cx: &mut Cx<'_, Self>) {
-        let policy = Arc::new(policy::policy(cx.config, &self.own, &self.access_lists));
+        self.hosts.configure(&cx.config.hosts);
+        let policy = policy::policy(cx.config, &self.own, &self.access_lists, &self.hosts);
+        self.policy = Arc::new(policy);
+        let policy = Arc::clone(&self.policy);
         let broadcasts = self.broadcasts.clone();
         self.shard.ask(move |registrar| registrar.configure(policy, broadcasts));
         let active = cx.config.is_active();
@@ -262,7 +273,8 @@ impl HomeAgent {
         for prefix in &prefixes {
             networks.insert(*prefix, HomeNetwork::Virtual);
         }
-        self.part = Arc::new(MobilePart { networks });
+        let suppress_unreachable = cx.config.agent.as_ref().is_some_and(|agent| agent.suppress_unreachable);
+        self.part = Arc::new(MobilePart { networks, suppress_unreachable });
         cx.serve_prefixes(prefixes);
         self.due.get_or_insert(cx.now());
         self.tell(cx);

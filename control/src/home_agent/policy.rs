@@ -10,6 +10,7 @@ use ipnet::Ipv4Net;
 
 use super::{
     config::{AddressConfig, HostConfig, MobileConfig, SecureConfig, Who},
+    hosts::HostBook,
     registration::{
         AccessList, AddressSource, Associations, Host, Hosts, NatTraversal, Network, PeerName, Policy, Pool,
         ReverseTunnel, SecurityAssociation, StaticAddresses,
@@ -18,7 +19,12 @@ use super::{
 use crate::access_list::{AccessLists, Name};
 
 /// Of a configuration that has passed its checks, on a machine with these addresses.
-pub(super) fn policy(config: &MobileConfig, own: &BTreeSet<Ipv4Addr>, lists: &AccessLists) -> Policy {
+pub(super) fn policy(
+    config: &MobileConfig,
+    own: &BTreeSet<Ipv4Addr>,
+    lists: &AccessLists,
+    book: &HostBook,
+) -> Policy {
     let Some(agent) = config.agent.as_ref().filter(|_| config.router) else {
         return Policy { service: false, ..Policy::default() };
     };
@@ -49,7 +55,7 @@ pub(super) fn policy(config: &MobileConfig, own: &BTreeSet<Ipv4Addr>, lists: &Ac
             .iter()
             .map(|pool| (Arc::from(&*pool.name), Pool { low: pool.low, high: pool.high }))
             .collect(),
-        hosts: hosts(config, &networks, lists),
+        hosts: hosts(config, &networks, lists, book),
         associations: associations(&config.associations),
         virtual_networks: networks.into_values().collect(),
         ..Policy::default()
@@ -62,11 +68,16 @@ fn access(name: &Name, lists: &AccessLists) -> AccessList {
     AccessList::new(move |address| list.as_ref().is_some_and(|list| list.permits_source(address)))
 }
 
-fn hosts(config: &MobileConfig, networks: &HashMap<Ipv4Net, Arc<Network>>, lists: &AccessLists) -> Hosts {
+fn hosts(
+    config: &MobileConfig,
+    networks: &HashMap<Ipv4Net, Arc<Network>>,
+    lists: &AccessLists,
+    book: &HostBook,
+) -> Hosts {
     let mut hosts = Hosts::default();
     for host in &config.hosts {
         let Some(network) = networks.get(&host.network) else { continue };
-        let made = Arc::new(made(host, network, lists));
+        let made = Arc::new(Host { counters: book.of(&host.who), ..made(host, network, lists) });
         match &host.who {
             Who::Nai(nai) => hosts.insert_nai(nai.as_bytes(), made),
             // Checked: ranges do not overlap.

@@ -86,11 +86,13 @@ fn flags(flags: Flags) -> String {
 }
 
 /// `00:30:00`
-fn clock(seconds: u16) -> String {
-    if seconds == u16::MAX {
-        return "infinite".to_owned();
-    }
+pub(super) fn clock(seconds: u64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The same of a lifetime, which may have no end.
+pub(super) fn lifetime(seconds: u16) -> String {
+    if seconds == u16::MAX { "infinite".to_owned() } else { clock(seconds.into()) }
 }
 
 impl BindingList {
@@ -144,9 +146,9 @@ impl BindingRow {
         writeln!(
             out,
             "    Lifetime granted {} ({}), remaining {}",
-            clock(self.lifetime_granted),
+            lifetime(self.lifetime_granted),
             self.lifetime_granted,
-            clock(self.lifetime_remaining)
+            lifetime(self.lifetime_remaining)
         )?;
         writeln!(out, "    Flags {}, Identification {},", self.flags, self.identification)?;
         writeln!(
@@ -301,6 +303,9 @@ pub(super) struct GlobalsView {
     replay: u8,
     reverse_tunnel: &'static str,
     strip_realm: bool,
+    icmp_unreachable: bool,
+    care_of_access: Option<String>,
+    roam_access: Option<String>,
     nat_traversal: bool,
     dynamic_address: Option<Ipv4Addr>,
     max_binding: u32,
@@ -322,6 +327,9 @@ impl GlobalsView {
                 _ => "enabled",
             },
             strip_realm: agent.strip_realm,
+            icmp_unreachable: !agent.suppress_unreachable,
+            care_of_access: agent.care_of_access.as_ref().map(ToString::to_string),
+            roam_access: agent.roam_access.as_ref().map(ToString::to_string),
             nat_traversal: agent.nat_traversal.is_some(),
             dynamic_address: agent.dynamic_address,
             max_binding: agent.max_binding,
@@ -339,10 +347,16 @@ impl GlobalsView {
         let mut text = String::from("IP Mobility global information:\n\n");
         let _ = writeln!(text, "Home agent is {}\n", on(self.home_agent));
         let _ =
-            writeln!(text, "    Registration lifetime: {} ({} secs)", clock(self.lifetime), self.lifetime);
+            writeln!(text, "    Registration lifetime: {} ({} secs)", lifetime(self.lifetime), self.lifetime);
         let _ = writeln!(text, "    Replay protection time: {} secs", self.replay);
         let _ = writeln!(text, "    Reverse tunnel {}", self.reverse_tunnel);
+        let _ = writeln!(text, "    ICMP unreachable {}", on(self.icmp_unreachable));
         let _ = writeln!(text, "    Strip realm {}", on(self.strip_realm));
+        for (what, list) in [("Care-of", &self.care_of_access), ("Home", &self.roam_access)] {
+            if let Some(list) = list {
+                let _ = writeln!(text, "    {what} addresses by access list {list}");
+            }
+        }
         let _ = writeln!(text, "    NAT traversal {}", on(self.nat_traversal));
         let _ = writeln!(text, "    Maximum bindings {}", self.max_binding);
         if let Some(address) = self.dynamic_address {

@@ -129,14 +129,16 @@ fn paths<F: Frame>(
     if !paths.is_empty() {
         return Ok(paths);
     }
-    let networks = &cx.snapshot.mobile.networks;
+    let mobile = &cx.snapshot.mobile;
     Err(match failure {
         Next::Drop(Verdict::NO_ROUTE) => {
             answer::error(cx, frame, packet, Error::NetUnreachable, Verdict::NO_ROUTE)
         }
-        Next::To(_) if networks.longest_match(packet.destination) == Some(&HomeNetwork::Virtual) => {
-            answer::error(cx, frame, packet, Error::HostUnreachable, Verdict::NOT_REGISTERED)
+        Next::To(_) if mobile.networks.longest_match(packet.destination) != Some(&HomeNetwork::Virtual) => {
+            failure
         }
+        Next::To(_) if mobile.suppress_unreachable => Next::Drop(Verdict::NOT_REGISTERED),
+        Next::To(_) => answer::error(cx, frame, packet, Error::HostUnreachable, Verdict::NOT_REGISTERED),
         failure => failure,
     })
 }

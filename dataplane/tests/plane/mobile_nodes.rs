@@ -257,6 +257,8 @@ fn a_node_at_home_is_routed_to_and_one_that_comes_home_is_again() {
     let (_, sent) = one(&mut harness, 1, &nobody);
     let unreachable = Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Host);
     assert_eq!(see(&sent[0]).icmp(), unreachable, "a virtual network has nobody at home");
+    harness.change(|snapshot| snapshot.mobile_mut().suppress_unreachable = true);
+    assert_eq!(one(&mut harness, 1, &nobody), (Verdict::NOT_REGISTERED, Vec::new()), "and nobody is told so");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use rpds::HashTrieMapSync;
 
 use super::{
     address_map::{AddressMap, Overlap},
+    host_counters::HostCounters,
     identity::Identity,
     policy::AccessList,
     sa::by_nai,
@@ -74,6 +75,8 @@ pub struct Host {
     pub lifetime: Option<u16>,
     /// Care-of addresses that it may have, beside those that the home agent permits.
     pub care_of_access: Option<AccessList>,
+    /// What became of its requests.
+    pub counters: Arc<HostCounters>,
 }
 
 impl Host {
@@ -85,6 +88,7 @@ impl Host {
             static_addresses: StaticAddresses::None,
             lifetime: None,
             care_of_access: None,
+            counters: Arc::default(),
         }
     }
 }

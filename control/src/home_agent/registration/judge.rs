@@ -8,7 +8,7 @@ use super::{
     binding::{Grant, Node},
     home_address::{Asked, choose, is_unicast},
     home_agent_field::reply_field,
-    host::Network,
+    host::{Host, Network},
     identity::Identity,
     policy::Policy,
     request::{From, Received, Request},
@@ -21,6 +21,7 @@ pub(super) struct Authentic<'a> {
     pub request: &'a Request<'a>,
     pub received: &'a Received<'a>,
     pub identity: Identity<'a>,
+    pub host: Option<&'a Arc<Host>>,
     pub spi: u32,
     pub node: Option<&'a Node>,
 }
@@ -49,7 +50,7 @@ pub(super) fn judge(policy: &Policy, table: &Table, asked: &Authentic<'_>) -> Re
         let care_of = (fixed.care_of != home).then_some(fixed.care_of);
         return Ok(Decision::Deregister { home, home_agent, care_of });
     }
-    let host = policy.host(asked.identity);
+    let host = asked.host;
     let permitted = |list: Option<&super::policy::AccessList>, address| {
         if list.is_none_or(|list| list.permits(address)) { Ok(()) } else { Err(Code::PROHIBITED) }
     };

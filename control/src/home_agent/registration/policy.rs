@@ -152,7 +152,7 @@ impl Policy {
     }
 
     /// What is said of a mobile node.
-    pub(super) fn host(&self, identity: Identity<'_>) -> Option<&Arc<Host>> {
+    pub fn host(&self, identity: Identity<'_>) -> Option<&Arc<Host>> {
         self.hosts.get(identity, self.strip_realm)
     }
 

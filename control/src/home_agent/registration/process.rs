@@ -1,6 +1,9 @@
 //! The order of processing.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    sync::Arc,
+};
 
 use common::wire::mobile_ip::{Code, EncodeError, RequestFixed};
 
@@ -11,6 +14,7 @@ use super::{
     discard::Discard,
     effects::{Cause, Effect, Effects},
     home_agent_field::{own_address, reply_source},
+    host::Host,
     identity::Identity,
     judge::{Authentic, Decision, judge},
     now::Now,
@@ -47,6 +51,7 @@ struct Claim<'a> {
     received: &'a Received<'a>,
     request: &'a Request<'a>,
     identity: Identity<'a>,
+    host: Option<&'a Arc<Host>>,
     mobile: &'a SecurityAssociation,
     foreign: Option<&'a SecurityAssociation>,
     spi: u32,
@@ -104,6 +109,9 @@ impl Agent {
                     self.counters.repeat(kind);
                 } else {
                     self.counters.reply(kind, code);
+                    if let Some(host) = claim.host {
+                        host.counters.add(code, now.monotonic);
+                    }
                 }
                 report(received, Some(identity), format_args!("code {code}"), effects);
                 Outcome::Reply {
@@ -188,7 +196,17 @@ impl Agent {
         });
         let authenticator = located.data.last_chunk::<16>().copied().unwrap_or_default();
         let mark = *authenticator.first_chunk().unwrap_or(&[0; 8]);
-        Ok(Claim { policy, received, request, identity, mobile, foreign, spi: index, mark })
+        Ok(Claim {
+            policy,
+            received,
+            request,
+            identity,
+            host: policy.host(identity),
+            mobile,
+            foreign,
+            spi: index,
+            mark,
+        })
     }
 
     fn violate(&mut self, violation: &Violation<'_>, effects: &mut impl Effects) {
@@ -268,7 +286,7 @@ impl Agent {
         self.counters.add(Counter::NormalVendorMobile, request.normal_vendor[0].into());
         self.counters.add(Counter::NormalVendorForeign, request.normal_vendor[1].into());
         let node = at.map(|at| self.table.node(at));
-        let authentic = Authentic { request, received, identity, spi: claim.spi, node };
+        let authentic = Authentic { request, received, identity, host: claim.host, spi: claim.spi, node };
         let decided = judge(policy, &self.table, &authentic)
             .and_then(|decision| self.apply(claim, decision, now, effects));
         let accepted = decided.as_ref().ok().map(|reply| (claim.mark, reply.code));

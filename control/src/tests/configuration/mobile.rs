@@ -16,7 +16,7 @@ const LINES: &[&str] = &[
     "!",
     "ip local pool NODES 10.9.0.1 10.9.0.250",
     "!",
-    "ip mobile home-agent address 10.1.1.51 care-of-access 10 lifetime 1800 replay 30 reverse-tunnel mandatory roam-access AWAY strip-realm unknown-ha accept",
+    "ip mobile home-agent address 10.1.1.51 care-of-access 10 lifetime 1800 replay 30 reverse-tunnel mandatory roam-access AWAY strip-realm suppress-unreachable unknown-ha accept",
     "ip mobile home-agent dynamic-address 10.1.1.51",
     "ip mobile home-agent virtual-address 10.1.1.10",
     "ip mobile home-agent max-binding 5000",
@@ -45,7 +45,7 @@ fn every_line_is_written_as_it_is_entered() {
 
 #[test]
 fn words_after_no_are_forgotten_and_the_rest_stays() {
-    let agent = "ip mobile home-agent address 10.1.1.51 care-of-access 10 lifetime 1800 replay 30 reverse-tunnel-off roam-access 11 strip-realm unknown-ha accept";
+    let agent = "ip mobile home-agent address 10.1.1.51 care-of-access 10 lifetime 1800 replay 30 reverse-tunnel-off roam-access 11 strip-realm suppress-unreachable unknown-ha accept";
     let words = [
         ("address 10.1.1.51", " address 10.1.1.51"),
         ("care-of-access 10", " care-of-access 10"),
@@ -54,6 +54,7 @@ fn words_after_no_are_forgotten_and_the_rest_stays() {
         ("reverse-tunnel-off", " reverse-tunnel-off"),
         ("roam-access 11", " roam-access 11"),
         ("strip-realm", " strip-realm"),
+        ("suppress-unreachable", " suppress-unreachable"),
         ("unknown-ha accept", " unknown-ha accept"),
     ];
     let lists = ["access-list 10 permit any", "access-list 11 permit any"];
@@ -88,4 +89,24 @@ fn a_balancers_address_without_our_own_is_warned_of() {
     let warnings = |more| load::<Configuration>("f", &lines(more)).unwrap().warnings;
     assert!(warnings("")[0].contains("nodes that ask for 10.1.1.10"), "{:?}", warnings(""));
     assert_eq!(warnings("ip mobile home-agent dynamic-address 10.1.1.51\n"), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_in_words() {
+    let host = "ip mobile host nai @b";
+    for (line, why) in [
+        (
+            format!("{host} interface Ethernet0"),
+            "behind an interface are not supported: say `virtual-network`",
+        ),
+        (format!("{host} virtual-network 10.9.0.0 255.255.0.0 aaa load-sa"), "AAA is not supported"),
+        (
+            format!("{host} address pool dhcp-proxy-client virtual-network 10.9.0.0 255.255.0.0"),
+            "from DHCP are not supported",
+        ),
+        ("ip mobile home-agent broadcast".to_owned(), "broadcasts are not forwarded"),
+    ] {
+        let reply = Harness::configuring(&["ip mobile virtual-network 10.9.0.0 255.255.0.0"]).run(&line);
+        assert!(reply.error.is_some() && reply.text.contains(why), "{line}: {}", reply.text);
+    }
 }
