@@ -2,10 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddrV4},
+    sync::Arc,
 };
 
-use control::home_agent::registration::*;
+use common::{
+    config::Hugepages,
+    mobile::{BindingRecord, Bindings, MobileTables},
+};
+use control::home_agent::{
+    registrar::{Datagram, Registrar},
+    registration::*,
+};
 use proptest::prelude::*;
 
 use super::harness::*;
@@ -222,6 +230,9 @@ fn code(outcome: Outcome) -> u8 {
 
 struct Both {
     lab: Lab,
+    /// The same agent with the table that workers read.
+    registrar: Registrar,
+    tables: Arc<MobileTables>,
     model: Model,
     mirror: Mirror,
     made: Vec<(usize, Ask, Vec<u8>)>,
@@ -234,13 +245,45 @@ impl Both {
         policy.lifetime = 65_535;
         policy.pools = [("P".into(), Pool { low: home(1), high: home(POOL) })].into();
         let (model, mirror) = (Model::default(), Mirror::default());
-        Self { lab: Lab::with(policy), model, mirror, made: Vec::new() }
+        let tables = Arc::new(MobileTables::new(Bindings::new(1024, Hugepages::Off, [7; 16]).unwrap()));
+        let mut registrar = Registrar::new(Some(Arc::clone(&tables)));
+        registrar.configure(Arc::new(policy.clone()), BTreeSet::new());
+        Self { lab: Lab::with(policy), registrar, tables, model, mirror, made: Vec::new() }
+    }
+
+    /// To both agents, which must say the same.
+    fn send(&mut self, ask: &Ask, payload: &[u8]) -> u8 {
+        let outcome = self.lab.send(ask, payload);
+        let ends = [ask.source, SocketAddrV4::new(ask.destination, 434)];
+        let datagram = Datagram { ends, checksum_ok: true, payload };
+        let mut reply = Vec::new();
+        assert_eq!(self.registrar.process(&datagram, self.lab.now, &mut reply), outcome);
+        assert_eq!(reply, self.lab.reply);
+        code(outcome)
+    }
+
+    /// What workers have: the tunnels of every binding, and no others.
+    fn compare_with_workers(&self) {
+        let bindings = &self.tables.bindings;
+        assert_eq!(bindings.used(), self.lab.agent.bindings());
+        let homes: BTreeSet<_> = (0..=u8::MAX).map(home).collect();
+        for home in homes {
+            let ends = |tunnel: &Tunnel| (tunnel.local, tunnel.remote, tunnel.reverse);
+            let expected: BTreeSet<_> =
+                self.mirror.tunnels.values().filter(|tunnel| tunnel.home == home).map(ends).collect();
+            let found: BTreeSet<_> = bindings
+                .tunnels(home)
+                .map(BindingRecord::tunnel)
+                .map(|tunnel| (tunnel.local, tunnel.remote, tunnel.reverse))
+                .collect();
+            assert_eq!(found, expected, "{home}");
+        }
     }
 
     fn make(&mut self, node: usize, ask: Ask) -> (u8, usize, u64) {
         let identification = self.lab.next_identification();
         let bytes = ask.bytes(identification);
-        let code = code(self.lab.send(&ask, &bytes));
+        let code = self.send(&ask, &bytes);
         self.made.push((node, ask, bytes));
         (code, self.made.len() - 1, identification)
     }
@@ -271,12 +314,16 @@ impl Both {
             Step::Wait(seconds) => {
                 self.model.clock += seconds;
                 self.lab.wait(*seconds);
+                while !self.registrar.expire(self.lab.now) {}
             }
             Step::ClearAll(most) => {
                 let mut homes: Vec<_> = self.model.nodes.values().filter_map(|node| node.home).collect();
                 homes.sort_unstable();
                 homes.truncate(*most);
                 assert_eq!(self.lab.clear(Clear::All, *most), homes.len());
+                for home in &homes {
+                    self.registrar.clear(Clear::Address(*home), self.lab.now);
+                }
                 for node in self.model.nodes.values_mut() {
                     if node.home.is_some_and(|home| homes.contains(&home)) {
                         node.bindings.clear();
@@ -286,6 +333,7 @@ impl Both {
             Step::ClearNode(node) => {
                 let asked = ask(*node);
                 let which = if *node < 5 { Clear::Nai(&asked.nai) } else { Clear::Address(asked.home) };
+                self.registrar.clear(which, self.lab.now);
                 self.lab.clear(which, 1);
                 if let Some(known) = self.model.nodes.get_mut(node) {
                     known.bindings.clear();
@@ -297,14 +345,13 @@ impl Both {
                 }
                 let number = which.index(self.made.len());
                 let (node, ask, bytes) = self.made[number].clone();
-                let outcome = self.lab.send(&ask, &bytes);
-                assert_eq!(code(outcome), self.model.again(node, number));
+                assert_eq!(self.send(&ask, &bytes), self.model.again(node, number));
                 assert!(self.lab.done().iter().all(|seen| matches!(seen, Seen::Violation(_))));
             }
             Step::Forge { node, lifetime } => {
                 let forged = Ask { key: "wrong", lifetime: *lifetime, ..ask(*node) };
                 let bytes = forged.bytes(self.lab.next_identification());
-                assert_eq!(code(self.lab.send(&forged, &bytes)), 131);
+                assert_eq!(self.send(&forged, &bytes), 131);
                 assert_eq!(self.lab.done(), [Seen::Violation(Reason::BadAuthenticator)]);
             }
         }
@@ -365,6 +412,9 @@ proptest! {
             both.lab.seen.clear();
             both.model.tidy();
             both.compare();
+            // Workers have passed to a later snapshot.
+            both.tables.bindings.reclaim(2, 2);
+            both.compare_with_workers();
         }
     }
 }
