@@ -11,7 +11,6 @@ import time
 
 import mobileip
 from netlab import inside
-from scapy.layers.inet import ICMP, IP
 
 UDP_TUNNEL_REQUEST, UDP_TUNNEL_REPLY = 144, 44
 D, G, T = 0x20, 0x08, 0x02
@@ -108,6 +107,8 @@ class MobileNode:
 
     def take(self, packet, source):
         """A packet to the node."""
+        # A node that is a kernel's own needs none of this.
+        from scapy.layers.inet import ICMP, IP  # noqa: PLC0415
         packet = IP(packet)
         self.inner.append((packet, source[0]))
         if ICMP in packet and packet[ICMP].type == 8:

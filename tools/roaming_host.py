@@ -31,10 +31,15 @@ class RoamingHost(MobileNode):
     def attach(self):
         """Registers, and has the kernel use what it was given."""
         assert self.register()[0] == 0
-        self.host.ip(f"addr add {self.home}/32 dev home", f"link set home mtu {self.mtu} up", "route add default dev home")
+        self.host.ip(f"link set home mtu {self.mtu} up")
+        self.move()
         thread = threading.Thread(target=self.send_all, daemon=True)
         self.threads.append(thread)
         thread.start()
+
+    def move(self):
+        """Has the kernel use the home address of the last registration in place of the one before."""
+        self.host.ip("addr flush dev home", f"addr add {self.home}/32 dev home", "route replace default dev home")
 
     def take(self, packet, source):
         """A packet to the node."""
