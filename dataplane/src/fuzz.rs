@@ -3,13 +3,18 @@
 use common::{
     id::{InterfaceId, PortId},
     mac::MacAddr,
+    mobile::Tunnel,
     wire::{
         ethernet::{self, ARP, IPV4},
         ipv4,
     },
 };
 
-use crate::harness::{Harness, MAC0, MAC1, Outcome, Step, VIRTUAL_MAC, network};
+use crate::harness::{
+    AGENT, Harness, MAC0, MAC1, Outcome, Step, VIRTUAL_MAC,
+    home_agent::{self, NAT, NAT_CARRIER, tunnel},
+    network,
+};
 
 /// Lets steps happen to one worker of the example network ([`crate::harness`]).
 ///
@@ -17,7 +22,27 @@ use crate::harness::{Harness, MAC0, MAC1, Outcome, Step, VIRTUAL_MAC, network};
 /// If a stage panics, a packet has not exactly one verdict, a buffer is lost, or something is sent that a router must
 /// not send.
 pub fn steps(steps: &[Step]) -> Outcome {
-    let mut harness = Harness::small();
+    run(Harness::small(), steps)
+}
+
+/// The same with a home agent in the network. Of its nodes 10.9.0.1 is reached by IP in IP, 10.9.0.2 by GRE, 10.9.0.3 by UDP
+/// through a NAT, 10.9.0.4 by GRE in UDP and at a second care-of address.
+///
+/// # Panics
+/// As [`steps()`].
+pub fn home_agent_steps(steps: &[Step]) -> Outcome {
+    let harness = Harness::small();
+    harness.change(home_agent::home_agent);
+    let (ipip, nat) = (tunnel(AGENT), Tunnel { carrier: NAT_CARRIER, ..tunnel(NAT) });
+    let gre = |tunnel| Tunnel { gre: true, ..tunnel };
+    let second = tunnel([10, 15, 0, 9]);
+    for (last, tunnels) in [(1, &[ipip][..]), (2, &[gre(ipip)]), (3, &[nat]), (4, &[gre(nat), second])] {
+        harness.bind([10, 9, 0, last].into(), tunnels);
+    }
+    run(harness, steps)
+}
+
+fn run(mut harness: Harness, steps: &[Step]) -> Outcome {
     let mut outcome = Outcome::default();
     // A header that a device calls good is not looked at.
     let checked = !steps.iter().any(is_vouched_for);

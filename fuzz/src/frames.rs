@@ -8,6 +8,7 @@ use common::{
     mac::MacAddr,
     wire::{
         arp::Arp,
+        checksum,
         ethernet::{self, ARP, DOT1AD, DOT1Q, Ethernet, IPV4},
         icmp::Icmp,
         ipv4::{self, DONT_FRAGMENT, ICMP, IPIP, Ipv4, MORE_FRAGMENTS, TCP, UDP},
@@ -15,7 +16,10 @@ use common::{
         udp::{self, Udp},
     },
 };
-use dataplane::harness::{AGENT, AGENT_MAC, DIRECTED, DISPATCHED, MAC0, MAC1, VIRTUAL_MAC, agent_mac};
+use dataplane::harness::{
+    AGENT, AGENT_MAC, DIRECTED, DISPATCHED, MAC0, MAC1, VIRTUAL_MAC, agent_mac,
+    home_agent::{HOME_AGENT, NAT},
+};
 use zerocopy::IntoBytes;
 
 use crate::mend::mend;
@@ -29,6 +33,8 @@ pub enum Traffic {
     Forwarded,
     /// What the kernel sends, and little else.
     Host,
+    /// Tunnels of a home agent: into them, out of them, what routers on their way say, and requests to it.
+    Tunnels,
     /// Requests as often as the rest.
     Any,
 }
@@ -47,11 +53,18 @@ impl Frame {
     /// One that is about that.
     pub fn of(traffic: Traffic, u: &mut Unstructured<'_>) -> Result<Self> {
         let is_request = match traffic {
+            Traffic::Tunnels => false,
             Traffic::Requests => u.ratio(15, 16)?,
             Traffic::Forwarded | Traffic::Host => u.ratio(1, 16)?,
             Traffic::Any => u.arbitrary()?,
         };
-        let mut frame = if is_request { request_frame(u)? } else { other_frame(u)? };
+        let mut frame = if traffic == Traffic::Tunnels && u.ratio(15, 16)? {
+            tunnel_frame(u)?
+        } else if is_request {
+            request_frame(u)?
+        } else {
+            other_frame(u)?
+        };
         if u.ratio(15, 16)? {
             mend(&mut frame);
         }
@@ -189,6 +202,94 @@ fn other_frame(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     })
 }
 
+/// Of the nodes of [`dataplane::fuzz::home_agent_steps`], of theirs, or about theirs.
+fn tunnel_frame(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let home = Ipv4Addr::new(10, 9, u.ratio(1, 16)?.into(), u.int_in_range(1..=5)?);
+    let far =
+        *u.choose(&[[198, 51, 100, 1], [198, 51, 100, 1], [10, 1, 1, 52], [10, 9, 0, 2], [10, 1, 1, 51]])?;
+    Ok(match u.int_in_range(0..=9)? {
+        0..=2 => {
+            let length = *u.choose(&[20, 20, 1400, 1440, 1472])?;
+            let datagram = datagram(u, (5, 6), &vec![5; length])?;
+            packet(u, (far.into(), home), UDP, &datagram)?
+        }
+        3..=7 => {
+            let inner = inner(u, (home, far.into()))?;
+            let (from, protocol, payload) = outer(u, &inner)?;
+            packet(u, (from, HOME_AGENT), protocol, &payload)?
+        }
+        8 => {
+            // Of a packet that the home agent has sent.
+            let inner = inner(u, (far.into(), home))?;
+            let (to, protocol, payload) = outer(u, &inner)?;
+            let sent = Ipv4::new(HOME_AGENT, to, protocol, payload.len() as u16, 7);
+            let quoted = [sent.as_bytes(), &payload].concat();
+            let mtu: u16 = *u.choose(&[1400, 576, 68, 0, 9000])?;
+            let [high, low] = mtu.to_be_bytes();
+            let message = Icmp::new(3, 4, [0, 0, high, low], &quoted);
+            packet(u, (AGENT, HOME_AGENT), ICMP, &[message.as_bytes(), &quoted].concat())?
+        }
+        _ => {
+            let Request(message) = u.arbitrary()?;
+            let datagram = datagram(u, (434, 434), &message)?;
+            packet(u, (AGENT, HOME_AGENT), UDP, &datagram)?
+        }
+    })
+}
+
+/// An IPv4 packet for a tunnel, its header mostly right.
+fn inner(u: &mut Unstructured<'_>, (from, to): (Ipv4Addr, Ipv4Addr)) -> Result<Vec<u8>> {
+    let (protocol, payload) = if u.ratio(1, 8)? {
+        // One in another.
+        (IPIP, Ipv4::new(from, to, UDP, 0, 1).as_bytes().to_vec())
+    } else {
+        (UDP, datagram(u, (5, 6), &[7; 30])?)
+    };
+    let mut header = Ipv4::new(from, to, protocol, payload.len() as u16, 9);
+    header.ttl = *u.choose(&[64, 64, 64, 1, 0])?;
+    let mut header = header.as_bytes().to_vec();
+    if u.ratio(1, 16)? {
+        let at = u.int_in_range(0..=ipv4::LENGTH - 1)?;
+        header[at] = u.arbitrary()?;
+    }
+    let field = ipv4::offset::CHECKSUM..ipv4::offset::CHECKSUM + 2;
+    header[field.clone()].fill(0);
+    let sum = checksum::of(&[&header]) ^ u16::from(u.ratio(1, 32)?);
+    header[field].copy_from_slice(&sum.to_be_bytes());
+    let mut packet = [header, payload].concat();
+    if u.ratio(1, 32)? {
+        packet.truncate(u.int_in_range(0..=packet.len())?);
+    }
+    Ok(packet)
+}
+
+/// The other end of a tunnel, and what a packet is in there: protocol number and payload.
+fn outer(u: &mut Unstructured<'_>, inner: &[u8]) -> Result<(Ipv4Addr, u8, Vec<u8>)> {
+    let gre = u.ratio(2, 5)?;
+    let carried = if gre {
+        let flags = if u.ratio(3, 4)? { 0 } else { u.arbitrary()? };
+        let words = (flags & 0xb0_u8).count_ones() as usize * 4;
+        let ethertype = if u.ratio(15, 16)? { [8, 0] } else { u.arbitrary()? };
+        let mut packet = [&[flags, 0][..], &ethertype, &vec![0; words], inner].concat();
+        if flags & 0x80 != 0 && u.ratio(7, 8)? {
+            let sum = checksum::of(&[&packet]);
+            packet[4..6].copy_from_slice(&sum.to_be_bytes());
+        }
+        packet
+    } else {
+        inner.to_vec()
+    };
+    let next = if gre { 47 } else { IPIP };
+    let from = if u.ratio(7, 8)? { AGENT } else { address(u)? };
+    if u.ratio(2, 5)? {
+        let next = if u.ratio(15, 16)? { next } else { u.arbitrary()? };
+        let ports = if u.ratio(7, 8)? { (51_000, 434) } else { (u.arbitrary()?, 434) };
+        let datagram = datagram(u, ports, &[&[4, next, 0, 0], &carried[..]].concat())?;
+        return Ok((if u.ratio(7, 8)? { NAT } else { from }, UDP, datagram));
+    }
+    Ok((from, next, carried))
+}
+
 fn arp(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let sender = (mac(u)?, address(u)?);
     let target = address(u)?;
@@ -323,7 +424,10 @@ mod tests {
                 Step::Burst(common::id::PortId(at / 4 % 2), vec![Arrival::plain(frame.0)])
             };
             let steps: Vec<_> = (0..16).map(step).collect();
-            let outcome = dataplane::fuzz::steps(&steps);
+            let outcome = match traffic {
+                Traffic::Tunnels => dataplane::fuzz::home_agent_steps(&steps),
+                _ => dataplane::fuzz::steps(&steps),
+            };
             totals.iter_mut().zip(outcome.verdicts).for_each(|(total, more)| *total += more);
         }
         Verdict::ALL.iter().copied().zip(totals).filter(|(_, total)| *total > 0).collect()
@@ -348,6 +452,25 @@ mod tests {
         for wanted in
             [Verdict::ROUTED, Verdict::ARP_REPLY, Verdict::ECHO_REPLY, Verdict::TCP_RESET, Verdict::PUNTED]
         {
+            assert!(met.iter().any(|(verdict, _)| *verdict == wanted), "{wanted:?} in {met:?}");
+        }
+    }
+
+    #[test]
+    fn tunnels_are_gone_into_and_come_out_of() {
+        let met = verdicts(Traffic::Tunnels);
+        for wanted in [
+            Verdict::TUNNELLED,
+            Verdict::ROUTED,
+            Verdict::ICMP_ERROR,
+            Verdict::NOT_REGISTERED,
+            Verdict::TUNNEL_SOURCE_MISMATCH,
+            Verdict::TUNNEL_HEADER,
+            Verdict::TUNNEL_CHECKSUM,
+            Verdict::TUNNEL_FRAGMENT,
+            Verdict::TUNNEL_LOOP,
+            Verdict::REGISTRATION,
+        ] {
             assert!(met.iter().any(|(verdict, _)| *verdict == wanted), "{wanted:?} in {met:?}");
         }
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod both_ways;
+pub mod home_agent;
 mod steps;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};

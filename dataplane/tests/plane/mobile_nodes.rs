@@ -6,23 +6,20 @@ use std::net::Ipv4Addr;
 use common::{
     id::PortId,
     mobile::{Carrier, HomeNetwork, Tunnel},
-    net::{Owner, Route},
-    snapshot::Snapshot,
     verdict::Verdict,
     wire::checksum,
 };
-use dataplane::harness::{AGENT, AGENT_MAC, Harness, INTERFACES, MAC0, MAC1, agent_mac};
+use dataplane::harness::{
+    AGENT, AGENT_MAC, Harness, MAC0, MAC1, agent_mac,
+    home_agent::{HOME_AGENT, NAT, NAT_CARRIER, home_agent, tunnel},
+};
 use etherparse::{Icmpv4Type, IpNumber, Ipv4Header, icmpv4::DestUnreachableHeader};
 use proptest::prelude::*;
 
 use crate::frames::{from_agent, one, punted, see, totals};
 
-/// The home agent's address, of recorded packets and of ours.
-pub const HOME_AGENT: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 51);
 /// A node that is away in these tests.
 pub const NODE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
-/// A NAT in front of a foreign network.
-const NAT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 const CORRESPONDENT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
 /// As received by the home agent: an echo request to the node.
@@ -36,36 +33,11 @@ const UDP: &str = "4500004c33354000ff11012e0a010133cb00710901b2c7380038000004040
 const REVERSE: &str = "45000040444400003c041f0f0f0101330a0101334500002c555500003f01f23d0a090001c63364010000bcb2000100016162636465666768696a6b6c6d6e6f70";
 const STRANGER: &str = "45000040444500003c041ede0f0101630a0101334500002c555500003f01f23d0a090001c63364010000bcb2000100016162636465666768696a6b6c6d6e6f70";
 
-const NAT_CARRIER: Carrier = Carrier::Udp { local: 434, remote: 51000 };
-
-/// Home addresses 10.9.0.0/16 of a virtual network, and the home agent's address.
-pub fn home_agent(snapshot: &mut Snapshot) {
-    let [inside, ..] = INTERFACES;
-    snapshot.mobile_mut().networks.insert("10.9.0.0/16".parse().unwrap(), HomeNetwork::Virtual);
-    snapshot.net_mut().owners_mut().insert(HOME_AGENT, Owner::TunnelEnd(inside));
-    for net in ["198.51.100.0/24", "203.0.113.0/24"] {
-        let agent = common::net::NextHop { interface: INTERFACES[1], address: AGENT };
-        snapshot.net_mut().routes.insert(net.parse().unwrap(), Route::Via(agent));
-    }
-}
-
-pub fn tunnel(remote: impl Into<Ipv4Addr>) -> Tunnel {
-    Tunnel { local: HOME_AGENT, remote: remote.into(), carrier: Carrier::Ip, gre: false, reverse: true }
-}
-
-pub fn bind<S: dataplane::stage::stages::StageList>(
-    harness: &Harness<S>,
-    node: Ipv4Addr,
-    tunnels: &[Tunnel],
-) {
-    harness.control.tables.mobile.as_ref().unwrap().bindings.set(node, tunnels, harness.clock.now()).unwrap();
-}
-
 /// A home agent with the node of these tests bound to `tunnels`.
 pub fn away(tunnels: &[Tunnel]) -> Harness {
     let harness = Harness::new(1);
     harness.change(home_agent);
-    bind(&harness, NODE, tunnels);
+    harness.bind(NODE, tunnels);
     harness
 }
 
@@ -154,7 +126,7 @@ fn what_comes_in_a_tunnel_must_be_what_was_agreed() {
             assert_eq!(verdict, expected, "{used:?} where {agreed:?} was agreed");
         }
         let granted = Tunnel { reverse: false, ..*agreed };
-        bind(&harness, NODE, &[granted]);
+        harness.bind(NODE, &[granted]);
         let (verdict, _) = one(&mut harness, 1, &arriving(agreed, &[], &inner));
         assert_eq!(verdict, Verdict::TUNNEL_SOURCE_MISMATCH, "no reverse tunnel");
     }
@@ -226,7 +198,7 @@ fn the_host_gets_what_is_in_no_tunnel_and_what_is_for_it_in_one() {
 fn a_packet_from_one_node_to_another_turns_round_in_the_home_agent() {
     let mut harness = away(&[tunnel(AGENT)]);
     let other = Ipv4Addr::new(10, 9, 0, 2);
-    bind(&harness, other, &[Tunnel { gre: true, ..tunnel([10, 1, 1, 52]) }]);
+    harness.bind(other, &[Tunnel { gre: true, ..tunnel([10, 1, 1, 52]) }]);
     let inner = of_the_node(other);
     let (verdict, sent) = one(&mut harness, 1, &arriving(&tunnel(AGENT), &[], &inner));
     let outer = see(&sent[0]);
@@ -249,9 +221,9 @@ fn a_node_at_home_is_routed_to_and_one_that_comes_home_is_again() {
     });
     let packet = from_agent(inside).source_ip(CORRESPONDENT).udp(1, 2, &[7; 40]);
     assert_eq!(one(&mut harness, 1, &packet).0, Verdict::ROUTED);
-    bind(&harness, inside, &[tunnel(AGENT)]);
+    harness.bind(inside, &[tunnel(AGENT)]);
     assert_eq!(one(&mut harness, 1, &packet).0, Verdict::TUNNELLED);
-    bind(&harness, inside, &[]);
+    harness.bind(inside, &[]);
     assert_eq!(one(&mut harness, 1, &packet).0, Verdict::ROUTED);
     let nobody = from_agent([10, 9, 7, 7].into()).udp(1, 2, &[7; 40]);
     let (_, sent) = one(&mut harness, 1, &nobody);
@@ -352,7 +324,7 @@ fn what_a_router_says_of_the_way_lowers_the_mtu_of_that_tunnel_alone() {
     for tunnel in [tunnel(AGENT), gre, nat, Tunnel { gre: true, ..nat }] {
         let mut harness = away(&[tunnel]);
         let other = Ipv4Addr::new(10, 9, 0, 2);
-        bind(&harness, other, &[tunnel]);
+        harness.bind(other, &[tunnel]);
         let packet = |to| from_agent(to).source_ip(CORRESPONDENT).dont_fragment(true).udp(1, 2, &[1; 1300]);
         let (verdict, sent) = one(&mut harness, 1, &packet(NODE));
         assert_eq!(verdict, Verdict::TUNNELLED);

@@ -1,12 +1,13 @@
 //! Registration requests to the home agent and its replies, past the kernel.
 
 use common::{mobile::Tunnel, stream::StreamEnd, verdict::Verdict};
+use dataplane::harness::home_agent::{HOME_AGENT, tunnel};
 use dataplane::harness::{AGENT, Harness, INTERFACES};
 use etherparse::IpNumber;
 
 use crate::{
     frames::{from_agent, one, punted},
-    mobile_nodes::{HOME_AGENT, NODE, away, tunnel},
+    mobile_nodes::{NODE, away},
 };
 
 fn stream(harness: &Harness) -> StreamEnd {

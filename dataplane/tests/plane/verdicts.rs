@@ -9,6 +9,7 @@ use common::{
     snapshot::Snapshot,
     verdict::Verdict,
 };
+use dataplane::harness::home_agent::{HOME_AGENT, tunnel};
 use dataplane::{
     backend::{
         Frame,
@@ -23,7 +24,7 @@ use crate::{
     frames::{Build, from_agent, pad, totals},
     local::arp,
     mobile_ip::{rrq, to_agent},
-    mobile_nodes::{HOME_AGENT, NODE, away, tunnel},
+    mobile_nodes::{NODE, away},
     tunnels::{self, FORGOTTEN, nested},
 };
 
