@@ -47,6 +47,7 @@ def test_the_filter_can_be_left_out(lab):
     director = start(lab)
     director.stop()
     director.start(arguments=["--no-seccomp"])
+    wait_operational(director)
     register(lab, [user(1)])
     for name, several in threads(director).items():
         assert {fields["Seccomp"] for fields in several} == {NOT_FILTERED}, name
