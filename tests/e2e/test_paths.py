@@ -74,7 +74,7 @@ import json, pathlib, sys
 sys.path[:0] = sys.argv[1:3]
 import lab, generator
 log = pathlib.Path(sys.argv[3]) / "log"
-done = lab.measure(lab.Path("virtio", "homeward"), 2000, generator.single(2, 0.5), 30, log)
+done = lab.measure(lab.Path("virtio", "homeward"), 2000, generator.single(8, 0.5), 30, log)
 print(json.dumps(done))
 """
     done = subprocess.run([sys.executable, "-c", code, str(PATHS), str(PATHS.parents[1] / "tools"), str(tmp_path)],
