@@ -334,7 +334,7 @@ fn a_kernel_device_that_is_made_again_is_opened_under_its_workers() {
             assert!(!control.link(port).up);
             control.reopen(port).unwrap_err();
             assert!(trouble().unwrap().0.starts_with("the device cannot be opened: "), "{:?}", trouble());
-            assert!(!trouble().unwrap().1 && control.counters(port).rx_packets == before);
+            assert!(!trouble().unwrap().1 && control.counters(port).rx_packets >= before, "totals stay");
             veth(index);
             assert!(trouble().unwrap().1);
             control.reopen(port).unwrap();
