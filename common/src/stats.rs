@@ -64,6 +64,10 @@ pub struct WorkerStats {
     pub replicas: AtomicU64,
     /// Copies that were dropped: no such port, a transmit ring that stayed full (also in [`PortCell::tx_full`]), or no room.
     pub replicas_dropped: AtomicU64,
+    /// Packets to ourselves that came in parts and became whole.
+    pub reassembled: AtomicU64,
+    /// Those of which not all parts came in time, or that did not fit together; parts that were kept are not sent on.
+    pub reassembly_given_up: AtomicU64,
     /// Events lost because the ring to control was full.
     pub events_lost: AtomicU64,
     /// By port.
@@ -89,6 +93,8 @@ impl WorkerStats {
             inject_refused: AtomicU64::new(0),
             replicas: AtomicU64::new(0),
             replicas_dropped: AtomicU64::new(0),
+            reassembled: AtomicU64::new(0),
+            reassembly_given_up: AtomicU64::new(0),
             events_lost: AtomicU64::new(0),
             ports: (0..ports).map(|_| CachePadded::default()).collect(),
         }

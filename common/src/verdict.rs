@@ -25,6 +25,8 @@ pub enum Class {
     Answered,
     /// Handed to the kernel.
     Punted,
+    /// Kept as a part of a packet, which has an end of its own once it is whole.
+    Held,
     /// Dropped for the named reason.
     Dropped,
 }

@@ -15,6 +15,7 @@ pub mod fuzz;
 pub mod harness;
 pub mod limit;
 mod outer;
+pub mod reassembly;
 pub mod rewrite;
 pub mod stage;
 pub mod worker;

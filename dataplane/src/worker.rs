@@ -34,6 +34,7 @@ use crate::{
     clock::{Clock, TscClock},
     counts::Counts,
     limit::{EventSender, ReplyLimiter},
+    reassembly::Reassembly,
     stage::{
         Context, HOST, fast_path,
         stages::{Stage, StageList, Stages},
@@ -70,6 +71,7 @@ pub struct Worker<Q: PortQueue, C: Clock = TscClock, S: StageList = Stages> {
     inject: FrameReceiver,
     registrations: Option<StreamEnd>,
     injected: Vec<u8>,
+    reassembly: Reassembly,
     replies: ReplyLimiter,
     events: EventSender,
     idle: Idle,
@@ -123,6 +125,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             snapshot: Cache::new(Arc::clone(&end.snapshot)),
             published: end.snapshot,
             registrations: end.tables.mobile.as_ref().map(|mobile| mobile.registrations.open()),
+            reassembly: Reassembly::new(end.tables.mobile.is_some()),
             tables: end.tables,
             stats: end.stats,
             punt: end.punt,
@@ -225,6 +228,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             port,
             punt: &mut self.punt,
             registrations: self.registrations.as_mut().map(|stream| &mut stream.sender),
+            reassembly: &mut self.reassembly,
             replies: &mut self.replies,
             events: &mut self.events,
         };
@@ -310,6 +314,7 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
             port: HOST,
             punt: &mut self.punt,
             registrations: self.registrations.as_mut().map(|stream| &mut stream.sender),
+            reassembly: &mut self.reassembly,
             replies: &mut self.replies,
             events: &mut self.events,
         };
@@ -333,6 +338,9 @@ impl<Q: PortQueue, C: Clock, S: StageList> Worker<Q, C, S> {
         stats.total_cycles.store(cycles.wrapping_sub(started), Relaxed);
         stats.empty_polls.store(self.counts.empty_polls, Relaxed);
         stats.events_lost.store(self.events.lost, Relaxed);
+        self.reassembly.expire(now);
+        stats.reassembled.store(self.reassembly.whole, Relaxed);
+        stats.reassembly_given_up.store(self.reassembly.given_up, Relaxed);
         // What the last burst read was read before: control reuses records by this.
         stats.generation.store(self.snapshot.load().generation, Release);
     }

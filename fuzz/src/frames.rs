@@ -216,7 +216,7 @@ fn tunnel_frame(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         3..=7 => {
             let inner = inner(u, (home, far.into()))?;
             let (from, protocol, payload) = outer(u, &inner)?;
-            packet(u, (from, HOME_AGENT), protocol, &payload)?
+            piece(u, (from, HOME_AGENT), protocol, &payload)?
         }
         8 => {
             // Of a packet that the home agent has sent.
@@ -267,11 +267,11 @@ fn inner(u: &mut Unstructured<'_>, (from, to): (Ipv4Addr, Ipv4Addr)) -> Result<V
 fn outer(u: &mut Unstructured<'_>, inner: &[u8]) -> Result<(Ipv4Addr, u8, Vec<u8>)> {
     let gre = u.ratio(2, 5)?;
     let carried = if gre {
-        let flags = if u.ratio(3, 4)? { 0 } else { u.arbitrary()? };
+        let flags = if u.ratio(1, 2)? { 0 } else { *u.choose(&[0x80, 0x80, 0x20, 0x90, 0x40, 0x0c])? };
         let words = (flags & 0xb0_u8).count_ones() as usize * 4;
         let ethertype = if u.ratio(15, 16)? { [8, 0] } else { u.arbitrary()? };
         let mut packet = [&[flags, 0][..], &ethertype, &vec![0; words], inner].concat();
-        if flags & 0x80 != 0 && u.ratio(7, 8)? {
+        if flags & 0x80 != 0 && u.ratio(3, 4)? {
             let sum = checksum::of(&[&packet]);
             packet[4..6].copy_from_slice(&sum.to_be_bytes());
         }
@@ -306,9 +306,29 @@ fn arp(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 /// With options, as a fragment, short-lived, now and then.
 fn packet(
     u: &mut Unstructured<'_>,
+    addresses: (Ipv4Addr, Ipv4Addr),
+    protocol: u8,
+    payload: &[u8],
+) -> Result<Vec<u8>> {
+    identified(u, addresses, protocol, payload, Unstructured::arbitrary)
+}
+
+/// The same with one of few identifications, so that parts belong together.
+fn piece(
+    u: &mut Unstructured<'_>,
+    addresses: (Ipv4Addr, Ipv4Addr),
+    protocol: u8,
+    payload: &[u8],
+) -> Result<Vec<u8>> {
+    identified(u, addresses, protocol, payload, |u| u.int_in_range(0..=2))
+}
+
+fn identified<'a>(
+    u: &mut Unstructured<'a>,
     (from, to): (Ipv4Addr, Ipv4Addr),
     protocol: u8,
     payload: &[u8],
+    identify: impl FnOnce(&mut Unstructured<'a>) -> Result<u16>,
 ) -> Result<Vec<u8>> {
     let options: &[u8] = match u.int_in_range(0..=23)? {
         0 => &[1, 1, 1, 0],
@@ -325,7 +345,8 @@ fn packet(
         3..=9 => DONT_FRAGMENT,
         _ => 0,
     };
-    let mut header = Ipv4::new(from, to, protocol, (options.len() + payload.len()) as u16, u.arbitrary()?);
+    let identification = identify(u)?;
+    let mut header = Ipv4::new(from, to, protocol, (options.len() + payload.len()) as u16, identification);
     header.ttl = *u.choose(&[64, 64, 64, 64, 2, 1, 0])?;
     let mut header = header.as_bytes().to_vec();
     header[0] += (options.len() / 4) as u8;
@@ -467,7 +488,8 @@ mod tests {
             Verdict::TUNNEL_SOURCE_MISMATCH,
             Verdict::TUNNEL_HEADER,
             Verdict::TUNNEL_CHECKSUM,
-            Verdict::TUNNEL_FRAGMENT,
+            Verdict::FRAGMENT_HELD,
+            Verdict::REASSEMBLY,
             Verdict::TUNNEL_LOOP,
             Verdict::REGISTRATION,
         ] {

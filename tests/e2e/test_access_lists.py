@@ -3,7 +3,6 @@
 import re
 
 import home_agent
-import mobileip
 import pytest
 from director import management, resolve_neighbor, system_config
 from mobile_node import MobileNode

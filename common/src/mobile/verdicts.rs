@@ -26,6 +26,4 @@ verdicts! {
     TUNNEL_LOOP => "tunnel_loop", Dropped;
     /// For a home address of a virtual network that has no binding, where no ICMP error was due.
     NOT_REGISTERED => "not_registered", Dropped;
-    /// Part of a tunnelled packet that was cut on its way.
-    TUNNEL_FRAGMENT => "tunnel_fragment", Dropped;
 }

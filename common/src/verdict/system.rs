@@ -23,6 +23,11 @@ super::verdicts! {
     UNKNOWN_ETHERTYPE => "unknown_ethertype", Dropped;
     /// The interface is shut down.
     INTERFACE_DOWN => "interface_down", Dropped;
+    /// Part of a packet to ourselves that is kept until the other parts are there; the last one goes on as the whole packet.
+    FRAGMENT_HELD => "fragment_held", Held;
+    /// Part of a packet to ourselves that cannot be put together: parts overlap, some are behind the last one, they are more than 16
+    /// or 9216 bytes, or the whole does not fit into a buffer.
+    REASSEMBLY => "reassembly", Dropped;
     /// The source does not route back, on an interface that checks it (`ip verify unicast source`).
     RPF_FAILED => "rpf_failed", Dropped;
 }

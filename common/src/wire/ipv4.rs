@@ -187,6 +187,11 @@ impl Ipv4 {
         self.fragment.get() & FRAGMENT_OFFSET != 0
     }
 
+    /// Parts of the packet follow behind this one.
+    pub fn more_fragments(&self) -> bool {
+        self.fragment.get() & MORE_FRAGMENTS != 0
+    }
+
     /// Bytes of the packet's payload that lie before this part.
     pub fn fragment_offset(&self) -> u32 {
         u32::from(self.fragment.get() & FRAGMENT_OFFSET) * 8

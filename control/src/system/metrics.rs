@@ -39,6 +39,15 @@ impl System {
                 let labels = [labels(), vec![("end", end.to_owned())]].concat();
                 out.counter("homeward_worker_replicas", "How copies of packets ended", labels, frames);
             }
+            for (end, packets) in [("whole", worker.reassembled), ("given_up", worker.reassembly_given_up)] {
+                let labels = [labels(), vec![("end", end.to_owned())]].concat();
+                out.counter(
+                    "homeward_worker_reassembly",
+                    "How packets to ourselves ended that came in parts",
+                    labels,
+                    packets,
+                );
+            }
             out.gauge(
                 "homeward_worker_busy_ratio",
                 "Share of busy cycles",

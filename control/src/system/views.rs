@@ -166,6 +166,8 @@ impl System {
                 inject_refused: stats.inject_refused.load(Relaxed),
                 replicas: stats.replicas.load(Relaxed),
                 replicas_dropped: stats.replicas_dropped.load(Relaxed),
+                reassembled: stats.reassembled.load(Relaxed),
+                reassembly_given_up: stats.reassembly_given_up.load(Relaxed),
                 events_lost: stats.events_lost.load(Relaxed),
             }
         });

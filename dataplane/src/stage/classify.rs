@@ -59,12 +59,13 @@ fn transit<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &Packet) -> Res
     Ok(Next::To(if at_home { Stage::FORWARD } else { Stage::TUNNEL_OUT }))
 }
 
-/// Packets in tunnels are taken out, registration requests are handed over; the rest is the host's. A request from where no
+/// Packets that were cut are put together, packets in tunnels are taken out, registration requests are handed over; the rest is the host's. A request from where no
 /// answer may go, or that was in a tunnel itself, is the kernel's to judge.
 fn tunnel_end<F: Frame>(snapshot: &Snapshot, frame: &mut F, packet: &Packet) -> Result<Next, Verdict> {
     let stage = match packet.protocol {
+        IPIP | GRE | UDP if packet.fragment => Stage::REASSEMBLE,
         IPIP | GRE => Stage::TUNNEL_IN,
-        UDP if !packet.fragment && packet.payload() >= TUNNEL_DATA => {
+        UDP if packet.payload() >= TUNNEL_DATA => {
             let l4 = packet.l4();
             contiguous(frame, l4 + TUNNEL_DATA)?;
             let datagram = &frame.data()[l4..l4 + TUNNEL_DATA];

@@ -16,6 +16,7 @@ pub mod output;
 pub mod parse;
 pub mod path_mtu;
 pub mod punt;
+pub mod reassemble;
 pub mod reentry;
 pub mod registration;
 pub mod stages;
@@ -32,7 +33,10 @@ use common::{
     time::Nanos,
 };
 
-use crate::limit::{EventSender, ReplyLimiter};
+use crate::{
+    limit::{EventSender, ReplyLimiter},
+    reassembly::Reassembly,
+};
 
 /// No port.
 pub const HOST: PortId = PortId(u16::MAX);
@@ -56,6 +60,8 @@ pub struct Context<'a> {
     pub punt: &'a mut FrameSender,
     /// The ring to the home agent, if there is one.
     pub registrations: Option<&'a mut FrameSender>,
+    /// Parts of packets to ourselves.
+    pub reassembly: &'a mut Reassembly,
     /// Limits of what is answered.
     pub replies: &'a mut ReplyLimiter,
     /// Events for control.
@@ -74,6 +80,7 @@ impl Context<'_> {
             port: self.port,
             punt: self.punt,
             registrations: self.registrations.as_deref_mut(),
+            reassembly: self.reassembly,
             replies: self.replies,
             events: self.events,
         }

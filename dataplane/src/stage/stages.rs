@@ -6,8 +6,8 @@
 //! multicast), what puts headers on in front of `output`.
 
 use super::{
-    Context, classify, forward, local, mobile_ip, output, parse, path_mtu, punt, registration, tunnel_in,
-    tunnel_out,
+    Context, classify, forward, local, mobile_ip, output, parse, path_mtu, punt, reassemble, registration,
+    tunnel_in, tunnel_out,
 };
 use crate::{backend::Frame, batch::Batch};
 
@@ -50,6 +50,8 @@ macro_rules! stages {
 stages! {
     /// Fresh frames: link header and IPv4 header.
     PARSE => parse;
+    /// Part of a packet to a tunnel's end: kept until the packet is whole.
+    REASSEMBLE => reassemble;
     /// IPv4 with a sound header: whose is it?
     CLASSIFY => classify;
     /// UDP for a virtual server in service.

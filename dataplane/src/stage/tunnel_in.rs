@@ -31,9 +31,6 @@ pub fn run<F: Frame>(cx: &mut Context<'_>, batch: &mut Batch<F>) {
 
 /// How much is in front of the inner packet, if it may be taken out.
 fn open<F: Frame>(cx: &Context<'_>, frame: &mut F, packet: &Packet) -> Result<usize, Verdict> {
-    if packet.fragment {
-        return Err(Verdict::TUNNEL_FRAGMENT);
-    }
     contiguous(frame, packet.end().min(packet.l4() + LOOK))?;
     let bytes = frame.data().get(packet.l4()..packet.end().min(frame.data().len())).unwrap_or_default();
     let outer = Outer::parse(packet.protocol, bytes).ok_or(Verdict::TUNNEL_HEADER)?;

@@ -14,6 +14,7 @@ use dataplane::{
     batch::Batch,
     harness::{AGENT, AGENT_MAC, Harness, MAC1},
     limit::{EventSender, ReplyLimiter},
+    reassembly::Reassembly,
     stage::{Context, stages::StageList},
 };
 use etherparse::{
@@ -44,6 +45,7 @@ pub fn burst_of_one(
     batch.frames.push(frame);
     let (events, _seen) = rtrb::RingBuffer::new(16);
     let (mut punt, _punted) = frame_ring(4096);
+    let mut reassembly = Reassembly::new(false);
     let (mut replies, mut events) = (ReplyLimiter::default(), EventSender::new(events));
     let mut cx = Context {
         worker: WorkerId(0),
@@ -54,6 +56,7 @@ pub fn burst_of_one(
         port: PortId(1),
         punt: &mut punt,
         registrations: None,
+        reassembly: &mut reassembly,
         replies: &mut replies,
         events: &mut events,
     };

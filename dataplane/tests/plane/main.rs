@@ -13,6 +13,7 @@ mod mobile_ip;
 mod mobile_nodes;
 mod parse;
 mod ports;
+mod reassembly;
 mod registrations;
 mod rewrite;
 mod selection;

@@ -216,8 +216,11 @@ const CASES: &[Case] = &[
         feed(away(&[]), 1, &from_agent(HOME_AGENT).udp(434, 434, &[0; 1400]), 1600)
     }),
     (Verdict::TUNNEL_LOOP, || feed(away(&[tunnel(AGENT)]), 1, &from_agent(NODE).udp(1, 2, &[]), 1)),
-    (Verdict::TUNNEL_FRAGMENT, || {
+    (Verdict::FRAGMENT_HELD, || {
         feed(away(&[]), 1, &from_agent(HOME_AGENT).fragment(1, false).ip(IpNumber(4), &[0; 30]), 1)
+    }),
+    (Verdict::REASSEMBLY, || {
+        feed(away(&[]), 1, &from_agent(HOME_AGENT).fragment(1, false).ip(IpNumber(4), &[0; 30]), 2)
     }),
     (Verdict::TTL_EXPIRED, || feed(Harness::new(1), 1, &transit().ttl(1).udp(1, 2, &[]), 51)),
     (Verdict::NO_ROUTE, || one(&from_agent([192, 168, 66, 1].into()).udp(1, 2, &[]))),

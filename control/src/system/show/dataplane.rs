@@ -53,6 +53,10 @@ pub struct WorkerView {
     pub replicas: u64,
     /// Those dropped.
     pub replicas_dropped: u64,
+    /// Packets to ourselves that came in parts and became whole.
+    pub reassembled: u64,
+    /// Those that did not.
+    pub reassembly_given_up: u64,
     /// Events lost because control did not keep up.
     pub events_lost: u64,
 }
@@ -111,6 +115,10 @@ pub fn text(view: &DataplaneView) -> String {
     let (copies, dropped) = (sum(|worker| worker.replicas), sum(|worker| worker.replicas_dropped));
     if copies + dropped > 0 {
         let _ = writeln!(out, "copies: {copies} sent, {dropped} dropped");
+    }
+    let (whole, given_up) = (sum(|worker| worker.reassembled), sum(|worker| worker.reassembly_given_up));
+    if whole + given_up > 0 {
+        let _ = writeln!(out, "packets in parts: {whole} put together, {given_up} given up");
     }
     // A burst may be half counted while traffic flows: the sign says what the figures do.
     let sign = if view.received == view.verdict_sum { "=" } else { "<>" };
